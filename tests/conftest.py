@@ -1,0 +1,21 @@
+"""Fixtures that every test file may use. Nothing here touches the network."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Folder of outside golden cases and checkpoints; tests that need it skip where it is absent."""
+    if not SHARED.is_dir():
+        pytest.skip("the folder of shared cases is not beside this checkout")
+    return SHARED
