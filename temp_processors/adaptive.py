@@ -1,0 +1,111 @@
+"""Temperatures that follow the model's own uncertainty: the entropy H of softmax(scores), in nats."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from temp_processors.arguments import COUNT, POSITIVE, SHARE, TEMPERATURE
+from temp_processors.base import PolicyLogitsWarper
+from temp_processors.distribution import entropy, finite_count
+
+
+class DynamicTemperatureLogitsWarper(PolicyLogitsWarper):
+    r"""
+    [`PolicyLogitsWarper`] for dynamic temperature (DynaTemp): T = lo + (hi - lo) (H / ln n)^exponent.
+
+    lo = max(0, temperature - range), hi = temperature + range, H the entropy of the row in nats and n its number of
+    entries that are not -inf, so that H / ln n runs from 0 (certain) to 1 (uniform). A row with one such entry is
+    left as it is. The formula of llama.cpp's `temp_ext`, row by row: batches do not pool. Masked entries
+    are not counted in n, which llama.cpp does for tokens that a grammar or bias set to -inf.
+
+    Args:
+        temperature (`float`): Middle of the interval, >= 0.
+        range (`float`): Half its width, >= 0; 0 is a fixed temperature.
+        exponent (`float`, *optional*, defaults to 1): > 0. Above 1 only high entropy raises the temperature.
+        prompt_length: Not used; every policy takes it.
+
+    Source: kalomaze's DynaTemp; https://github.com/ggml-org/llama.cpp/pull/4972.
+
+    Example:
+
+    ```python
+    >>> import torch
+    >>> from temp_processors import DynamicTemperatureLogitsWarper
+
+    >>> dynamic = DynamicTemperatureLogitsWarper(temperature=1.0, range=0.5)
+    >>> dynamic.temperature(torch.tensor([[1], [1]]), torch.tensor([[4.0, 2.0, 0.0, -1.0], [0.0, 0.0, 0.0, 0.0]]))
+    tensor([[0.8421],
+            [1.5000]])
+
+    ```
+    """
+
+    supports_continuous_batching = True
+
+    def __init__(
+        self, temperature: float, range: float, exponent: float = 1.0, *, prompt_length: int | Tensor = 0
+    ) -> None:
+        super().__init__(prompt_length=prompt_length)
+        middle = TEMPERATURE.check("temperature", temperature)
+        reach = COUNT.check("range", range)
+        self.low, self.high = max(0.0, middle - reach), middle + reach
+        self.exponent = POSITIVE.check("exponent", exponent)
+
+    @classmethod
+    def between(cls, low: float, high: float, exponent: float = 1.0) -> DynamicTemperatureLogitsWarper:
+        """The same policy by its ends, as text-generation-webui has it; low > high falls as entropy rises."""
+        policy = cls(1.0, 0.0, exponent)
+        policy.low, policy.high = TEMPERATURE.check("low", low), TEMPERATURE.check("high", high)
+        return policy
+
+    def temperature(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        count = finite_count(scores)
+        share = (entropy(scores) / torch.log(count.clamp(min=2.0))).clamp(max=1.0)
+        value = self.low + (self.high - self.low) * share**self.exponent
+        return torch.where(count > 1.0, value, torch.ones_like(value))
+
+
+class EDTLogitsWarper(PolicyLogitsWarper):
+    r"""
+    [`PolicyLogitsWarper`] for entropy-based dynamic temperature (EDT): T = temperature * base^(theta / H).
+
+    H is the entropy of the row in nats. The temperature rises with H up to `temperature`; a certain row (H near 0)
+    asks for a temperature that underflows (0.8^1000), which is greedy.
+
+    Args:
+        temperature (`float`): T0, the temperature of a row of infinite entropy, >= 0.
+        theta (`float`): How strongly certainty cools, >= 0; 0 is a fixed temperature.
+        base (`float`, *optional*, defaults to 0.8): N of the paper, in (0, 1].
+        prompt_length: Not used; every policy takes it.
+
+    Source: Zhang et al. 2024, arXiv 2403.14541. Two public samplers of that name compute clamp(T0 (H / ln V)^theta)
+    instead.
+
+    Example:
+
+    ```python
+    >>> import torch
+    >>> from temp_processors import EDTLogitsWarper
+
+    >>> edt = EDTLogitsWarper(temperature=1.0, theta=1.0)
+    >>> edt.temperature(torch.tensor([[1]]), torch.tensor([[2.0, 1.0, 0.0, -1.0]]))
+    tensor([[0.7902]])
+
+    ```
+    """
+
+    supports_continuous_batching = True
+
+    def __init__(self, temperature: float, theta: float, base: float = 0.8, *, prompt_length: int | Tensor = 0) -> None:
+        super().__init__(prompt_length=prompt_length)
+        self.ceiling = TEMPERATURE.check("temperature", temperature)
+        self.theta = COUNT.check("theta", theta)
+        self.base = SHARE.check("base", base)
+
+    def temperature(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        spread = entropy(scores)
+        tiny = torch.finfo(spread.dtype).tiny
+        return self.ceiling * torch.exp(math.log(self.base) * (self.theta / spread.clamp(min=tiny)))

@@ -1,0 +1,109 @@
+"""The one contract of every policy: divide the scores by a temperature that a subclass chooses."""
+
+from __future__ import annotations
+
+import copy
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+from transformers import LogitsProcessor
+
+from temp_processors.arguments import check_prompt_length
+from temp_processors.distribution import at_temperature
+
+Warper = TypeVar("Warper", bound="PolicyLogitsWarper")
+
+
+class PolicyLogitsWarper(LogitsProcessor):
+    r"""
+    [`LogitsProcessor`] that divides the scores by a temperature chosen anew for every row and step. A subclass writes
+    [`temperature`] and nothing else.
+
+    A policy is a pure function of `(input_ids, scores)`: no counters, nothing in place. The step is counted from the
+    width of `input_ids`, so that assisted decoding (repeated and backward lengths), beam search (reordered rows) and
+    finished rows get the same answer per row as that row alone. Temperature 0, and a temperature so small that the
+    division would overflow, is greedy: the first maximum keeps its score and the rest goes to -inf. Entries at -inf
+    stay there and count as probability 0. NaN scores are passed on: finding them would synchronise the device.
+
+    Args:
+        prompt_length (`int` or `torch.LongTensor` of shape `(batch,)`, *optional*, defaults to 0):
+            Width of the prompt in tokens, padding included: `input_ids.shape[-1]` before the first new token (0 with
+            `inputs_embeds`, 1 for the decoder of an encoder-decoder model). Policies that ignore the step ignore it.
+
+    Example:
+
+    ```python
+    >>> import torch
+    >>> from temp_processors.base import PolicyLogitsWarper
+
+    >>> class CoolingLogitsWarper(PolicyLogitsWarper):
+    ...     def temperature(self, input_ids, scores):
+    ...         return 1.0 / (1.0 + self.steps(input_ids, scores))
+
+    >>> cooling = CoolingLogitsWarper(prompt_length=2)
+    >>> cooling(torch.tensor([[5, 6, 7]]), torch.tensor([[1.0, 2.0]]))
+    tensor([[2., 4.]])
+
+    ```
+    """
+
+    supports_continuous_batching = False
+
+    def __init__(self, *, prompt_length: int | Tensor = 0) -> None:
+        self.prompt_length = check_prompt_length(prompt_length)
+
+    def temperature(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """Temperature for every row: broadcastable to (batch, 1), or to (batch, steps, 1) for 3-D scores.
+
+        Args:
+            input_ids (`torch.LongTensor` of shape `(batch, length)`): the tokens so far, prompt first.
+            scores (`torch.Tensor` of shape `(batch, vocab)` or `(batch, steps, vocab)`): the incoming scores. In 3-D,
+                `scores[:, s]` predicts the token after the prefix `input_ids[:, : length - steps + 1 + s]`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has to say its temperature")
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """Scores at the chosen temperature: a new tensor of the shape and dtype of `scores`."""
+        return at_temperature(scores, self.temperature(input_ids, scores))
+
+    def with_prompt_length(self: Warper, prompt_length: int | Tensor) -> Warper:
+        """The same policy for prompts of another length; the original keeps its own."""
+        other = copy.copy(self)
+        other.prompt_length = check_prompt_length(prompt_length)
+        return other
+
+    def steps(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """Number of new tokens before each prediction, 0 for the first; shape as `prefix_lengths` with prompts."""
+        return steps_after(input_ids, scores, self.prompt_length)
+
+
+def prefix_lengths(input_ids: Tensor, scores: Tensor) -> Tensor:
+    """Tokens before each prediction: shape (1, 1) for 2-D scores, (1, steps, 1) for 3-D ones."""
+    length = input_ids.shape[-1]
+    if scores.ndim == 2:
+        return torch.full((1, 1), length, dtype=torch.long, device=scores.device)
+    first = length - scores.shape[1] + 1
+    if first < 0:
+        raise ValueError(f"`scores` predicts {scores.shape[1]} steps, but `input_ids` has only {length} tokens")
+    return torch.arange(first, length + 1, device=scores.device).view(1, -1, 1)
+
+
+def per_row(values: Tensor, name: str, scores: Tensor) -> Tensor:
+    """A tensor (batch,) on the device of `scores`, shaped to broadcast against them: (batch, 1) or (batch, 1, 1)."""
+    if values.shape[0] != scores.shape[0]:
+        raise ValueError(
+            f"`{name}` has {values.shape[0]} values, but the batch has {scores.shape[0]} rows: give one per row "
+            "(num_beams and num_return_sequences multiply the rows)"
+        )
+    return values.to(scores.device, non_blocking=True).view(-1, *[1] * (scores.ndim - 1))
+
+
+def steps_after(input_ids: Tensor, scores: Tensor, prompt_length: int | Tensor) -> Tensor:
+    """Prefix lengths minus `prompt_length`, never below 0 (inside the prompt); see [`PolicyLogitsWarper.steps`]."""
+    lengths = prefix_lengths(input_ids, scores)
+    if isinstance(prompt_length, Tensor):
+        return (lengths - per_row(prompt_length, "prompt_length", scores)).clamp(min=0)
+    if prompt_length > input_ids.shape[-1]:
+        raise ValueError(f"`prompt_length` is {prompt_length}, but `input_ids` has only {input_ids.shape[-1]} tokens")
+    return (lengths - prompt_length).clamp(min=0)

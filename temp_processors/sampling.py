@@ -1,0 +1,126 @@
+"""Draw each row's next token from its own seed, whatever else is in the batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from transformers import LogitsProcessor
+
+from temp_processors.arguments import FINITE, check_prompt_length, check_whole
+from temp_processors.base import per_row, steps_after
+from temp_processors.distribution import below_top
+
+BLOCK = 512  # entries summed at once: about the square root of a large vocabulary
+_MASK = (1 << 64) - 1
+
+
+class SeededSampling(LogitsProcessor):
+    r"""
+    [`LogitsProcessor`] that draws from softmax(scores), one seed per row, and returns 0 at its choice and -inf
+    elsewhere. Put it last and call `generate(..., do_sample=False)`: greedy decoding then takes the choice, no other
+    sampler is added, and the stack is exactly the list that was passed.
+
+    A draw depends on the row's scores, its seed and its step, and on nothing else: not on the batch around it, the
+    order of the rows, the global generator, or how often it is called. One uniform number with 53 bits
+    comes from hashing (seed, step); inverse CDF picks the token, with sums in float64 over blocks of entries, so that
+    tokens of probability 1e-12 come up as often as they should. Entries at -inf are never drawn. A row with
+    NaN keeps a NaN at its choice, and a row of -inf only stays so.
+
+    Args:
+        seeds (`Sequence[int]` or `torch.LongTensor` of shape `(batch,)`): One whole number per row of the batch
+            (`num_return_sequences` multiplies the rows).
+        prompt_length (`int` or `torch.LongTensor` of shape `(batch,)`, *optional*, defaults to 0):
+            Width of the prompt in tokens, padding included. Rows whose prompts are padded to another width in
+            another batch draw the same there, if this says so.
+
+    Example:
+
+    ```python
+    >>> import torch
+    >>> from temp_processors import SeededSampling
+
+    >>> draw = SeededSampling(seeds=[1, 2, 1], prompt_length=1)
+    >>> draw(torch.tensor([[5], [5], [5]]), torch.zeros(3, 1000)).argmax(dim=-1).tolist()
+    [368, 392, 368]
+
+    ```
+    """
+
+    supports_continuous_batching = False
+
+    def __init__(self, seeds: Sequence[int] | Tensor, *, prompt_length: int | Tensor = 0) -> None:
+        values = seeds.tolist() if isinstance(seeds, Tensor) else list(seeds)
+        if not values:
+            raise ValueError("`seeds` has to hold one whole number per row of the batch, but is empty")
+        whole = [check_whole(f"seeds[{row}]", seed, FINITE) & _MASK for row, seed in enumerate(values)]
+        self.seeds = torch.tensor([_signed(seed) for seed in whole], dtype=torch.long)
+        self.prompt_length = check_prompt_length(prompt_length)
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """0 at each row's choice, -inf elsewhere, in a new tensor of the shape and dtype of `scores`."""
+        step = steps_after(input_ids, scores, self.prompt_length)
+        choice, total = draw(scores, uniform(per_row(self.seeds, "seeds", scores), step))
+        mark = torch.log(total / total).nan_to_num(nan=-torch.inf)  # 0, or -inf where there is nothing to draw
+        mark = torch.where(torch.isnan(total), total, mark).to(scores.dtype)
+        return torch.full_like(scores, -torch.inf).scatter(-1, choice, mark)
+
+
+def _signed(value: int) -> int:
+    """A 64-bit pattern as the int64 that torch stores."""
+    return value - (1 << 64) if value >= 1 << 63 else value
+
+
+def _mix(x: Tensor) -> Tensor:
+    """The finaliser of SplitMix64 (Steele, Lea, Flood 2014) on int64, whose products wrap as 64-bit words do."""
+    x = (x ^ _shift(x, 30)) * _signed(0xBF58476D1CE4E5B9)
+    x = (x ^ _shift(x, 27)) * _signed(0x94D049BB133111EB)
+    return x ^ _shift(x, 31)
+
+
+def _shift(x: Tensor, bits: int) -> Tensor:
+    """Logical right shift; torch's own keeps the sign."""
+    return (x >> bits) & ((1 << (64 - bits)) - 1)
+
+
+def uniform(seeds: Tensor, step: Tensor) -> Tensor:
+    """A float64 in (0, 1) for every (seed, step): counter-based, so that nothing has to be remembered."""
+    golden = _signed(0x9E3779B97F4A7C15)
+    word = _mix(_mix(seeds + golden) + (step + 1) * golden)
+    return (_shift(word, 11).double() + 0.5) * 2.0**-53
+
+
+def draw(scores: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+    """Inverse CDF of softmax(scores) at `u` (float64, (..., 1)): the index, and the partition function.
+
+    Two levels: sums over blocks choose the block, the entries of that block choose the token. Only (..., BLOCK)
+    numbers are ever cumulated in float64, and no running sum over the vocabulary loses a small probability.
+    """
+    weight = below_top(scores)[0].exp()
+    sums = _block_sums(weight).double()
+    block, within, total = _pick(sums, u)
+    places = block * BLOCK + torch.arange(BLOCK, device=scores.device)
+    inside = weight.gather(-1, places.clamp(max=scores.shape[-1] - 1)).double()
+    inside = inside.masked_fill(places >= scores.shape[-1], 0.0)
+    place, _, _ = _pick(inside, within)
+    return (block * BLOCK + place).clamp(max=scores.shape[-1] - 1), total
+
+
+def _block_sums(weight: Tensor) -> Tensor:
+    """(..., vocab) -> (..., blocks); the last block may be short."""
+    whole = weight.shape[-1] // BLOCK * BLOCK
+    sums = weight[..., :whole].reshape(*weight.shape[:-1], -1, BLOCK).sum(dim=-1) if whole else weight[..., :0]
+    rest = weight[..., whole:].sum(dim=-1, keepdim=True)
+    return torch.cat([sums, rest], dim=-1)
+
+
+def _pick(weight: Tensor, u: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The entry at `u` of the cumulated weights, where in it `u` lies (in [0, 1)), and the sum of the weights."""
+    cumulated = weight.cumsum(dim=-1)
+    total = cumulated[..., -1:]
+    target = torch.minimum(u * total, total * (1.0 - 2.0**-52))
+    index = (cumulated <= target).sum(dim=-1, keepdim=True).clamp(max=weight.shape[-1] - 1)
+    size = weight.gather(-1, index)
+    before = cumulated.gather(-1, index) - size
+    return index, ((target - before) / size).clamp(0.0, 1.0 - 2.0**-53), total

@@ -1,0 +1,198 @@
+"""Temperature as a function of the step: constant, linear, cosine, exponential, geometric, piecewise."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from temp_processors.arguments import COUNT, POSITIVE, STEPS, TEMPERATURE, Interval, check_token_ids, check_whole
+from temp_processors.base import PolicyLogitsWarper, per_row, prefix_lengths
+from temp_processors.distribution import working_dtype
+
+Shape = Literal["constant", "linear", "cosine", "exponential", "geometric", "piecewise"]
+Points = Sequence[tuple[float, float]]
+
+
+class ScheduledTemperatureLogitsWarper(PolicyLogitsWarper):
+    r"""
+    [`PolicyLogitsWarper`] whose temperature goes from `start` to `end` with the step t, 0 for the first new token.
+
+    With x = min(t / steps, 1), so that `end` holds from step `steps` on:
+
+    | shape | T(t) |
+    |---|---|
+    | constant | start |
+    | linear | start + (end - start) x |
+    | cosine | end + (start - end) (1 + cos(pi x)) / 2 |
+    | geometric | start (end / start)^x |
+    | exponential | end + (start - end) exp(-t / decay): comes near `end`, never holds |
+    | piecewise | straight lines between `points`, the first and last temperature held outside them |
+
+    Args:
+        shape (`str`): One of the shapes above.
+        start (`float`, *optional*): Temperature at step 0, >= 0 (> 0 for geometric). Not for piecewise.
+        end (`float`, *optional*): Temperature at the end, >= 0 (> 0 for geometric). Not for constant and piecewise.
+        steps (`int`, *optional*): Steps from start to end, >= 1. Not for constant and piecewise.
+        points (list of `(step, temperature)`, *optional*): For piecewise only: at least one, steps strictly rising.
+        decay (`float`, *optional*, defaults to `steps / 2`): For exponential only: the time constant in steps.
+        warmup (`int`, *optional*, defaults to 0): Steps of a straight climb before the shape begins, from
+            T(0) / (warmup + 1) at step 0 to T(0) at step `warmup`, as learning rates warm up.
+        reset_ids (token ids, *optional*): The step starts again at 0 after any of these new tokens (a sentence end).
+        prompt_length (`int` or `torch.LongTensor` of shape `(batch,)`, *optional*, defaults to 0):
+            Width of the prompt in tokens, padding included.
+
+    Example:
+
+    ```python
+    >>> import torch
+    >>> from temp_processors import ScheduledTemperatureLogitsWarper
+
+    >>> prompt = torch.tensor([[11, 12, 13]])
+    >>> cool = ScheduledTemperatureLogitsWarper("linear", start=1.5, end=0.5, steps=10, prompt_length=3)
+    >>> cool.temperature(prompt, torch.zeros(1, 9))
+    tensor([[1.5000]])
+    >>> cool.temperature(torch.cat([prompt, torch.tensor([[14, 15]])], dim=-1), torch.zeros(1, 9))
+    tensor([[1.3000]])
+
+    ```
+    """
+
+    def __init__(
+        self,
+        shape: Shape,
+        start: float | None = None,
+        end: float | None = None,
+        steps: int | None = None,
+        *,
+        points: Points | None = None,
+        decay: float | None = None,
+        warmup: int = 0,
+        reset_ids: Sequence[int] | int = (),
+        prompt_length: int | Tensor = 0,
+    ) -> None:
+        super().__init__(prompt_length=prompt_length)
+        check_schedule(shape, {"start": start, "end": end, "steps": steps, "points": points, "decay": decay})
+        self.shape = shape
+        self.points = check_points(points) if points is not None else ()
+        self.start = start if start is not None else self.points[0][1]
+        self.end = end if end is not None else self.start
+        self.over = steps if steps is not None else 1
+        self.decay = decay if decay is not None else self.over / 2
+        self.warmup = check_whole("warmup", warmup)
+        self.reset_ids = check_token_ids("reset_ids", reset_ids, empty=True)
+
+    def temperature(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        step = self.steps(input_ids, scores)
+        if self.reset_ids:
+            step = steps_since(input_ids, scores, self.prompt_length, self.reset_ids)
+        step = step.to(working_dtype(scores))
+        value = self._shape_at((step - self.warmup).clamp(min=0.0))
+        if not self.warmup:
+            return value
+        return torch.where(step < self.warmup, self.start * (step + 1.0) / (self.warmup + 1.0), value)
+
+    def _shape_at(self, step: Tensor) -> Tensor:
+        share = (step / self.over).clamp(max=1.0)
+        if self.shape == "constant":
+            return torch.full_like(step, self.start)
+        if self.shape == "linear":
+            return self.start + (self.end - self.start) * share
+        if self.shape == "cosine":
+            return self.end + (self.start - self.end) * (1.0 + torch.cos(math.pi * share)) / 2.0
+        if self.shape == "geometric":
+            return self.start * (self.end / self.start) ** share
+        if self.shape == "exponential":
+            return self.end + (self.start - self.end) * torch.exp(-step / self.decay)
+        return interpolate(self.points, step)
+
+
+def interpolate(points: Points, step: Tensor) -> Tensor:
+    """Straight lines through `points` at each `step`; constant before the first and after the last."""
+    value = torch.full_like(step, points[0][1])
+    for (left, low), (right, high) in pairwise(points):
+        line = low + (high - low) * (step - left) / (right - left)
+        value = torch.where(step >= left, line, value)
+    return torch.where(step >= points[-1][0], torch.full_like(step, points[-1][1]), value)
+
+
+def steps_since(input_ids: Tensor, scores: Tensor, prompt_length: int | Tensor, ids: Sequence[int]) -> Tensor:
+    """New tokens since the last new token in `ids` (or since the prompt): (batch, 1), or (batch, steps, 1) in 3-D."""
+    if isinstance(prompt_length, Tensor):
+        begin = per_row(prompt_length, "prompt_length", input_ids)
+    else:
+        begin = torch.full((input_ids.shape[0], 1), prompt_length, device=input_ids.device)
+    places = torch.arange(1, input_ids.shape[-1] + 1, device=input_ids.device)
+    hit = is_one_of(input_ids, ids) & (places > begin)
+    starts = torch.cat([begin, torch.where(hit, places, begin)], dim=-1).cummax(dim=-1).values
+    lengths = prefix_lengths(input_ids, scores)
+    wanted = starts[:, lengths.flatten()].view(-1, *lengths.shape[1:])
+    return (lengths - wanted).clamp(min=0)
+
+
+def is_one_of(input_ids: Tensor, ids: Sequence[int]) -> Tensor:
+    """Where `input_ids` holds one of a handful of `ids`; a boolean tensor of the same shape."""
+    hit = torch.zeros_like(input_ids, dtype=torch.bool)
+    for token in ids:
+        hit = hit | (input_ids == token)
+    return hit
+
+
+NEEDS: dict[str, tuple[str, ...]] = {
+    "constant": ("start",),
+    "linear": ("start", "end", "steps"),
+    "cosine": ("start", "end", "steps"),
+    "geometric": ("start", "end", "steps"),
+    "exponential": ("start", "end", "steps"),
+    "piecewise": ("points",),
+}
+
+
+def check_schedule(shape: str, given: dict[str, object]) -> None:
+    """Each shape has its own parameters: name the missing, the superfluous and those out of their interval."""
+    if shape not in NEEDS:
+        raise ValueError(f"`shape` has to be one of {', '.join(get_args(Shape))}, but is {shape!r}")
+    for name, value in given.items():
+        wanted = name in NEEDS[shape]
+        if wanted and value is None:
+            raise ValueError(f"`{name}` is missing: the shape {shape!r} needs {', '.join(NEEDS[shape])}")
+        if not wanted and value is not None and not (name == "decay" and shape == "exponential"):
+            raise ValueError(f"`{name}` (={value!r}) means nothing for the shape {shape!r}")
+        if value is not None:
+            check_part(shape, name, value)
+
+
+def check_part(shape: str, name: str, value: object) -> None:
+    """One parameter of a schedule in its interval."""
+    if name in ("start", "end"):
+        temperatures: Interval = POSITIVE if shape == "geometric" else TEMPERATURE
+        temperatures.check(name, value)
+    elif name == "steps":
+        check_whole(name, value, STEPS)
+    elif name == "decay":
+        POSITIVE.check(name, value)
+    else:
+        check_points(value)
+
+
+def check_points(value: object) -> tuple[tuple[float, float], ...]:
+    """(step, temperature) pairs with strictly rising steps."""
+    if not isinstance(value, Sequence) or isinstance(value, str) or not value:
+        raise ValueError(f"`points` has to be a list of (step, temperature) pairs, but is {value!r}")
+    points = tuple(check_point(place, point) for place, point in enumerate(value))
+    for (left, _), (right, _) in pairwise(points):
+        if right <= left:
+            raise ValueError(f"`points` has to have strictly rising steps, but {right:g} follows {left:g}")
+    return points
+
+
+def check_point(place: int, point: object) -> tuple[float, float]:
+    """One (step, temperature) pair of a piecewise schedule."""
+    if not isinstance(point, Sequence) or isinstance(point, str) or len(point) != 2:
+        raise ValueError(f"`points[{place}]` has to be a (step, temperature) pair, but is {point!r}")
+    step = COUNT.check(f"points[{place}][0]", point[0])
+    return step, TEMPERATURE.check(f"points[{place}][1]", point[1])
