@@ -1,0 +1,1 @@
+"""What a run looks like: the terminal table, pictures and the page."""

@@ -1,0 +1,170 @@
+"""The textbook picture: what temperature does to a handful of logits.
+
+    p_i = exp(x_i / T) / sum_j exp(x_j / T)
+
+Everything here is float64 Python, so the command answers without loading torch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from temp_processors.report.figures import blank_figure, colours, save, styled
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+TEXTBOOK_LOGITS = (1.0, 2.0, 3.0, 4.0)
+TEXTBOOK_TEMPERATURES = (1.0, 0.5, 0.1)
+
+
+@dataclass(frozen=True)
+class SoftmaxNumbers:
+    """A softmax at one temperature, described.
+
+    Args:
+        temperature: T, 0 for its limit (all mass on the first largest logit).
+        probabilities: softmax(x / T).
+        variance: Mean squared distance of the probabilities from 1/n (divided by n, not n - 1).
+        entropy: In nats.
+        cross_entropy: -log p_target = cross_entropy(x / T, target), in nats; inf where p_target is 0.
+        double_softmax: The wrong number: cross_entropy(softmax(x / T), target). A cross-entropy loss takes logits and
+            applies softmax itself, so feeding it probabilities applies softmax twice.
+    """
+
+    temperature: float
+    probabilities: tuple[float, ...]
+    variance: float
+    entropy: float
+    cross_entropy: float
+    double_softmax: float
+
+
+def log_softmax(logits: Sequence[float], temperature: float = 1.0) -> tuple[float, ...]:
+    """log softmax(x / T), the largest logit subtracted first, so that no temperature overflows.
+
+    -inf entries stay -inf. T = 0 is the limit: 0 at the first largest logit, -inf elsewhere.
+
+    Example:
+        >>> [round(math.exp(p), 4) for p in log_softmax([1, 2, 3, 4], 0.5)]
+        [0.0021, 0.0158, 0.1171, 0.865]
+    """
+    _check(logits, temperature)
+    largest = max(logits)
+    if temperature == 0:
+        return tuple(0.0 if i == logits.index(largest) else -math.inf for i in range(len(logits)))
+    scaled = [(x - largest) / temperature for x in logits]
+    total = math.log(math.fsum(map(math.exp, scaled)))
+    return tuple(x - total for x in scaled)
+
+
+def softmax_numbers(logits: Sequence[float], temperature: float, target: int) -> SoftmaxNumbers:
+    """Probabilities, variance, entropy and cross-entropy of softmax(x / T).
+
+    Args:
+        logits: At least two numbers, at least one finite; -inf stands for a masked entry.
+        temperature: T >= 0.
+        target: Index of the right answer, counted from 0.
+
+    Raises:
+        ValueError: Naming the value that is out of range.
+
+    Example:
+        >>> right = softmax_numbers([1, 2, 3, 4], temperature=0.5, target=3)
+        >>> round(right.cross_entropy, 4), round(right.double_softmax, 4)
+        (0.1451, 0.8429)
+    """
+    if not 0 <= target < len(logits):
+        raise ValueError(f"target has to be an index from 0 to {len(logits) - 1}, but is {target}")
+    logs = log_softmax(logits, temperature)
+    probabilities = tuple(map(math.exp, logs))
+    mean = 1 / len(logits)
+    return SoftmaxNumbers(
+        temperature=temperature,
+        probabilities=probabilities,
+        variance=math.fsum((p - mean) ** 2 for p in probabilities) / len(logits),
+        entropy=-math.fsum(p * log for p, log in zip(probabilities, logs, strict=True) if p > 0) + 0.0,
+        cross_entropy=-logs[target] + 0.0,
+        double_softmax=-log_softmax(probabilities)[target],
+    )
+
+
+def _check(logits: Sequence[float], temperature: float) -> None:
+    if len(logits) < 2:
+        raise ValueError(f"logits have to be at least two numbers, but are {list(logits)}")
+    if any(math.isnan(x) or x == math.inf for x in logits) or max(logits) == -math.inf:
+        raise ValueError(f"logits have to be finite or -inf, at least one finite, but are {list(logits)}")
+    if not 0 <= temperature < math.inf:
+        raise ValueError(f"temperature has to be a finite number >= 0, but is {temperature}")
+
+
+@styled()
+def softmax_figure(numbers: Sequence[SoftmaxNumbers], logits: Sequence[float]) -> Figure:
+    """One group of bars for every logit, one bar for every temperature."""
+    figure, axes = blank_figure(width=5.0, height=3.0)
+    width = 0.8 / len(numbers)
+    for position, (row, colour) in enumerate(zip(numbers, colours(len(numbers)), strict=True)):
+        places = [i + (position - (len(numbers) - 1) / 2) * width for i in range(len(logits))]
+        label = f"T = {row.temperature:g}  (entropy {row.entropy:.3g} nats)"
+        axes.bar(places, row.probabilities, width * 0.92, color=colour, label=label)
+    axes.set_xticks(range(len(logits)), [f"{x:g}" for x in logits])
+    axes.set_xlabel("logit $x_i$")
+    axes.set_ylabel("probability softmax$(x/T)_i$")
+    axes.set_ylim(0, 1.02)
+    axes.legend(loc="upper left", frameon=False)
+    return figure
+
+
+def softmax_lines(numbers: Sequence[SoftmaxNumbers], logits: Sequence[float], target: int) -> list[str]:
+    """The numbers as lines of text, with what the two cross-entropies are."""
+    heads = ["T", *(f"p({x:g})" for x in logits), "variance", "entropy", "cross-entropy", "softmax twice"]
+    rows = [
+        [f"{n.temperature:g}", *(f"{p:.6f}" for p in n.probabilities)]
+        + [f"{value:.6f}" for value in (n.variance, n.entropy, n.cross_entropy, n.double_softmax)]
+        for n in numbers
+    ]
+    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    table = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in [heads, *rows]]
+    return [
+        *table,
+        "",
+        f"variance: of the {len(logits)} probabilities around 1/{len(logits)}; entropy and cross-entropy in nats",
+        f"cross-entropy: -log p of target {target} = cross_entropy(x / T, target), the right number",
+        "softmax twice: cross_entropy(softmax(x / T), target) is a different, wrong number: the loss applies softmax",
+        "  itself, so it has to be fed x / T, never probabilities",
+    ]
+
+
+def softmax_command(
+    logits: Annotated[str, typer.Option(help="Numbers with commas between them.")] = "1,2,3,4",
+    temperatures: Annotated[str, typer.Option(help="Numbers with commas between them; 0 is greedy.")] = "1,0.5,0.1",
+    target: Annotated[int | None, typer.Option(help="Index of the right answer, from 0; default: the last.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Picture to write: .png, .svg or .pdf.")] = None,
+) -> None:
+    """Show what temperature does to a softmax: probabilities, variance, entropy, cross-entropy, and a picture."""
+    try:
+        values = _numbers("--logits", logits)
+        index = len(values) - 1 if target is None else target
+        rows = [softmax_numbers(values, temperature, index) for temperature in _numbers("--temperatures", temperatures)]
+        if out is not None:
+            save(softmax_figure(rows, values), out)
+    except ValueError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from error
+    for line in softmax_lines(rows, values, index):
+        typer.echo(line)
+    if out is not None:
+        typer.echo(f"picture: {out}")
+
+
+def _numbers(option: str, text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.strip("[]() ").split(",")]
+    except ValueError as error:
+        raise ValueError(f"{option} has to be numbers with commas between them, but is {text!r}") from error
