@@ -1,0 +1,232 @@
+"""Read a run folder for showing it: what is there is read, what is missing or damaged is named, nothing stops.
+
+A run that is half done, of another version or damaged is shown as far as it goes, so every reader here returns what it
+found and adds a sentence for what it did not find.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+SampleKey = tuple[str, int, int]
+SAMPLE_FIELDS: Mapping[str, type] = {"policy": str, "prompt_id": int, "sample_id": int, "text": str}
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What happened at every new token of one sample: lists of one entry a step, step 0 first.
+
+    Args:
+        token_ids: The tokens drawn.
+        entropy: Of the model's distribution, in nats, before the policy.
+        temperature: What the policy divided by; None where it sets no single temperature.
+        log_prob: Natural log-probability of the token under the untempered model.
+        top_ids: Largest logits first: their token ids, for every step.
+        top_logits: Their untempered logits.
+        tail: What is known of the logits that were not recorded, see `tail.py`.
+        columns: Further numeric columns by name (`entropy_after`, `log_prob_after`).
+    """
+
+    token_ids: list[int]
+    entropy: list[float | None]
+    temperature: list[float | None]
+    log_prob: list[float | None]
+    top_ids: list[list[int]]
+    top_logits: list[list[float]]
+    tail: list[Any]
+    columns: dict[str, list[float | None]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.token_ids)
+
+
+@dataclass(frozen=True)
+class LoadedRun:
+    """A run folder as far as it could be read.
+
+    Args:
+        name: `name` of its configuration, else the folder's name.
+        path: The folder.
+        config: `config.yaml` as data and as text; {} and "" when missing.
+        environment: `environment.json`; {} when missing.
+        stack: `stack.json`; {} when missing.
+        samples: Valid lines of `samples.jsonl`, sorted by prompt, policy as configured, and sample number.
+        metrics: `metrics.json`: policy -> metric -> score.
+        traces: `traces.parquet` by (policy, prompt_id, sample_id).
+        notes: What is missing, in sentences.
+    """
+
+    name: str
+    path: Path
+    config: dict[str, Any]
+    config_text: str
+    environment: dict[str, Any]
+    stack: dict[str, Any]
+    samples: list[dict[str, Any]]
+    metrics: dict[str, dict[str, dict[str, Any]]]
+    traces: dict[SampleKey, Trace]
+    notes: tuple[str, ...]
+
+    @property
+    def policies(self) -> list[str]:
+        """Names in the order of the configuration, then those that only samples or scores mention."""
+        configured = [p["name"] for p in _dicts(self.config.get("policies")) if isinstance(p.get("name"), str)]
+        return list(dict.fromkeys([*configured, *self.metrics, *(s["policy"] for s in self.samples)]))
+
+    @property
+    def temperatures(self) -> dict[str, float]:
+        """The temperature of every policy that has one fixed number."""
+        fixed = [p for p in _dicts(self.config.get("policies")) if p.get("kind") == "fixed"]
+        return {p["name"]: float(p["temperature"]) for p in fixed if "name" in p and _is_number(p.get("temperature"))}
+
+
+def load_run(path: Path) -> LoadedRun:
+    """Read the folder at `path`.
+
+    Raises:
+        FileNotFoundError: There is no such folder.
+    """
+    if not path.is_dir():
+        raise FileNotFoundError(f"{path}: no such run folder")
+    notes: list[str] = []
+    if not (path / "DONE").exists():
+        notes.append("DONE is missing: the run did not finish, so what follows may be incomplete.")
+    config_text = _text(path / "config.yaml", notes)
+    config = _yaml(config_text, notes)
+    metrics = _metrics(_json(path / "metrics.json", notes), notes)
+    name = config.get("name")
+    run = LoadedRun(
+        name=name if isinstance(name, str) else path.resolve().name,
+        path=path,
+        config=config,
+        config_text=config_text,
+        environment=_json(path / "environment.json", notes),
+        stack=_json(path / "stack.json", notes),
+        samples=_samples(path / "samples.jsonl", notes),
+        metrics=metrics,
+        traces=_traces(path / "traces.parquet", notes),
+        notes=tuple(notes),
+    )
+    order = {policy: i for i, policy in enumerate(run.policies)}
+    run.samples.sort(key=lambda s: (s["prompt_id"], order[s["policy"]], s["sample_id"]))
+    return run
+
+
+def _text(path: Path, notes: list[str]) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        notes.append(f"{path.name} is missing.")
+    except (OSError, UnicodeDecodeError) as error:
+        notes.append(f"{path.name} cannot be read: {error}.")
+    return ""
+
+
+def _json(path: Path, notes: list[str]) -> dict[str, Any]:
+    text = _text(path, notes)
+    try:
+        data = json.loads(text) if text else {}
+    except ValueError as error:
+        notes.append(f"{path.name} is damaged: {error}.")
+        return {}
+    if not isinstance(data, dict):
+        notes.append(f"{path.name} is damaged: it holds no mapping.")
+        return {}
+    return data
+
+
+def _yaml(text: str, notes: list[str]) -> dict[str, Any]:
+    try:
+        data = yaml.safe_load(text) if text else {}
+    except yaml.YAMLError as error:
+        notes.append(f"config.yaml is damaged: {' '.join(str(error).split())}.")
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def _metrics(data: dict[str, Any], notes: list[str]) -> dict[str, dict[str, dict[str, Any]]]:
+    policies = data.get("policies", {})
+    if data and not isinstance(data.get("policies"), dict):
+        notes.append("metrics.json is of another version: it has no `policies`.")
+        return {}
+    good = {name: row for name, row in policies.items() if isinstance(row, dict)}
+    return {name: {m: s for m, s in row.items() if isinstance(s, dict)} for name, row in good.items()}
+
+
+def _samples(path: Path, notes: list[str]) -> list[dict[str, Any]]:
+    samples, bad = [], []
+    for number, line in enumerate(_text(path, notes).split("\n"), 1):
+        if line.strip():
+            sample = _sample(line)
+            if sample is None:
+                bad.append(number)
+            else:
+                samples.append(sample)
+    if bad:
+        lines = ", ".join(map(str, bad[:5])) + (", ..." if len(bad) > 5 else "")
+        notes.append(f"samples.jsonl: {len(bad)} lines are damaged and left out (line {lines}).")
+    return samples
+
+
+def _sample(line: str) -> dict[str, Any] | None:
+    try:
+        data = json.loads(line)
+    except ValueError:
+        return None
+    fields = SAMPLE_FIELDS.items()
+    return data if isinstance(data, dict) and all(isinstance(data.get(name), kind) for name, kind in fields) else None
+
+
+def _traces(path: Path, notes: list[str]) -> dict[SampleKey, Trace]:
+    if not path.exists():
+        notes.append("traces.parquet is missing: tokens are shown without entropy, temperature and alternatives.")
+        return {}
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        rows = pyarrow.parquet.read_table(path).to_pylist()
+        return _by_sample(rows)
+    except (pyarrow.ArrowException, OSError) as error:
+        notes.append(f"traces.parquet is damaged: {error}.")
+    except KeyError as error:
+        notes.append(f"traces.parquet is of another version: it has no column {error}.")
+    return {}
+
+
+def _by_sample(rows: list[dict[str, Any]]) -> dict[SampleKey, Trace]:
+    groups: dict[SampleKey, list[dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault((row["policy"], row["prompt_id"], row["sample_id"]), []).append(row)
+    return {key: _trace(sorted(group, key=lambda row: int(row["step"]))) for key, group in groups.items()}
+
+
+def _trace(rows: list[dict[str, Any]]) -> Trace:
+    def column(name: str) -> list[Any]:
+        return [row[name] for row in rows]
+
+    extra = [name for name in ("entropy_after", "log_prob_after") if name in rows[0]]
+    return Trace(
+        token_ids=column("token_id"),
+        entropy=column("entropy"),
+        temperature=column("temperature"),
+        log_prob=column("log_prob"),
+        top_ids=column("top_ids"),
+        top_logits=column("top_logits"),
+        tail=[row.get("tail") for row in rows],
+        columns={name: column(name) for name in extra},
+    )
+
+
+def _dicts(value: Any) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

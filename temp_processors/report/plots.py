@@ -1,0 +1,243 @@
+"""The pictures of a run, each a function that returns a matplotlib Figure, and `write_plots`, which saves all of them.
+
+Scores come as in `metrics.json` (policy -> metric -> {"value", "interval", ...}), traces as `folder.Trace`.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import cycle
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from temp_processors.report.figures import blank_figure, colours, legend_below, literal, save, styled
+from temp_processors.report.folder import LoadedRun, Trace, load_run
+from temp_processors.report.names import metric_name
+from temp_processors.report.softmax import log_softmax
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Scores = Mapping[str, Mapping[str, Mapping[str, Any]]]
+SHOWN_TEMPERATURES = (2.0, 1.0, 0.5, 0.25)
+MARKERS = "osD^vPX*"
+DIVERSITY = ("distinct_2", "self_bleu_4")
+
+
+def number(value: object) -> float:
+    """A number from a JSON file; NaN for anything else, so that it leaves a gap."""
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else math.nan
+
+
+def value_and_interval(score: Mapping[str, Any]) -> tuple[float, float, float]:
+    """Value, low end and high end; both ends equal the value where the run has no interval."""
+    value, interval = number(score.get("value")), score.get("interval")
+    if isinstance(interval, (list, tuple)) and len(interval) == 2 and not any(map(math.isnan, map(number, interval))):
+        return value, number(interval[0]), number(interval[1])
+    return value, value, value
+
+
+def has_metric(policies: Scores, metric: str) -> bool:
+    """Whether any policy has a number for `metric`."""
+    return any(not math.isnan(number(row.get(metric, {}).get("value"))) for row in policies.values())
+
+
+@styled()
+def metric_figure(policies: Scores, metric: str, temperatures: Mapping[str, float] | None = None) -> Figure:
+    """One metric against temperature, with its intervals; policies without a single temperature stand to the right.
+
+    Args:
+        policies: Scores as in `metrics.json`.
+        metric: Which of them.
+        temperatures: Temperature by policy name, for those that have one.
+    """
+    figure, axes = blank_figure()
+    known = temperatures or {}
+    fixed = sorted((name for name in policies if name in known), key=lambda name: known[name])
+    others = [name for name in policies if name not in known]
+    places = {name: known[name] for name in fixed}
+    first, gap = max([*places.values(), 0.0]), max([*places.values(), 1.0]) / 6
+    places |= {name: first + gap * (i + 1) for i, name in enumerate(others)}
+    for names, style, colour in ((fixed, "o-", colours(3)[0]), (others, "D", colours(3)[1])):
+        points = [(places[name], *value_and_interval(policies[name].get(metric, {}))) for name in names]
+        _with_intervals(axes, points, style, colour)
+    if others:
+        if fixed:
+            axes.axvline(first + gap / 2, color="0.8", linewidth=0.8)
+        ticks = [*dict.fromkeys(places[n] for n in fixed), *(places[n] for n in others)]
+        labels = [*dict.fromkeys(f"{known[n]:g}" for n in fixed), *map(literal, others)]
+        axes.set_xticks(ticks, labels, rotation=40, ha="right", rotation_mode="anchor")
+    axes.set_xlabel("temperature" if fixed and not others else "temperature, or policy" if fixed else "policy")
+    axes.set_ylabel(metric_name(metric))
+    return figure
+
+
+def _with_intervals(axes: Axes, points: Sequence[tuple[float, float, float, float]], style: str, colour: Any) -> None:
+    """Points (x, y, low, high), drawn with their intervals."""
+    if points:
+        xs, ys, lows, highs = zip(*points, strict=True)
+        errors = _error_bars(ys, lows, highs)
+        axes.errorbar(xs, ys, errors, fmt=style, color=colour, markersize=4, linewidth=1.2, elinewidth=1, capsize=2.5)
+
+
+def _error_bars(ys: Sequence[float], lows: Sequence[float], highs: Sequence[float]) -> list[list[float]]:
+    below = [max(y - low, 0.0) for y, low in zip(ys, lows, strict=True)]
+    above = [max(high - y, 0.0) for y, high in zip(ys, highs, strict=True)]
+    return [below, above]
+
+
+@styled()
+def frontier_figure(policies: Scores, diversity: str = "distinct_2", quality: str = "perplexity") -> Figure:
+    """Diversity against quality, one labelled point with its intervals for every policy.
+
+    Perplexity runs on a logarithmic axis: low is fluent. For self-BLEU low is diverse.
+    """
+    figure, axes = blank_figure(width=3.4, height=3.0)
+    rows = [(name, row.get(quality, {}), row.get(diversity, {})) for name, row in policies.items()]
+    for (name, x_score, y_score), colour, marker in zip(rows, colours(len(rows)), cycle(MARKERS), strict=False):
+        (x, *x_ends), (y, *y_ends) = value_and_interval(x_score), value_and_interval(y_score)
+        x_bars = _error_bars([x], x_ends[:1], x_ends[1:])
+        y_bars = _error_bars([y], y_ends[:1], y_ends[1:])
+        axes.errorbar(
+            [x],
+            [y],
+            y_bars,
+            x_bars,
+            fmt=marker,
+            color=colour,
+            markersize=5,
+            capsize=2.5,
+            linewidth=1,
+            label=literal(name),
+        )
+    if quality == "perplexity" and has_metric(policies, quality):
+        axes.set_xscale("log")
+        _plain_log_ticks(axes)
+    axes.set_xlabel(metric_name(quality) + (" of the untempered model, log scale" if quality == "perplexity" else ""))
+    axes.set_ylabel(metric_name(diversity))
+    legend_below(figure, axes, columns=3 if len(rows) > 4 else 2)
+    return figure
+
+
+def _plain_log_ticks(axes: Axes) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+@styled()
+def steps_figure(traces: Mapping[str, Sequence[Trace]]) -> Figure:
+    """Entropy of the model and temperature of the policy at every step: median and 10 to 90 per cent band over samples.
+
+    Args:
+        traces: The traces of every policy, by its name.
+    """
+    figure, (top, bottom) = blank_figure(width=3.4, height=3.9, rows=2)
+    for (name, group), colour in zip(traces.items(), colours(len(traces)), strict=True):
+        _band(top, [trace.entropy for trace in group], colour, literal(name))
+        _band(bottom, [trace.temperature for trace in group], colour, literal(name))
+    top.set_ylabel("entropy (nats)")
+    bottom.set_ylabel("temperature")
+    bottom.set_xlabel("step (0 = first new token)")
+    top.set_ylim(bottom=0)
+    bottom.set_ylim(bottom=0)
+    bottom.xaxis.get_major_locator().set_params(integer=True)
+    legend_below(figure, top, columns=3 if len(traces) > 4 else 2)
+    return figure
+
+
+def _band(axes: Axes, columns: Iterable[Sequence[float | None]], colour: Any, label: str) -> None:
+    longest = list(columns)
+    steps, lows, medians, highs = [], [], [], []
+    for step in range(max(map(len, longest), default=0)):
+        values = [v for column in longest if step < len(column) and not math.isnan(v := number(column[step]))]
+        if values:
+            low, high = _deciles(values)
+            steps.append(step)
+            lows.append(low)
+            medians.append(statistics.median(values))
+            highs.append(high)
+    axes.plot(steps, medians, color=colour, linewidth=1.3, label=label)
+    axes.fill_between(steps, lows, highs, color=colour, alpha=0.13, linewidth=0)
+
+
+def _deciles(values: Sequence[float]) -> tuple[float, float]:
+    if len(values) == 1:
+        return values[0], values[0]
+    cuts = statistics.quantiles(values, n=10, method="inclusive")
+    return cuts[0], cuts[-1]
+
+
+@styled()
+def distribution_figure(
+    labels: Sequence[str], logits: Sequence[float], temperatures: Sequence[float] = SHOWN_TEMPERATURES
+) -> Figure:
+    """The recorded tokens of one step under several temperatures, renormalised over them.
+
+    Args:
+        labels: A name for every token.
+        logits: Their untempered logits, largest first.
+        temperatures: Each gives one line of dots.
+    """
+    figure, axes = blank_figure(width=3.4, height=0.9 + 0.22 * len(labels))
+    places = range(len(labels))
+    for temperature, colour in zip(temperatures, colours(len(temperatures)), strict=True):
+        probabilities = [math.exp(p) for p in log_softmax(logits, temperature)]
+        axes.plot(probabilities, places, "o-", color=colour, markersize=4, linewidth=1, label=f"T = {temperature:g}")
+    axes.set_yticks(places, [literal(label) for label in labels])
+    axes.invert_yaxis()
+    axes.set_xlim(left=0)
+    axes.set_xlabel("probability among the tokens shown")
+    axes.legend(loc="lower right", frameon=False)
+    return figure
+
+
+def write_plots(run_folder: Path | LoadedRun, out: Path | None = None) -> list[Path]:
+    """Save every picture that the run has the numbers for, as .png and .svg.
+
+    Args:
+        run_folder: A run folder, or one that is loaded already.
+        out: Where; `plots/` in the run folder by default.
+
+    Returns:
+        The files written.
+    """
+    run = run_folder if isinstance(run_folder, LoadedRun) else load_run(run_folder)
+    folder = out or run.path / "plots"
+    folder.mkdir(parents=True, exist_ok=True)
+    figures = run_figures(run)
+    return [save(figure, folder / f"{name}{end}") for name, figure in figures.items() for end in (".png", ".svg")]
+
+
+def run_figures(run: LoadedRun) -> dict[str, Figure]:
+    """The pictures of a run by file name."""
+    figures: dict[str, Figure] = {}
+    names = dict.fromkeys(metric for row in run.metrics.values() for metric in row)
+    for metric in names:
+        if has_metric(run.metrics, metric):
+            figures[metric] = metric_figure(run.metrics, metric, run.temperatures)
+    for diversity in DIVERSITY:
+        if has_metric(run.metrics, diversity) and has_metric(run.metrics, "perplexity"):
+            figures[f"frontier_{diversity}"] = frontier_figure(run.metrics, diversity)
+    if run.traces:
+        groups: dict[str, list[Trace]] = {name: [] for name in run.policies}
+        for (policy, _, _), trace in run.traces.items():
+            groups.setdefault(policy, []).append(trace)
+        figures["steps"] = steps_figure({name: group for name, group in groups.items() if group})
+        figures["distribution"] = _widest_distribution(run)
+    return figures
+
+
+def _widest_distribution(run: LoadedRun) -> Figure:
+    """The step of the first traced sample where the model was least sure."""
+    from temp_processors.report.tokens import token_pieces
+
+    trace = next(trace for _, trace in sorted(run.traces.items(), key=lambda item: item[0][1:]) if len(trace))
+    step = max(range(len(trace)), key=lambda i: number(trace.entropy[i]))
+    pieces, _ = token_pieces(run, trace.top_ids[step])
+    return distribution_figure([pieces[token].shown for token in trace.top_ids[step]], trace.top_logits[step])
