@@ -25,6 +25,12 @@ def working_dtype(scores: Tensor) -> torch.dtype:
     return torch.float64 if scores.dtype == torch.float64 else torch.float32
 
 
+def top_score(scores: Tensor) -> Tensor:
+    """The maximum of each row in the working dtype, 0 for a row of -inf only; (..., vocab) -> (..., 1)."""
+    top = scores.amax(dim=-1, keepdim=True).to(working_dtype(scores))
+    return top.masked_fill(torch.isneginf(top), 0.0)
+
+
 def below_top(scores: Tensor) -> tuple[Tensor, Tensor]:
     """(scores - max, clamped where exp() is 0 anyway; index of the first maximum), (..., vocab) and (..., 1)."""
     scores = scores.to(working_dtype(scores))
@@ -81,7 +87,7 @@ def finite_count(scores: Tensor) -> Tensor:
 def greedy(scores: Tensor) -> Tensor:
     """The limit of temperature 0: the first maximum keeps its score, everything else goes to -inf."""
     best = scores.argmax(dim=-1, keepdim=True)
-    return torch.full_like(scores, -torch.inf).scatter(-1, best, scores.gather(-1, best))
+    return torch.full_like(scores, -torch.inf).scatter_(-1, best, scores.gather(-1, best))
 
 
 def log_probs(scores: Tensor, temperature: Tensor | float = 1.0) -> Tensor:

@@ -10,7 +10,7 @@ from transformers import LogitsProcessor
 
 from temp_processors.arguments import FINITE, check_prompt_length, check_whole
 from temp_processors.base import per_row, steps_after
-from temp_processors.distribution import below_top
+from temp_processors.distribution import top_score, working_dtype
 
 BLOCK = 512  # entries summed at once: about the square root of a large vocabulary
 _MASK = (1 << 64) - 1
@@ -64,7 +64,7 @@ class SeededSampling(LogitsProcessor):
         choice, total = draw(scores, uniform(per_row(self.seeds, "seeds", scores), step))
         mark = torch.log(total / total).nan_to_num(nan=-torch.inf)  # 0, or -inf where there is nothing to draw
         mark = torch.where(torch.isnan(total), total, mark).to(scores.dtype)
-        return torch.full_like(scores, -torch.inf).scatter(-1, choice, mark)
+        return torch.full_like(scores, -torch.inf).scatter_(-1, choice, mark)
 
 
 def _signed(value: int) -> int:
@@ -97,7 +97,7 @@ def draw(scores: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
     Two levels: sums over blocks choose the block, the entries of that block choose the token. Only (..., BLOCK)
     numbers are ever cumulated in float64, and no running sum over the vocabulary loses a small probability.
     """
-    weight = below_top(scores)[0].exp()
+    weight = (scores.to(working_dtype(scores)) - top_score(scores)).exp_()
     sums = _block_sums(weight).double()
     block, within, total = _pick(sums, u)
     places = block * BLOCK + torch.arange(BLOCK, device=scores.device)
