@@ -1,12 +1,23 @@
 """Temperature for Hugging Face generation: policies for `generate()`, experiments and diversity scores."""
 
+from temp_processors.adaptive import AdaptiveSharpeningLogitsWarper as AdaptiveSharpeningLogitsWarper
 from temp_processors.adaptive import DynamicTemperatureLogitsWarper as DynamicTemperatureLogitsWarper
 from temp_processors.adaptive import EDTLogitsWarper as EDTLogitsWarper
+from temp_processors.adaptive import EntropyThresholdLogitsWarper as EntropyThresholdLogitsWarper
 from temp_processors.base import PolicyLogitsWarper as PolicyLogitsWarper
+from temp_processors.combine import ProductLogitsWarper as ProductLogitsWarper
+from temp_processors.combine import RowsLogitsWarper as RowsLogitsWarper
+from temp_processors.entropy_target import EntropyTargetLogitsWarper as EntropyTargetLogitsWarper
 from temp_processors.fixed import FixedTemperatureLogitsWarper as FixedTemperatureLogitsWarper
+from temp_processors.phase import BlockStartLogitsWarper as BlockStartLogitsWarper
+from temp_processors.phase import PhaseLogitsWarper as PhaseLogitsWarper
 from temp_processors.policy_config import PolicyConfig as PolicyConfig
 from temp_processors.policy_config import build_policy as build_policy
 from temp_processors.sampling import SeededSampling as SeededSampling
+from temp_processors.scheduled import AnnealedTemperatureLogitsWarper as AnnealedTemperatureLogitsWarper
 from temp_processors.scheduled import ScheduledTemperatureLogitsWarper as ScheduledTemperatureLogitsWarper
+from temp_processors.shaping import QuadraticLogitsWarper as QuadraticLogitsWarper
+from temp_processors.truncation import TopPDecayLogitsWarper as TopPDecayLogitsWarper
+from temp_processors.truncation import TruncateThenTemperLogitsWarper as TruncateThenTemperLogitsWarper
 
 __version__ = "0.1.0"

@@ -5,12 +5,12 @@ from __future__ import annotations
 import copy
 from typing import TypeVar
 
-import torch
 from torch import Tensor
 from transformers import LogitsProcessor
 
 from temp_processors.arguments import check_prompt_length
 from temp_processors.distribution import at_temperature
+from temp_processors.steps import steps_after
 
 Warper = TypeVar("Warper", bound="PolicyLogitsWarper")
 
@@ -50,6 +50,9 @@ class PolicyLogitsWarper(LogitsProcessor):
 
     supports_continuous_batching = False
 
+    # False where a policy does more to the scores than divide them by `temperature()`.
+    only_scales = True
+
     def __init__(self, *, prompt_length: int | Tensor = 0) -> None:
         self.prompt_length = check_prompt_length(prompt_length)
 
@@ -76,34 +79,3 @@ class PolicyLogitsWarper(LogitsProcessor):
     def steps(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """Number of new tokens before each prediction, 0 for the first; shape as `prefix_lengths` with prompts."""
         return steps_after(input_ids, scores, self.prompt_length)
-
-
-def prefix_lengths(input_ids: Tensor, scores: Tensor) -> Tensor:
-    """Tokens before each prediction: shape (1, 1) for 2-D scores, (1, steps, 1) for 3-D ones."""
-    length = input_ids.shape[-1]
-    if scores.ndim == 2:
-        return torch.full((1, 1), length, dtype=torch.long, device=scores.device)
-    first = length - scores.shape[1] + 1
-    if first < 0:
-        raise ValueError(f"`scores` predicts {scores.shape[1]} steps, but `input_ids` has only {length} tokens")
-    return torch.arange(first, length + 1, device=scores.device).view(1, -1, 1)
-
-
-def per_row(values: Tensor, name: str, scores: Tensor) -> Tensor:
-    """A tensor (batch,) on the device of `scores`, shaped to broadcast against them: (batch, 1) or (batch, 1, 1)."""
-    if values.shape[0] != scores.shape[0]:
-        raise ValueError(
-            f"`{name}` has {values.shape[0]} values, but the batch has {scores.shape[0]} rows: give one per row "
-            "(num_beams and num_return_sequences multiply the rows)"
-        )
-    return values.to(scores.device, non_blocking=True).view(-1, *[1] * (scores.ndim - 1))
-
-
-def steps_after(input_ids: Tensor, scores: Tensor, prompt_length: int | Tensor) -> Tensor:
-    """Prefix lengths minus `prompt_length`, never below 0 (inside the prompt); see [`PolicyLogitsWarper.steps`]."""
-    lengths = prefix_lengths(input_ids, scores)
-    if isinstance(prompt_length, Tensor):
-        return (lengths - per_row(prompt_length, "prompt_length", scores)).clamp(min=0)
-    if prompt_length > input_ids.shape[-1]:
-        raise ValueError(f"`prompt_length` is {prompt_length}, but `input_ids` has only {input_ids.shape[-1]} tokens")
-    return (lengths - prompt_length).clamp(min=0)

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from temp_processors.arguments import TEMPERATURE
-from temp_processors.base import PolicyLogitsWarper, per_row
+from temp_processors.base import PolicyLogitsWarper
 from temp_processors.distribution import at_temperature, working_dtype
+from temp_processors.steps import per_row
 
 
 class FixedTemperatureLogitsWarper(PolicyLogitsWarper):

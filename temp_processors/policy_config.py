@@ -13,12 +13,17 @@ tensor([[2., 4.]])
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationInfo, model_validator
 from torch import Tensor
 
-from temp_processors.adaptive import DynamicTemperatureLogitsWarper, EDTLogitsWarper
+from temp_processors.adaptive import (
+    AdaptiveSharpeningLogitsWarper,
+    DynamicTemperatureLogitsWarper,
+    EDTLogitsWarper,
+    EntropyThresholdLogitsWarper,
+)
 from temp_processors.arguments import (
     COUNT,
     POSITIVE,
@@ -30,8 +35,19 @@ from temp_processors.arguments import (
     check_whole,
 )
 from temp_processors.base import PolicyLogitsWarper
+from temp_processors.combine import ProductLogitsWarper, RowsLogitsWarper, check_bounds
+from temp_processors.entropy_target import EntropyTargetLogitsWarper
 from temp_processors.fixed import FixedTemperatureLogitsWarper, check_temperatures
-from temp_processors.scheduled import ScheduledTemperatureLogitsWarper, Shape, check_points, check_schedule
+from temp_processors.phase import BlockStartLogitsWarper, PhaseLogitsWarper, resolve_tag
+from temp_processors.scheduled import (
+    AnnealedTemperatureLogitsWarper,
+    ScheduledTemperatureLogitsWarper,
+    Shape,
+    check_points,
+    check_schedule,
+)
+from temp_processors.shaping import CURVE, QuadraticLogitsWarper
+from temp_processors.truncation import UNIT, TopPDecayLogitsWarper, TruncateThenTemperLogitsWarper
 
 
 def _named(check: Callable[..., Any], *more: Any) -> BeforeValidator:
@@ -53,36 +69,61 @@ NotNegative: TypeAlias = Annotated[float, _number(COUNT)]
 Share: TypeAlias = Annotated[float, _number(SHARE)]
 Steps: TypeAlias = Annotated[int, _named(check_whole, STEPS)]
 Count: TypeAlias = Annotated[int, _named(check_whole, COUNT)]
+Unit: TypeAlias = Annotated[float, _number(UNIT)]
 AnyTokenIds: TypeAlias = Annotated[
     tuple[int, ...], _named(lambda name, value: check_token_ids(name, value, empty=True))
+]
+TokenIds: TypeAlias = Annotated[tuple[int, ...], _named(check_token_ids)]
+SeveralPolicies: TypeAlias = Annotated[
+    tuple["PolicyConfig", ...],
+    BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value),
+    Field(min_length=1),
 ]
 
 
 class BasePolicy(BaseModel):
-    """What every kind shares: unknown keys are refused, values are not converted, objects do not change."""
+    """What every kind shares: unknown keys are refused, values are not converted, objects do not change.
+
+    A kind names its class in `warper`; its fields are the arguments of that class.
+    """
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+    warper: ClassVar[Callable[..., PolicyLogitsWarper]]
 
     kind: str
 
     def build(self, *, prompt_length: int | Tensor = 0, tokenizer: Any = None) -> PolicyLogitsWarper:
         """The policy for prompts of `prompt_length` tokens; `tokenizer` resolves tags given as text."""
-        raise NotImplementedError(f"{type(self).__name__} has to build its policy")
+        return type(self).warper(**self.arguments(tokenizer), prompt_length=prompt_length)
+
+    def arguments(self, tokenizer: Any) -> dict[str, Any]:
+        """The arguments of `warper`, policies among them built; `prompt_length` comes on top."""
+        fields = {name: getattr(self, name) for name in type(self).model_fields if name != "kind"}
+        return {name: _built(value, tokenizer) for name, value in fields.items()}
+
+
+def _built(value: Any, tokenizer: Any) -> Any:
+    """Policy models as policies, also inside a tuple, equal ones as one object; anything else as it is."""
+    if isinstance(value, BasePolicy):
+        return value.build(tokenizer=tokenizer)
+    if isinstance(value, tuple) and value and isinstance(value[0], BasePolicy):
+        distinct = {model: model.build(tokenizer=tokenizer) for model in value}
+        return [distinct[model] for model in value]
+    return value
 
 
 class FixedPolicy(BasePolicy):
     """See [`FixedTemperatureLogitsWarper`]."""
 
+    warper = FixedTemperatureLogitsWarper
     kind: Literal["fixed"] = "fixed"
-    temperature: Annotated[float | tuple[float, ...], BeforeValidator(lambda value: check_temperatures(value))]
-
-    def build(self, *, prompt_length: int | Tensor = 0, tokenizer: Any = None) -> PolicyLogitsWarper:
-        return FixedTemperatureLogitsWarper(self.temperature, prompt_length=prompt_length)
+    temperature: Annotated[float | tuple[float, ...], BeforeValidator(check_temperatures)]
 
 
 class ScheduledPolicy(BasePolicy):
     """See [`ScheduledTemperatureLogitsWarper`]."""
 
+    warper = ScheduledTemperatureLogitsWarper
     kind: Literal["scheduled"] = "scheduled"
     shape: Shape
     start: Temperature | None = None
@@ -99,39 +140,190 @@ class ScheduledPolicy(BasePolicy):
         check_schedule(self.shape, {name: getattr(self, name) for name in names})
         return self
 
-    def build(self, *, prompt_length: int | Tensor = 0, tokenizer: Any = None) -> PolicyLogitsWarper:
-        arguments = self.model_dump(exclude={"kind"})
-        return ScheduledTemperatureLogitsWarper(**arguments, prompt_length=prompt_length)
+
+class AnnealedPolicy(BasePolicy):
+    """See [`AnnealedTemperatureLogitsWarper`]."""
+
+    warper = AnnealedTemperatureLogitsWarper
+    kind: Literal["annealed"] = "annealed"
+    decay: Positive
+    t_max: Temperature = 1.2
+    t_min: Temperature = 0.1
 
 
 class DynamicPolicy(BasePolicy):
     """See [`DynamicTemperatureLogitsWarper`]."""
 
+    warper = DynamicTemperatureLogitsWarper
     kind: Literal["dynamic"] = "dynamic"
     temperature: Temperature
     range: NotNegative
     exponent: Positive = 1.0
 
-    def build(self, *, prompt_length: int | Tensor = 0, tokenizer: Any = None) -> PolicyLogitsWarper:
-        arguments = self.model_dump(exclude={"kind"})
-        return DynamicTemperatureLogitsWarper(**arguments, prompt_length=prompt_length)
-
 
 class EDTPolicy(BasePolicy):
     """See [`EDTLogitsWarper`]."""
 
+    warper = EDTLogitsWarper
     kind: Literal["edt"] = "edt"
     temperature: Temperature
     theta: NotNegative
     base: Share = 0.8
 
-    def build(self, *, prompt_length: int | Tensor = 0, tokenizer: Any = None) -> PolicyLogitsWarper:
-        return EDTLogitsWarper(**self.model_dump(exclude={"kind"}), prompt_length=prompt_length)
+
+class EntropyThresholdPolicy(BasePolicy):
+    """See [`EntropyThresholdLogitsWarper`]."""
+
+    warper = EntropyThresholdLogitsWarper
+    kind: Literal["entropy_threshold"] = "entropy_threshold"
+    low: Temperature
+    high: Temperature
+    threshold: NotNegative = 0.672
+
+
+class EntropyTargetPolicy(BasePolicy):
+    """See [`EntropyTargetLogitsWarper`]."""
+
+    warper = EntropyTargetLogitsWarper
+    kind: Literal["entropy_target"] = "entropy_target"
+    entropy: NotNegative
+    min_temperature: Positive = 1e-4
+    max_temperature: Positive = 1e4
+
+    @model_validator(mode="after")
+    def _rising(self) -> EntropyTargetPolicy:
+        self.build()
+        return self
+
+
+class AdaptiveSharpeningPolicy(BasePolicy):
+    """See [`AdaptiveSharpeningLogitsWarper`]."""
+
+    warper = AdaptiveSharpeningLogitsWarper
+    kind: Literal["adaptive_sharpening"] = "adaptive_sharpening"
+
+
+class PhasePolicy(BasePolicy):
+    """See [`PhaseLogitsWarper`]. Each tag is given as token ids, or as text for a tokenizer."""
+
+    warper = PhaseLogitsWarper
+    kind: Literal["phase"] = "phase"
+    inside: PolicyConfig
+    outside: PolicyConfig
+    open: str | None = Field(default=None, min_length=1)
+    close: str | None = Field(default=None, min_length=1)
+    open_ids: TokenIds | None = None
+    close_ids: TokenIds | None = None
+
+    @model_validator(mode="after")
+    def _one_of_each(self) -> PhasePolicy:
+        for name in ("open", "close"):
+            if (getattr(self, name) is None) == (getattr(self, f"{name}_ids") is None):
+                raise ValueError(f"`{name}` (text) or `{name}_ids` (token ids) has to be given, and not both")
+        if self.open == self.close and self.open_ids == self.close_ids:
+            raise ValueError(f"`close` has to differ from `open`, but both are {self.open or self.open_ids!r}")
+        return self
+
+    def arguments(self, tokenizer: Any) -> dict[str, Any]:
+        rest = super().arguments(tokenizer)
+        for name in ("open", "close"):
+            text = rest.pop(name)
+            if text is not None:
+                rest[f"{name}_ids"] = resolve_tag(tokenizer, name, text)
+        return rest
+
+
+class BlockStartPolicy(BasePolicy):
+    """See [`BlockStartLogitsWarper`]."""
+
+    warper = BlockStartLogitsWarper
+    kind: Literal["block_start"] = "block_start"
+    newline_ids: TokenIds
+    indent_ids: TokenIds
+    start_temperature: Temperature = 0.8
+    temperature: Temperature = 0.6
+
+
+class QuadraticPolicy(BasePolicy):
+    """See [`QuadraticLogitsWarper`]."""
+
+    warper = QuadraticLogitsWarper
+    kind: Literal["quadratic"] = "quadratic"
+    factor: Positive
+    curve: Annotated[float, _number(CURVE)] = 1.0
+
+
+class TopPDecayPolicy(BasePolicy):
+    """See [`TopPDecayLogitsWarper`]."""
+
+    warper = TopPDecayLogitsWarper
+    kind: Literal["top_p_decay"] = "top_p_decay"
+    top_p: Share = 0.9
+    decay: Share = 0.9
+    minimum: Unit = 0.3
+    reset_ids: AnyTokenIds = ()
+
+
+class ProductPolicy(BasePolicy):
+    """See [`ProductLogitsWarper`]."""
+
+    warper = ProductLogitsWarper
+    kind: Literal["product"] = "product"
+    policies: SeveralPolicies
+    min_temperature: Temperature | None = None
+    max_temperature: Temperature | None = None
+
+    @model_validator(mode="after")
+    def _bounds(self) -> ProductPolicy:
+        check_bounds(self.min_temperature, self.max_temperature)
+        return self
+
+
+class RowsPolicy(BasePolicy):
+    """See [`RowsLogitsWarper`]."""
+
+    warper = RowsLogitsWarper
+    kind: Literal["rows"] = "rows"
+    policies: SeveralPolicies
+
+
+class TruncateThenTemperPolicy(BasePolicy):
+    """See [`TruncateThenTemperLogitsWarper`]."""
+
+    warper = TruncateThenTemperLogitsWarper
+    kind: Literal["truncate_then_temper"] = "truncate_then_temper"
+    policy: PolicyConfig
+    top_k: Steps | None = None
+    top_p: Share | None = None
+    min_p: Unit | None = None
+
+    @model_validator(mode="after")
+    def _something(self) -> TruncateThenTemperPolicy:
+        if self.top_k is None and self.top_p is None and self.min_p is None:
+            raise ValueError("`top_k`, `top_p` or `min_p` has to be given: without any, use the policy itself")
+        return self
 
 
 PolicyConfig: TypeAlias = Annotated[
-    FixedPolicy | ScheduledPolicy | DynamicPolicy | EDTPolicy, Field(discriminator="kind")
+    FixedPolicy
+    | ScheduledPolicy
+    | AnnealedPolicy
+    | DynamicPolicy
+    | EDTPolicy
+    | EntropyThresholdPolicy
+    | EntropyTargetPolicy
+    | AdaptiveSharpeningPolicy
+    | PhasePolicy
+    | BlockStartPolicy
+    | QuadraticPolicy
+    | TopPDecayPolicy
+    | ProductPolicy
+    | RowsPolicy
+    | TruncateThenTemperPolicy,
+    Field(discriminator="kind"),
 ]
+for _nested in (PhasePolicy, ProductPolicy, RowsPolicy, TruncateThenTemperPolicy):
+    _nested.model_rebuild()
 _ADAPTER: TypeAdapter[PolicyConfig] = TypeAdapter(PolicyConfig)
 
 

@@ -1,4 +1,4 @@
-"""Temperature as a function of the step: constant, linear, cosine, exponential, geometric, piecewise."""
+"""Temperature as a function of the step: schedules of several shapes, and exploratory annealing."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from temp_processors.arguments import COUNT, POSITIVE, STEPS, TEMPERATURE, Interval, check_token_ids, check_whole
-from temp_processors.base import PolicyLogitsWarper, per_row, prefix_lengths
+from temp_processors.base import PolicyLogitsWarper
 from temp_processors.distribution import working_dtype
+from temp_processors.steps import steps_since
 
 Shape = Literal["constant", "linear", "cosine", "exponential", "geometric", "piecewise"]
 Points = Sequence[tuple[float, float]]
@@ -111,6 +112,48 @@ class ScheduledTemperatureLogitsWarper(PolicyLogitsWarper):
         return interpolate(self.points, step)
 
 
+class AnnealedTemperatureLogitsWarper(PolicyLogitsWarper):
+    r"""
+    [`PolicyLogitsWarper`] for exploratory annealed decoding (EAD): T(t) = max(1 + t_max - exp(t / decay), t_min).
+
+    t is the step, 0 for the first new token, where T = t_max; T falls ever faster and holds t_min. The published
+    sampler holds T = 1 for 10 steps and multiplies `decay` by 20, its trainer does not: this is the paper's formula.
+
+    Args:
+        decay (`float`): d, in steps, > 0.
+        t_max (`float`, *optional*, defaults to 1.2): Temperature of the first token, >= 0.
+        t_min (`float`, *optional*, defaults to 0.1): Temperature that holds in the end, >= 0.
+        prompt_length (`int` or `torch.LongTensor` of shape `(batch,)`, *optional*, defaults to 0):
+            Width of the prompt in tokens, padding included.
+
+    Source: Yang et al. 2025, arXiv 2510.05251.
+
+    Example:
+
+    ```python
+    >>> import torch
+    >>> from temp_processors import AnnealedTemperatureLogitsWarper
+
+    >>> annealed = AnnealedTemperatureLogitsWarper(decay=100, prompt_length=2)
+    >>> annealed.temperature(torch.zeros(1, 52, dtype=torch.long), torch.zeros(1, 9))
+    tensor([[0.5513]])
+
+    ```
+    """
+
+    def __init__(
+        self, decay: float, t_max: float = 1.2, t_min: float = 0.1, *, prompt_length: int | Tensor = 0
+    ) -> None:
+        super().__init__(prompt_length=prompt_length)
+        self.decay = POSITIVE.check("decay", decay)
+        self.t_max = TEMPERATURE.check("t_max", t_max)
+        self.t_min = TEMPERATURE.check("t_min", t_min)
+
+    def temperature(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        step = self.steps(input_ids, scores).to(working_dtype(scores))
+        return (1.0 + self.t_max - torch.exp(step / self.decay)).clamp(min=self.t_min)
+
+
 def interpolate(points: Points, step: Tensor) -> Tensor:
     """Straight lines through `points` at each `step`; constant before the first and after the last."""
     value = torch.full_like(step, points[0][1])
@@ -118,28 +161,6 @@ def interpolate(points: Points, step: Tensor) -> Tensor:
         line = low + (high - low) * (step - left) / (right - left)
         value = torch.where(step >= left, line, value)
     return torch.where(step >= points[-1][0], torch.full_like(step, points[-1][1]), value)
-
-
-def steps_since(input_ids: Tensor, scores: Tensor, prompt_length: int | Tensor, ids: Sequence[int]) -> Tensor:
-    """New tokens since the last new token in `ids` (or since the prompt): (batch, 1), or (batch, steps, 1) in 3-D."""
-    if isinstance(prompt_length, Tensor):
-        begin = per_row(prompt_length, "prompt_length", input_ids)
-    else:
-        begin = torch.full((input_ids.shape[0], 1), prompt_length, device=input_ids.device)
-    places = torch.arange(1, input_ids.shape[-1] + 1, device=input_ids.device)
-    hit = is_one_of(input_ids, ids) & (places > begin)
-    starts = torch.cat([begin, torch.where(hit, places, begin)], dim=-1).cummax(dim=-1).values
-    lengths = prefix_lengths(input_ids, scores)
-    wanted = starts[:, lengths.flatten()].view(-1, *lengths.shape[1:])
-    return (lengths - wanted).clamp(min=0)
-
-
-def is_one_of(input_ids: Tensor, ids: Sequence[int]) -> Tensor:
-    """Where `input_ids` holds one of a handful of `ids`; a boolean tensor of the same shape."""
-    hit = torch.zeros_like(input_ids, dtype=torch.bool)
-    for token in ids:
-        hit = hit | (input_ids == token)
-    return hit
 
 
 NEEDS: dict[str, tuple[str, ...]] = {

@@ -11,17 +11,29 @@ import pytest
 import torch
 
 from temp_processors import (
+    AdaptiveSharpeningLogitsWarper,
+    AnnealedTemperatureLogitsWarper,
+    BlockStartLogitsWarper,
     DynamicTemperatureLogitsWarper,
     EDTLogitsWarper,
+    EntropyTargetLogitsWarper,
+    EntropyThresholdLogitsWarper,
     FixedTemperatureLogitsWarper,
+    PhaseLogitsWarper,
     PolicyLogitsWarper,
+    ProductLogitsWarper,
+    QuadraticLogitsWarper,
+    RowsLogitsWarper,
     ScheduledTemperatureLogitsWarper,
+    TopPDecayLogitsWarper,
+    TruncateThenTemperLogitsWarper,
 )
 from temp_processors.distribution import greedy
 
 VOCAB = 24
 PROMPT = 3
 
+LINEAR = ScheduledTemperatureLogitsWarper("linear", 1.5, 0.5, 4, prompt_length=PROMPT)
 POLICIES = {
     "fixed": FixedTemperatureLogitsWarper(0.7),
     "fixed_one": FixedTemperatureLogitsWarper(1),
@@ -37,8 +49,26 @@ POLICIES = {
     "dynamic": DynamicTemperatureLogitsWarper(1.0, 0.5),
     "dynamic_from_zero": DynamicTemperatureLogitsWarper(0.8, 2.0, 2.0),
     "edt": EDTLogitsWarper(1.0, 0.3),
+    "annealed": AnnealedTemperatureLogitsWarper(3.0, prompt_length=PROMPT),
+    "entropy_threshold": EntropyThresholdLogitsWarper(0.6, 1.2),
+    "entropy_target": EntropyTargetLogitsWarper(1.2, 0.01, 100),
+    "adaptive_sharpening": AdaptiveSharpeningLogitsWarper(),
+    "phase": PhaseLogitsWarper([1, 2], 5, DynamicTemperatureLogitsWarper(1.0, 0.5), LINEAR),
+    "phase_shaping": PhaseLogitsWarper([4], [5], QuadraticLogitsWarper(0.3), LINEAR),
+    "block_start": BlockStartLogitsWarper([0, 1, 2, 3, 4, 5, 6, 7], [8, 9, 10, 11, 12, 13, 14]),
+    "quadratic": QuadraticLogitsWarper(0.3),
+    "cubic": QuadraticLogitsWarper(0.1, 3),
+    "top_p_decay": TopPDecayLogitsWarper(0.9, 0.8, 0.3, reset_ids=[0, 1, 2, 3], prompt_length=PROMPT),
+    "product": ProductLogitsWarper([LINEAR, DynamicTemperatureLogitsWarper(1.0, 0.5)], 0.2, 2.0),
+    "truncate": TruncateThenTemperLogitsWarper(LINEAR, top_k=10, top_p=0.9, min_p=0.02),
 }
-CONTINUOUS = {"fixed", "fixed_one", "fixed_greedy", "fixed_tiny", "dynamic", "dynamic_from_zero", "edt"}
+CONTINUOUS = {"fixed", "fixed_one", "fixed_greedy", "fixed_tiny", "dynamic", "dynamic_from_zero", "edt"} | {
+    "entropy_threshold",
+    "entropy_target",
+    "adaptive_sharpening",
+    "quadratic",
+    "cubic",
+}
 
 
 def batch(rows: int = 5, length: int = 9, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -60,7 +90,7 @@ def policy(request: pytest.FixtureRequest) -> PolicyLogitsWarper:
 
 
 def same(left: torch.Tensor, right: torch.Tensor, tolerance: float = 1e-6) -> None:
-    torch.testing.assert_close(left, right, rtol=tolerance, atol=tolerance)
+    torch.testing.assert_close(left, right, rtol=tolerance, atol=tolerance, equal_nan=True)
 
 
 def test_a_batch_equals_its_rows_alone(policy: PolicyLogitsWarper) -> None:
@@ -130,6 +160,17 @@ def test_three_dimensions_equal_two(policy: PolicyLogitsWarper) -> None:
         same(together[:, step], policy(input_ids[:, : 8 - 6 + 1 + step], scores[:, step]))
 
 
+def test_rows_of_several_policies_are_each_policy_alone() -> None:
+    input_ids, scores = batch()
+    names = ["linear", "dynamic", "linear", "quadratic", "top_p_decay"]
+    rows = RowsLogitsWarper([POLICIES[name] for name in names])
+    together, warmth = rows(input_ids, scores), rows.temperature(input_ids, scores)
+    for row, name in enumerate(names):
+        alone = input_ids[row : row + 1], scores[row : row + 1]
+        assert torch.equal(together[row : row + 1], POLICIES[name](*alone))
+        same(warmth[row : row + 1], POLICIES[name].temperature(*alone).expand(1, 1))
+
+
 def test_the_temperature_broadcasts_against_the_scores(policy: PolicyLogitsWarper) -> None:
     input_ids, scores = batch()
     assert torch.broadcast_shapes(policy.temperature(input_ids, scores).shape, (5, 1)) == (5, 1)
@@ -138,6 +179,8 @@ def test_the_temperature_broadcasts_against_the_scores(policy: PolicyLogitsWarpe
 
 
 def test_beam_scores_are_scaled_and_never_shifted(policy: PolicyLogitsWarper) -> None:
+    if not policy.only_scales:
+        pytest.skip("bends or truncates")
     input_ids, scores = batch()
     log_probs = scores.log_softmax(-1)
     temperature = policy.temperature(input_ids, log_probs)
@@ -175,7 +218,9 @@ def test_continuous_batching_shows_the_last_token_only(name: str) -> None:
     same(POLICIES[name](input_ids[:, -1], scores), POLICIES[name](input_ids, scores))
 
 
-@pytest.mark.parametrize("name", ["fixed", "linear", "dynamic", "edt"])
+@pytest.mark.parametrize(
+    "name", ["fixed", "linear", "dynamic", "edt", "phase", "entropy_target", "quadratic", "product"]
+)
 def test_compiles_without_a_graph_break(name: str) -> None:
     input_ids, scores = batch()
     compiled = torch.compile(POLICIES[name], fullgraph=True, backend="aot_eager")

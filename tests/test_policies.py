@@ -18,7 +18,20 @@ from temp_processors import (
 )
 
 IDS = torch.zeros(1, 2, dtype=torch.long)
-NAMES = ["base", "distribution", "fixed", "scheduled", "adaptive", "policy_config", "sampling"]
+NAMES = [
+    "base",
+    "distribution",
+    "fixed",
+    "scheduled",
+    "adaptive",
+    "entropy_target",
+    "phase",
+    "shaping",
+    "truncation",
+    "combine",
+    "policy_config",
+    "sampling",
+]
 
 
 @pytest.mark.parametrize("name", NAMES)

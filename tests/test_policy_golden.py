@@ -10,11 +10,19 @@ import pytest
 import torch
 
 from temp_processors import (
+    AdaptiveSharpeningLogitsWarper,
+    AnnealedTemperatureLogitsWarper,
+    BlockStartLogitsWarper,
     DynamicTemperatureLogitsWarper,
     EDTLogitsWarper,
+    EntropyTargetLogitsWarper,
+    EntropyThresholdLogitsWarper,
     FixedTemperatureLogitsWarper,
     PolicyLogitsWarper,
+    QuadraticLogitsWarper,
     ScheduledTemperatureLogitsWarper,
+    TopPDecayLogitsWarper,
+    TruncateThenTemperLogitsWarper,
 )
 from temp_processors.distribution import entropy, varentropy
 
@@ -94,6 +102,75 @@ def check_steps(policy: PolicyLogitsWarper, steps: list[int], expected: list[flo
     got = [policy.temperature(torch.zeros(1, step + 2, dtype=torch.long), scores) for step in steps]
     want = torch.tensor(expected, dtype=dtype)
     torch.testing.assert_close(torch.cat(got).flatten(), want, rtol=0.0, atol=TOLERANCE[dtype])
+
+
+@dtypes
+@cases("ead_schedule")
+def test_annealed(case: dict[str, Any], dtype: torch.dtype) -> None:
+    given = case["params"]
+    policy = AnnealedTemperatureLogitsWarper(given["d"], given["tau_max"], given["tau_min"], prompt_length=2)
+    check_steps(policy, case["inputs"]["t"], case["expected"]["temperature"], dtype)
+
+
+@dtypes
+@cases("entropy_threshold")
+def test_entropy_threshold(case: dict[str, Any], dtype: torch.dtype) -> None:
+    given = case["params"]
+    meets(EntropyThresholdLogitsWarper(given["T_low"], given["T_high"], given["threshold"]), case, dtype)
+
+
+@dtypes
+@cases("entropy_target_temperature")
+def test_entropy_target(case: dict[str, Any], dtype: torch.dtype) -> None:
+    meets(EntropyTargetLogitsWarper(case["params"]["target_entropy"]), case, dtype)
+
+
+@dtypes
+@cases("softmax_not_enough")
+def test_adaptive_sharpening(case: dict[str, Any], dtype: torch.dtype) -> None:
+    meets(AdaptiveSharpeningLogitsWarper(), case, dtype)
+
+
+@dtypes
+@cases("quadratic_smoothing_webui")
+def test_quadratic(case: dict[str, Any], dtype: torch.dtype) -> None:
+    given = case["params"]
+    policy = QuadraticLogitsWarper(given["smoothing_factor"], given["smoothing_curve"])
+    meets(policy, case, dtype)
+    bent = policy(torch.zeros(1, 1, dtype=torch.long), row(case["inputs"]["logits"], dtype))
+    expected = row(case["expected"]["logits"], dtype)
+    torch.testing.assert_close(bent, expected, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype])
+
+
+@dtypes
+@cases("factual_nucleus")
+def test_top_p_decay(case: dict[str, Any], dtype: torch.dtype) -> None:
+    given, ended = case["params"], case["inputs"]["produced_token_is_sentence_end"]
+    policy = TopPDecayLogitsWarper(given["p"], given["lambda_decay"], given["omega_bound"], [9], prompt_length=1)
+    input_ids = torch.tensor([[9] + [9 if end else 1 for end in ended[:-1]]])
+    got = policy.top_p(input_ids, torch.zeros(1, len(ended), 4, dtype=dtype)).flatten()
+    expected = torch.tensor(case["expected"]["top_p_per_step"], dtype=dtype)
+    torch.testing.assert_close(got, expected, rtol=0.0, atol=TOLERANCE[dtype])
+
+
+@cases("adapt_official_code")
+def test_block_start(case: dict[str, Any]) -> None:
+    if case["id"].endswith("indent_without_newline"):
+        pytest.skip("the published code differs from its description here, see BlockStartLogitsWarper")
+    previous = case["inputs"]["previous_token_ids_per_step"]
+    policy = BlockStartLogitsWarper(198, [197, 50268], case["params"]["t_1"], case["params"]["t_2"])
+    got = policy.temperature(torch.tensor([previous]), torch.zeros(1, len(previous), 4)).flatten()
+    assert got.tolist() == pytest.approx(case["expected"]["temperature_per_step"])
+
+
+@dtypes
+@cases("order_temperature_vs_top_p")
+def test_truncate_then_temper(case: dict[str, Any], dtype: torch.dtype) -> None:
+    given = case["params"]
+    policy = TruncateThenTemperLogitsWarper(FixedTemperatureLogitsWarper(given["temperature"]), top_p=given["top_p"])
+    probs = policy(torch.zeros(1, 1, dtype=torch.long), row(case["inputs"]["logits"], dtype)).softmax(-1)
+    expected = row(case["expected"]["probs_temperature_last"], dtype)
+    torch.testing.assert_close(probs, expected, rtol=0.0, atol=TOLERANCE[dtype])
 
 
 @dtypes

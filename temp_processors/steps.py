@@ -1,0 +1,88 @@
+"""Where each row stands: how many tokens came before a prediction, and which of them were last.
+
+2-D scores (batch, vocab) predict one token after `input_ids`. In 3-D scores (batch, steps, vocab), `scores[:, s]`
+predicts the token after the prefix `input_ids[:, : length - steps + 1 + s]`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+
+def prefix_lengths(input_ids: Tensor, scores: Tensor) -> Tensor:
+    """Tokens before each prediction: shape (1, 1) for 2-D scores, (1, steps, 1) for 3-D ones."""
+    length = input_ids.shape[-1]
+    if scores.ndim == 2:
+        return torch.full((1, 1), length, dtype=torch.long, device=scores.device)
+    first = length - scores.shape[1] + 1
+    if first < 0:
+        raise ValueError(f"`scores` predicts {scores.shape[1]} steps, but `input_ids` has only {length} tokens")
+    return torch.arange(first, length + 1, device=scores.device).view(1, -1, 1)
+
+
+def per_row(values: Tensor, name: str, scores: Tensor) -> Tensor:
+    """A tensor (batch,) on the device of `scores`, shaped to broadcast against them: (batch, 1) or (batch, 1, 1)."""
+    if values.shape[0] != scores.shape[0]:
+        raise ValueError(
+            f"`{name}` has {values.shape[0]} values, but the batch has {scores.shape[0]} rows: give one per row "
+            "(num_beams and num_return_sequences multiply the rows)"
+        )
+    return values.to(scores.device, non_blocking=True).view(-1, *[1] * (scores.ndim - 1))
+
+
+def steps_after(input_ids: Tensor, scores: Tensor, prompt_length: int | Tensor) -> Tensor:
+    """Prefix lengths minus `prompt_length`, never below 0 (inside the prompt)."""
+    lengths = prefix_lengths(input_ids, scores)
+    if isinstance(prompt_length, Tensor):
+        return (lengths - per_row(prompt_length, "prompt_length", scores)).clamp(min=0)
+    if prompt_length > input_ids.shape[-1]:
+        raise ValueError(f"`prompt_length` is {prompt_length}, but `input_ids` has only {input_ids.shape[-1]} tokens")
+    return (lengths - prompt_length).clamp(min=0)
+
+
+def is_one_of(input_ids: Tensor, ids: Sequence[int]) -> Tensor:
+    """Where `input_ids` holds one of a handful of `ids`; a boolean tensor of the same shape."""
+    hit = torch.zeros_like(input_ids, dtype=torch.bool)
+    for token in ids:
+        hit = hit | (input_ids == token)
+    return hit
+
+
+def ends_tag(input_ids: Tensor, tag: Sequence[int]) -> Tensor:
+    """Where the last token of the sequence `tag` stands in `input_ids`; a boolean tensor of the same shape."""
+    width = input_ids.shape[-1]
+    hit = torch.ones_like(input_ids, dtype=torch.bool)
+    for back, token in enumerate(reversed(tag)):
+        moved = torch.zeros_like(hit)
+        moved[:, back:] = input_ids[:, : max(width - back, 0)] == token
+        hit = hit & moved
+    return hit
+
+
+def last_place(hit: Tensor) -> Tensor:
+    """For each prefix of length 0, 1, ..., length: where its last hit is, counted from 1; 0 for none.
+
+    (batch, length) -> (batch, length + 1).
+    """
+    places = torch.arange(1, hit.shape[-1] + 1, device=hit.device)
+    none = torch.zeros(hit.shape[0], 1, dtype=torch.long, device=hit.device)
+    return torch.cat([none, torch.where(hit, places, 0)], dim=-1).cummax(dim=-1).values
+
+
+def at_prefixes(values: Tensor, lengths: Tensor) -> Tensor:
+    """Values per prefix (batch, length + 1) at `prefix_lengths`: (batch, 1), or (batch, steps, 1) in 3-D."""
+    return values[:, lengths.flatten()].view(-1, *lengths.shape[1:])
+
+
+def steps_since(input_ids: Tensor, scores: Tensor, prompt_length: int | Tensor, ids: Sequence[int]) -> Tensor:
+    """New tokens since the last new token in `ids` (or since the prompt): (batch, 1), or (batch, steps, 1) in 3-D."""
+    if isinstance(prompt_length, Tensor):
+        begin = per_row(prompt_length, "prompt_length", input_ids)
+    else:
+        begin = torch.full((input_ids.shape[0], 1), prompt_length, device=input_ids.device)
+    last = torch.maximum(last_place(is_one_of(input_ids, ids)), begin)
+    lengths = prefix_lengths(input_ids, scores)
+    return (lengths - at_prefixes(last, lengths)).clamp(min=0)
