@@ -124,7 +124,7 @@ def at_temperature(scores: Tensor, temperature: Tensor | float) -> Tensor:
         return (scores / temperature).to(scores.dtype)
     biggest = torch.finfo(scores.dtype).max
     size = scores.amax(dim=-1, keepdim=True).abs().to(temperature.dtype)
-    cold = (temperature <= 0.0) | ((size > temperature * biggest) & ~torch.isinf(size))
+    cold = (temperature < torch.finfo(temperature.dtype).tiny) | ((size > temperature * biggest) & ~torch.isinf(size))
     scaled = scores / temperature.masked_fill(cold, 1.0)
     return torch.where(cold, greedy(scores), scaled.to(scores.dtype))
 
