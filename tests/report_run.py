@@ -17,6 +17,8 @@ import torch
 import yaml
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from temp_processors.trace_tail import tail_values, thinned
+
 OUTSIDE = Path(__file__).resolve().parents[2] / "shared" / "models" / "stories260k"
 SHIPPED = Path(__file__).resolve().parents[1] / "temp_processors" / "fox"
 PROMPTS = ("The quick brown fox", "Once upon a time")
@@ -79,7 +81,9 @@ def _draw(
         temperature = temperature_at(policy, step)
         drawn = torch.multinomial((logits / temperature).softmax(-1), 1)
         log_p, top = logits.log_softmax(-1), logits.topk(TOP)
-        entropy = torch.special.entr(log_p.exp()).sum(-1)
+        log_p_after = (logits / temperature).log_softmax(-1)
+        entropy, entropy_after = (torch.special.entr(p.exp()).sum(-1) for p in (log_p, log_p_after))
+        tail = thinned(tail_values(logits, top.indices), top.values)
         for row, trace in enumerate(traces):
             trace.append(
                 {
@@ -87,9 +91,11 @@ def _draw(
                     "entropy": entropy[row].item(),
                     "temperature": temperature,
                     "log_prob": log_p[row, drawn[row]].item(),
+                    "entropy_after": entropy_after[row].item(),
+                    "log_prob_after": log_p_after[row, drawn[row]].item(),
                     "top_ids": top.indices[row].tolist(),
                     "top_logits": top.values[row].tolist(),
-                    "tail": (logits[row].logsumexp(-1).exp() - top.values[row].exp().sum()).log().item(),
+                    "tail": tail[row],
                 }
             )
         ids = torch.cat([ids, drawn], dim=1)
@@ -106,12 +112,16 @@ def _metrics(rows: list[dict[str, Any]]) -> dict[str, dict[str, dict[str, Any]]]
             metric: {
                 "value": function(group),
                 "signature": f"{metric}|tok:whitespace",
-                "interval": sorted([function(group[::2]), function(group[1::2])]),
+                "interval": _hull(function(group), function(group[::2]), function(group[1::2])),
             }
             for metric, function in functions.items()
         }
         for name, group in groups.items()
     }
+
+
+def _hull(*values: float) -> list[float]:
+    return [min(values), max(values)]
 
 
 def _distinct(rows: list[dict[str, Any]]) -> float:

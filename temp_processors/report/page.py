@@ -1,0 +1,108 @@
+"""The report page: one HTML file that opens from disk, with the runs inside it and no request to anywhere.
+
+Texts that a model wrote are untrusted. They travel in a JSON block in which `<` is escaped, the page's script puts them
+into the document only as text, and a content security policy lets nothing run but that one script.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import math
+import re
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from temp_processors.report.folder import load_run
+from temp_processors.report.page_data import page_data
+
+# In this order, in one function: constants before what uses them while it starts.
+SCRIPTS = ("numbers", "state", "elements", "chart", "scores", "wall", "strip", "whatif", "setup", "main")
+STYLES = ("page.css", "panes.css")
+LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def write_page(run_folders: Sequence[Path], out: Path) -> Path:
+    """Write the page for one run, or for several side by side.
+
+    Args:
+        run_folders: Folders that runs wrote; half done, old or damaged ones are shown as far as they go.
+        out: The file to write.
+
+    Raises:
+        FileNotFoundError: A run folder does not exist.
+        ValueError: No run folder was given.
+    """
+    if not run_folders:
+        raise ValueError("a report needs at least one run folder")
+    runs = [page_data(load_run(folder), share=1 / len(run_folders)) for folder in run_folders]
+    out.write_text(page_html({"runs": runs}), encoding="utf-8")
+    return out
+
+
+def page_html(data: dict[str, Any]) -> str:
+    """The page around `data`, whatever texts are in it."""
+    style, script = (
+        _joined(STYLES),
+        f'(() => {{\n"use strict";\n{_joined([f"{name}.js" for name in SCRIPTS])}\n}})();\n',
+    )
+    policy = f"default-src 'none'; style-src {_digest(style)}; script-src {_digest(script)}; base-uri 'none'"
+    page = _template("page.html")
+    for mark, content in (("{{policy}}", policy), ("{{style}}", style), ("{{script}}", script)):
+        page = page.replace(mark, content)
+    # last, so that nothing in the data can be taken for a mark
+    return page.replace("{{data}}", safe_json(data))
+
+
+def safe_json(data: Any) -> str:
+    """JSON that can stand inside a script element: no `<`, no NaN (it becomes null), no half of a surrogate pair.
+
+    Example:
+        >>> safe_json(["</script>", float("nan")])
+        '["\\\\u003c/script>",null]'
+    """
+    text = json.dumps(_finite(data), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return LONE_SURROGATE.sub(lambda half: f"\\u{ord(half[0]):04x}", text.replace("<", "\\u003c"))
+
+
+def _finite(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {str(key): _finite(value) for key, value in data.items()}
+    if isinstance(data, (list, tuple)):
+        return [_finite(value) for value in data]
+    return None if isinstance(data, float) and not math.isfinite(data) else data
+
+
+def _joined(names: Sequence[str]) -> str:
+    return "\n".join(_template(name) for name in names)
+
+
+def _template(name: str) -> str:
+    return (files("temp_processors.report") / "template" / name).read_text(encoding="utf-8")
+
+
+def _digest(content: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"
+
+
+def report_command(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders; several are shown side by side.")],
+    out: Annotated[Path | None, typer.Option(help="Page to write; report.html in the (first) run folder.")] = None,
+) -> None:
+    """Write the HTML page and the pictures of one or several runs."""
+    from temp_processors.report.plots import write_plots
+
+    target = out or runs[0] / "report.html"
+    try:
+        write_page(runs, target)
+    except OSError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from error
+    if len(runs) == 1:
+        write_plots(runs[0])
+    typer.echo(f"report: {target}")

@@ -1,0 +1,174 @@
+"""What the page holds: a run as JSON that a browser can read, sampled down to a size that a browser likes.
+
+Numbers of traces travel as base64 of little-endian arrays: 4 bytes where decimal digits would take 10.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from temp_processors.report.folder import LoadedRun, SampleKey, Trace
+from temp_processors.report.names import larger_means, metric_name
+from temp_processors.report.tokens import token_pieces
+
+TEXT_BYTES = 8_000_000
+TRACE_BYTES = (600_000, 4_000_000)  # for a small run, and at most
+TRACE_BYTES_PER_CELL = 12_000
+BYTES_PER_TRACE_NUMBER = 5.4
+COLUMNS = ("entropy", "temperature", "log_prob", "entropy_after", "log_prob_after")
+
+
+def page_data(run: LoadedRun, share: float = 1.0) -> dict[str, Any]:
+    """One run for the page.
+
+    Args:
+        run: The run.
+        share: Part of the page's size that this run may take, 0 to 1, when several stand side by side.
+    """
+    samples = list(_within(_round_robin(run.samples), _text_bytes, TEXT_BYTES * share))
+    cells = len({(s["policy"], s["prompt_id"]) for s in samples})
+    limit = min(max(TRACE_BYTES[0], TRACE_BYTES_PER_CELL * cells), TRACE_BYTES[1]) * share
+    traced = list(_within(_with_tokens(run, samples), lambda item: _trace_bytes(item[1]), limit))
+    ids = {token for _, trace in traced for token in _ids(trace)}
+    pieces, note = token_pieces(run, ids) if ids else ({}, "")
+    place = {token: i for i, token in enumerate(pieces)}
+    numbers = {key: i for i, (key, _) in enumerate(traced)}
+    policies = run.policies
+    return {
+        "name": run.name,
+        "notes": [*run.notes, *([note] if note else []), *_sampling_notes(run, samples, traced)],
+        "policies": policies,
+        "temperatures": run.temperatures,
+        "prompts": _prompts(run),
+        "metrics": run.metrics,
+        "metricNames": {m: metric_name(m) for row in run.metrics.values() for m in row},
+        "larger": {m: larger_means(m) for row in run.metrics.values() for m in row},
+        "config": run.config_text,
+        "environment": run.environment,
+        "stack": run.stack,
+        "samples": [_sample(s, policies, numbers.get(_key(s), -1)) for s in _in_order(samples, policies)],
+        "pieces": [[p.raw, p.shown] for p in pieces.values()],
+        "traces": [packed(trace, place) for _, trace in traced],
+    }
+
+
+def _key(sample: dict[str, Any]) -> SampleKey:
+    return sample["policy"], sample["prompt_id"], sample["sample_id"]
+
+
+def _round_robin(samples: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Every cell's first sample, then every cell's second: whatever is cut off, all cells keep equally many."""
+    seen: Counter[tuple[str, int]] = Counter()
+    ranked = []
+    for sample in samples:
+        cell = (sample["policy"], sample["prompt_id"])
+        ranked.append((seen[cell], sample))
+        seen[cell] += 1
+    return [sample for _, sample in sorted(ranked, key=lambda item: item[0])]
+
+
+def _in_order(samples: Iterable[dict[str, Any]], policies: Sequence[str]) -> list[dict[str, Any]]:
+    order = {name: i for i, name in enumerate(policies)}
+    return sorted(samples, key=lambda s: (s["prompt_id"], order[s["policy"]], s["sample_id"]))
+
+
+def _within(items: Iterable[Any], size: Any, limit: float) -> Iterator[Any]:
+    """Items from the front for as long as their sizes fit into `limit`."""
+    total = 0.0
+    for item in items:
+        total += size(item)
+        if total > limit:
+            return
+        yield item
+
+
+def _text_bytes(sample: dict[str, Any]) -> int:
+    return len(sample["text"].encode("utf-8", "replace")) + 60
+
+
+def _trace_bytes(trace: Trace) -> float:
+    tails = sum(len(tail) for tail in trace.tail if isinstance(tail, list))
+    tops = sum(len(top) for top in trace.top_ids if top)
+    return BYTES_PER_TRACE_NUMBER * (len(trace) * (len(COLUMNS) + 1) + tails + 1.5 * tops) + 60
+
+
+def _with_tokens(run: LoadedRun, samples: Iterable[dict[str, Any]]) -> Iterator[tuple[SampleKey, Trace]]:
+    """The trace of every sample, or a bare one of its token ids where the run has no traces at all."""
+    for sample in samples:
+        key = _key(sample)
+        if key in run.traces:
+            yield key, run.traces[key]
+        elif not run.traces and isinstance(sample.get("token_ids"), list):
+            yield key, bare_trace(sample["token_ids"])
+
+
+def bare_trace(ids: Sequence[Any]) -> Trace:
+    """A trace that knows nothing but the tokens."""
+    n = len(ids)
+    return Trace([int(i) for i in ids], [None] * n, [None] * n, [None] * n, [[]] * n, [[]] * n, [None] * n)
+
+
+def _ids(trace: Trace) -> Iterator[int]:
+    yield from trace.token_ids
+    for top in trace.top_ids:
+        yield from top or ()
+
+
+def packed(trace: Trace, place: dict[int, int]) -> dict[str, Any]:
+    """A trace as base64 arrays.
+
+    Returns:
+        n steps; `columns`: float32, n for each of COLUMNS, NaN for unknown; `tokens`: uint32, place of each token in
+        `pieces`; `k`: tops of each step; `topIds`, `topLogits`: all tops in a row; `m`: tail values of each step, 0
+        where unknown, -1 where nothing is outside the tops; `tail`: all tail values in a row.
+    """
+    known = {"entropy": trace.entropy, "temperature": trace.temperature, "log_prob": trace.log_prob, **trace.columns}
+    columns = [known.get(name, [None] * len(trace)) for name in COLUMNS]
+    tops = [top or [] for top in trace.top_ids]
+    tails = [tail if isinstance(tail, list) else [] for tail in trace.tail]
+    missing = [-1 if tops[i] and tail is None else 0 for i, tail in enumerate(trace.tail)]
+    return {
+        "n": len(trace),
+        "columns": _base64("f", (math.nan if v is None else v for column in columns for v in column)),
+        "tokens": _base64("I", (place[token] for token in trace.token_ids)),
+        "k": [len(top) for top in tops],
+        "topIds": _base64("I" if len(place) > 0xFFFF else "H", (place[token] for top in tops for token in top)),
+        "topLogits": _base64("f", (x for logits in trace.top_logits for x in logits or ())),
+        "m": [len(tail) or missing[i] for i, tail in enumerate(tails)],
+        "tail": _base64("f", (x for tail in tails for x in tail)),
+    }
+
+
+def _base64(kind: str, values: Iterable[float]) -> str:
+    return base64.b64encode(array(kind, values).tobytes()).decode("ascii")
+
+
+def _sample(sample: dict[str, Any], policies: Sequence[str], trace: int) -> list[Any]:
+    """[policy, prompt_id, sample_id, text, finish_reason, log_prob, place of its trace or -1]."""
+    place = policies.index(sample["policy"])
+    rest = [sample.get("finish_reason"), sample.get("log_prob"), trace]
+    return [place, sample["prompt_id"], sample["sample_id"], sample["text"], *rest]
+
+
+def _prompts(run: LoadedRun) -> dict[str, str]:
+    """Text of every prompt by its number."""
+    configured = run.config.get("prompts")
+    texts = {i: p for i, p in enumerate(configured) if isinstance(p, str)} if isinstance(configured, list) else {}
+    seen = {s["prompt_id"]: s["prompt"] for s in run.samples if isinstance(s.get("prompt"), str)}
+    return {str(number): text for number, text in sorted({**texts, **seen}.items())}
+
+
+def _sampling_notes(run: LoadedRun, samples: Sequence[Any], traced: Sequence[Any]) -> list[str]:
+    notes = []
+    if len(samples) < len(run.samples):
+        notes.append(
+            f"This page holds {len(samples):,} of {len(run.samples):,} texts, equally many of every prompt and policy."
+        )
+    if len(traced) < len(samples):
+        notes.append(f"The tokens of {len(traced):,} of the {len(samples):,} texts are here: the first of every cell.")
+    return notes

@@ -1,0 +1,93 @@
+// Pane 1: every metric against temperature or policy, the diversity-quality frontier, and the numbers as a table.
+
+function metricsOf(runs) {
+  const found = new Map();
+  for (const run of runs)
+    for (const row of Object.values(run.metrics)) for (const m of Object.keys(row)) found.set(m, run.metricNames[m] || m);
+  return [...found];
+}
+
+function bounds(score) {
+  const value = score ? score.value : null;
+  const known = score && Array.isArray(score.interval) && score.interval.every(Number.isFinite);
+  return known ? [value, ...score.interval] : [value, value, value];
+}
+
+function described(score) {
+  if (!score || score.value === null || score.value === undefined) return "undefined" + (score && score.reason ? ": " + score.reason : "");
+  const [value, low, high] = bounds(score);
+  return shown(value) + (high > low ? ` (${shown(low)} to ${shown(high)})` : "");
+}
+
+function verdict(score) {
+  const difference = score && score.difference;
+  if (!difference || !difference.verdict) return null;
+  const sign = { higher: "▲ higher", lower: "▼ lower" }[difference.verdict] || difference.verdict;
+  return element("small", {}, `${sign} (to ${difference.baseline})`);
+}
+
+function pointsFor(metric, places) {
+  const points = [];
+  DATA.runs.forEach((run, r) => run.policies.forEach((policy, i) => {
+    const score = (run.metrics[policy] || {})[metric], [y, yLow, yHigh] = bounds(score);
+    if (!Number.isFinite(y)) return;
+    const x = places(run, policy, i, r);
+    if (!x || !Number.isFinite(x[0])) return;
+    const share = DATA.runs.length > 1 ? 0.85 * r / (DATA.runs.length - 1) : 0.85 * i / Math.max(run.policies.length - 1, 1);
+    const name = DATA.runs.length > 1 ? `${policy} (${run.name})` : policy;
+    const label = `${name}: ${run.metricNames[metric]} ${described(score)}. Show its samples`;
+    const open = () => go({ pane: "wall", run: String(r), policy, prompt: "", find: "", more: "1" });
+    points.push({ x: x[0], xLow: x[1], xHigh: x[2], y, yLow, yHigh, name, label, open, share, shape: DATA.runs.length > 1 ? r : i, r, policy });
+  }));
+  return points;
+}
+
+function metricChart(metric, name) {
+  const fixed = (run, policy) => run.temperatures[policy];
+  const known = DATA.runs.flatMap((run) => run.policies.map((p) => fixed(run, p)).filter((t) => t !== undefined));
+  const others = [...new Set(DATA.runs.flatMap((run) => run.policies.filter((p) => fixed(run, p) === undefined)))];
+  const last = Math.max(0, ...known), gap = Math.max(1, ...known) / 7;
+  const at = (run, policy) => fixed(run, policy) ?? last + gap * (1 + others.indexOf(policy));
+  const points = pointsFor(metric, (run, policy) => [at(run, policy), 0, 0]);
+  const lines = DATA.runs.map((run, r) => points.filter((p) => p.r === r && fixed(run, p.policy) !== undefined).sort((a, b) => a.x - b.x));
+  const marks = [...new Set(known)].sort((a, b) => a - b).map((t) => [t, String(t)]);
+  marks.push(...others.map((policy, i) => [last + gap * (i + 1), policy.length > 14 ? policy.slice(0, 13) + "…" : policy]));
+  const label = known.length ? (others.length ? "temperature, or policy" : "temperature") : "policy";
+  const end = last + gap * (others.length + 0.4), start = known.length ? Math.min(...known) - gap * 0.4 : gap * 0.6;
+  return chart(`${name} against ${label}`, points, { label, ticks: marks, slanted: others.length > 0, range: [start, end] }, { label: name }, lines.filter((l) => l.length > 1));
+}
+
+function frontier(diversity, name) {
+  const quality = (run, policy) => bounds((run.metrics[policy] || {}).perplexity);
+  const points = pointsFor(diversity, (run, policy) => quality(run, policy)).filter((p) => p.x > 0);
+  const picture = chart(`${name} against perplexity`, points, { label: "perplexity of the untempered model, log scale", log: true }, { label: name });
+  picture.append(legend(points.map((p) => [p.name, p.share, p.shape])));
+  return picture;
+}
+
+function scoreTable(run, r) {
+  const metrics = metricsOf([run]);
+  const head = metrics.map(([m, name]) => element("th", { scope: "col" }, name, element("small", {}, run.larger[m] ? `larger: ${run.larger[m]}` : "")));
+  const rows = run.policies.map((policy) => {
+    const open = () => go({ pane: "wall", run: String(r), policy, prompt: "", find: "", more: "1" });
+    const cells = metrics.map(([m]) => element("td", {}, described((run.metrics[policy] || {})[m]), verdict((run.metrics[policy] || {})[m])));
+    return element("tr", {}, element("th", { scope: "row" }, element("button", { class: "link", onclick: open }, isolated(policy))), ...cells);
+  });
+  const caption = element("caption", {}, run.name);
+  return element("div", { class: "scroll" }, element("table", {}, caption, element("thead", {}, element("tr", {}, element("th", {}, "policy"), ...head)), element("tbody", {}, ...rows)));
+}
+
+function drawScores(pane) {
+  const metrics = metricsOf(DATA.runs);
+  if (!metrics.length) return replaceContent(pane, element("p", {}, "This run has no scores. Its samples are in the next pane."));
+  const names = new Map(metrics), diverse = metrics.filter(([m]) => /distinct|bleu/.test(m));
+  const metric = names.has(state.metric) ? state.metric : metrics[0][0];
+  const first = ["distinct_2", "self_bleu_4"].find((m) => names.has(m)) || (diverse[0] || metrics[0])[0];
+  const diversity = names.has(state.diversity) ? state.diversity : first;
+  const controls = element("div", { class: "controls" },
+    choice("Metric", "metric", metrics, metric, (value) => go({ metric: value }, { keep: true })),
+    names.has("perplexity") ? choice("Frontier", "diversity", diverse.length ? diverse : metrics, diversity, (value) => go({ diversity: value }, { keep: true })) : null);
+  const charts = element("div", { class: "charts" }, metricChart(metric, names.get(metric)));
+  if (names.has("perplexity")) charts.append(frontier(diversity, names.get(diversity)));
+  replaceContent(pane, controls, charts, ...DATA.runs.map(scoreTable));
+}
