@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from temp_processors.audit_stack import StackEntry
+from temp_processors.base import PolicyLogitsWarper
+from temp_processors.sampling import SeededSampling
 
 TRUNCATION = frozenset({"top_h", "top_k", "top_p", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff"})
 OFF = {"top_k": "0", "top_p": "1.0", "typical_p": "1.0", "epsilon_cutoff": "0.0", "eta_cutoff": "0.0"}
@@ -40,7 +42,7 @@ def find_problems(stack: Sequence[StackEntry], mode: str, processors: Sequence[A
     elif mode == "greedy_search":
         yield from _greedy(processors)
     elif mode.startswith("beam"):
-        yield from _beams(processors)
+        yield from _beams(stack)
     elif mode not in OWN_MODES:
         message = f"{mode} is not part of transformers any more; the code it is loaded from decides what is applied"
         yield Finding("mode-elsewhere", message, "error")
@@ -94,18 +96,25 @@ def _greedy(processors: Sequence[Any]) -> Iterator[Finding]:
             yield Finding("policy-without-sampling", message, "warning")
 
 
-def _beams(processors: Sequence[Any]) -> Iterator[Finding]:
-    for processor in processors:
-        if _draws(processor) or getattr(processor, "supports_beam_search", True) is False:
-            why = (
-                "it draws one token, beams keep several" if _draws(processor) else "it shifts scores, beams add them up"
-            )
-            yield Finding("policy-under-beams", f"{_name(processor)} is not valid under beam search: {why}", "error")
+def _beams(stack: Sequence[StackEntry]) -> Iterator[Finding]:
+    normalised = any(entry.name == "LogitNormalization" for entry in stack)
+    for entry in stack:
+        if _draws(entry.processor):
+            message = f"{entry.name} is not valid under beam search: it leaves one token where beams compare several"
+            yield Finding("draw-under-beams", message, "error")
+        elif isinstance(entry.processor, PolicyLogitsWarper) and not entry.processor.only_scales:
+            message = f"{entry.name} does more than scale the log-probabilities that beams add up: made for sampling"
+            yield Finding("policy-under-beams", message, "warning")
+        elif (entry.temperature is not None or entry.varies) and not normalised:
+            message = f"{entry.name} also rescales the scores of whole beams; pass renormalize_logits=True to avoid it"
+            yield Finding("policy-under-beams", message, "warning")
 
 
 def _continuous_batching(processors: Sequence[Any]) -> Iterator[Finding]:
     for name in map(_name, processors):
-        message = f"{name} is dropped: continuous batching takes no processors from the call; use generate() without it"
+        message = (
+            f"{name} is dropped: continuous batching takes no processors from the call; use continuous.with_policy"
+        )
         yield Finding("policy-under-continuous-batching", message, "error")
 
 
@@ -118,8 +127,7 @@ def _sets_temperature(processor: Any) -> bool:
 
 
 def _draws(processor: Any) -> bool:
-    """Whether the processor leaves one token: its class says so in `draws_token`."""
-    return getattr(processor, "draws_token", False) is True
+    return isinstance(processor, SeededSampling)
 
 
 def _name(processor: Any) -> str:

@@ -11,6 +11,10 @@ import torch
 from torch import Tensor
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
+from temp_processors.base import PolicyLogitsWarper
+from temp_processors.fixed import FixedTemperatureLogitsWarper
+from temp_processors.trace import TemperatureTrace
+
 Origin = Literal["yours", "call", "config", "checkpoint", "library default"]
 
 # Field of GenerationConfig that makes generate() add the processor of this class name.
@@ -131,8 +135,7 @@ def describe(
     name = type(processor).__name__
     temperature, varies = _temperature(processor)
     if any(processor is own for own in yours):
-        values = {key: _plain(value) for key, value in vars(processor).items() if not key.startswith("_")}
-        return StackEntry(name, values, "yours", temperature, varies, processor)
+        return StackEntry(name, _parameters(processor), "yours", temperature, varies, processor)
     if name not in FIELDS:  # prefix_allowed_tokens_fn has no field in the configuration
         return StackEntry(name, {}, "call", temperature, varies, processor)
     field_name = FIELDS[name]
@@ -147,8 +150,16 @@ def _temperature(processor: Any) -> tuple[float | None, bool]:
         return None, False
     if isinstance(value, (int, float)):
         return float(value), False
-    constant = getattr(processor, "constant_temperature", None)
-    return (constant, False) if isinstance(constant, float) else (None, True)
+    policy = processor.policy if isinstance(processor, TemperatureTrace) else processor
+    if isinstance(policy, FixedTemperatureLogitsWarper) and isinstance(policy.value, float):
+        return policy.value, False
+    return None, True
+
+
+def _parameters(processor: Any) -> dict[str, Any]:
+    hidden = {"supports_continuous_batching", "prompt_length"}
+    values = {key: value for key, value in vars(processor).items() if not key.startswith("_") and key not in hidden}
+    return {key: _plain(value) for key, value in values.items()}
 
 
 def _plain(value: Any) -> Any:
@@ -159,4 +170,6 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, PolicyLogitsWarper):
+        return {"name": type(value).__name__, **_parameters(value)}
     return value if value is None or isinstance(value, (bool, int, float, str)) else type(value).__name__

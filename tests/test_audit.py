@@ -20,7 +20,14 @@ from transformers import (
     TemperatureLogitsWarper,
 )
 
+from temp_processors import (
+    FixedTemperatureLogitsWarper,
+    PhaseLogitsWarper,
+    QuadraticLogitsWarper,
+    SeededSampling,
+)
 from temp_processors.audit import audit, plain_sampling_kwargs
+from temp_processors.trace import TemperatureTrace
 
 PROMPT = torch.tensor([[1, 5, 9]])
 
@@ -33,15 +40,6 @@ class Varying(LogitsProcessor):
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         return scores / self.temperature(input_ids, scores)
-
-
-class Draw(LogitsProcessor):
-    """Draws the token: one entry stays."""
-
-    draws_token = True
-
-    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        return torch.full_like(scores, -torch.inf).scatter(-1, scores.argmax(-1, keepdim=True), 0.0)
 
 
 def tiny_llama() -> LlamaForCausalLM:
@@ -143,14 +141,41 @@ def test_policies_that_vary_are_described(model: LlamaForCausalLM) -> None:
 
 def test_greedy_makes_a_policy_pointless_unless_it_draws(model: LlamaForCausalLM) -> None:
     assert audit(model, processors=[Varying()]).codes == ("policy-without-sampling",)
-    assert audit(model, processors=[Varying(), Draw()]).codes == ()
-    sampled = audit(model, processors=[Varying(), Draw()], do_sample=True, top_k=0, top_p=0.9)
+    assert audit(model, processors=[Varying(), SeededSampling([1])]).codes == ()
+    sampled = audit(model, processors=[Varying(), SeededSampling([1])], do_sample=True, top_k=0, top_p=0.9)
     assert sampled.codes == ("after-the-draw",)
 
 
-def test_drawing_under_beams_is_an_error(model: LlamaForCausalLM) -> None:
-    found = audit(model, processors=[Draw()], num_beams=3)
-    assert (found.mode, found.codes) == ("beam_search", ("policy-under-beams",))
+@pytest.mark.parametrize(
+    ("processor", "codes"),
+    [
+        (SeededSampling([1]), ("draw-under-beams",)),
+        (QuadraticLogitsWarper(0.5), ("policy-under-beams",)),
+        (FixedTemperatureLogitsWarper(0.5), ("policy-under-beams",)),
+    ],
+)
+def test_beams(model: LlamaForCausalLM, processor: LogitsProcessor, codes: tuple[str, ...]) -> None:
+    found = audit(model, processors=[processor], num_beams=3)
+    assert (found.mode, found.codes) == ("beam_search", codes)
+
+
+def test_renormalised_beams_keep_their_scale(model: LlamaForCausalLM) -> None:
+    fixed = FixedTemperatureLogitsWarper(0.5)
+    assert audit(model, processors=[fixed], num_beams=3, renormalize_logits=True).codes == ()
+
+
+@pytest.mark.parametrize("wrap", [lambda policy: policy, TemperatureTrace])
+def test_a_fixed_policy_is_a_number(sharpened: LlamaForCausalLM, wrap: Any) -> None:
+    found = audit(sharpened, processors=[wrap(FixedTemperatureLogitsWarper(2))])
+    assert found.temperature == pytest.approx(1.2)
+
+
+def test_policies_inside_policies_are_shown(model: LlamaForCausalLM) -> None:
+    policy = PhaseLogitsWarper([1], [2], FixedTemperatureLogitsWarper(0.6), FixedTemperatureLogitsWarper(1.1))
+    found = audit(model, processors=[policy], **plain_sampling_kwargs())
+    assert found.temperature is None
+    assert "'value': 0.6" in str(found.stack[0].parameters)
+    json.dumps(found.to_dict())
 
 
 def test_continuous_batching_drops_processors(model: LlamaForCausalLM) -> None:

@@ -1,0 +1,85 @@
+"""`model.generate(custom_generate=..., temperature_policy={...})`: policies as plain data, on any model.
+
+The folder beside this file is the recipe that transformers loads; its `generate` is `generate_with_policy`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from transformers import GenerationConfig
+
+from temp_processors.audit import plain_sampling_kwargs
+from temp_processors.policy_config import build_policy
+from temp_processors.sampling import SeededSampling
+
+
+def custom_generate_path() -> str:
+    """Folder for the `custom_generate` argument of `generate`, and to push to the Hub."""
+    return str(Path(__file__).parent / "recipe")
+
+
+def generate_with_policy(
+    model: Any,
+    temperature_policy: Mapping[str, Any],
+    *,
+    seeds: Sequence[int] | None = None,
+    prompt_length: int | None = None,
+    **kwargs: Any,
+) -> Any:
+    """`model.generate(**kwargs)` under a temperature policy, with every sampling setting that nobody asked for off.
+
+    The checkpoint's temperature, top-k and penalties and the library's `top_k=50` do not act; what the call or the
+    `generation_config` passed in it names does, after the policy. Your own `logits_processor` runs before it.
+
+    Args:
+        temperature_policy: `{"kind": ..., ...}` as for `build_policy`; a `tokenizer` in the call resolves tags.
+        seeds: One whole number per row (`num_return_sequences` multiplies rows): each row draws from its own seed,
+            whatever else is in the batch. Default: torch's global generator.
+        prompt_length: Tokens before the first new one; needed only with `decoder_input_ids`.
+        kwargs: Everything else that `generate` takes. `do_sample` is True unless given.
+
+    Returns:
+        What `generate` returns.
+
+    Raises:
+        ValueError: for a `temperature` beside the policy (they would multiply), seeds with beams,
+            continuous batching; and for a policy that `build_policy` refuses.
+    """
+    config: GenerationConfig | None = kwargs.get("generation_config")
+    _refuse(config, kwargs, seeds)
+    length = _prompt_length(model, kwargs) if prompt_length is None else prompt_length
+    policy = build_policy(temperature_policy, prompt_length=length, tokenizer=kwargs.get("tokenizer"))
+    processors = [*(kwargs.pop("logits_processor", None) or ()), policy]
+    plain = {name: value for name, value in plain_sampling_kwargs().items() if getattr(config, name, None) is None}
+    arguments = {**plain, **kwargs}
+    if seeds is not None:
+        processors.append(SeededSampling(seeds, prompt_length=length))
+        arguments["do_sample"] = False  # the last processor draws; greedy decoding takes its choice
+    return model.generate(logits_processor=processors, **arguments)
+
+
+def _refuse(config: GenerationConfig | None, call: Mapping[str, Any], seeds: Sequence[int] | None) -> None:
+    named = {name: call.get(name, getattr(config, name, None)) for name in ("temperature", "num_beams")}
+    if named["temperature"] not in (None, 1.0):
+        raise ValueError(
+            f"temperature={named['temperature']} would multiply with `temperature_policy`: pass one of them"
+        )
+    if call.get("cache_implementation") == "paged":
+        raise ValueError("continuous batching drops processors: use temp_processors.continuous.with_policy")
+    if seeds is not None and (named["num_beams"] or 1) > 1:
+        raise ValueError(f"`seeds` draw one token per row, but num_beams={named['num_beams']} compares several")
+
+
+def _prompt_length(model: Any, call: Mapping[str, Any]) -> int:
+    """Width of the token ids that the first call of a processor sees."""
+    if model.config.is_encoder_decoder:
+        if call.get("decoder_input_ids") is not None:
+            raise ValueError("`prompt_length` has to be given with `decoder_input_ids`: count the start token")
+        return 1
+    for name in ("inputs", "input_ids"):
+        if call.get(name) is not None:
+            return int(call[name].shape[-1])
+    return 0 if call.get("inputs_embeds") is not None else 1
