@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from temp_processors.adaptive import DynamicTemperatureLogitsWarper, EDTLogitsWarper
 from temp_processors.base import PolicyLogitsWarper
@@ -245,3 +246,24 @@ def test_recorded_temperatures_span_the_slider_and_others_are_refused() -> None:
     torch.testing.assert_close(tail_temperatures()[[0, -1]], torch.tensor([5.0, 0.1], dtype=torch.float64))
     with pytest.raises(ValueError, match=r"\[0.1, 5.0\]"):
         interpolate_tail(torch.zeros(1, 97, dtype=torch.float64), torch.tensor([6.0]))
+
+
+def test_the_tail_of_a_trained_model(shared: Path) -> None:
+    """Every step of a text by a model that this project did not make, thinned, at 60 temperatures."""
+    folder = shared / "models" / "stories260k"
+    model = AutoModelForCausalLM.from_pretrained(folder).eval()
+    start = AutoTokenizer.from_pretrained(folder)("Once upon a time", return_tensors="pt").input_ids
+    texts = generated(model, FixedTemperatureLogitsWarper(1.0), inputs=start, max_new_tokens=60, eos_token_id=None)
+    trace = trace_tokens(model, texts, FixedTemperatureLogitsWarper(1.0), start.shape[1], top_k=10)
+    logits = model(texts).logits[0, start.shape[1] - 1 : -1].detach().double()
+    assert trace.top_ids is not None
+    lengths = set()
+    temperatures = torch.linspace(0.1, 5.0, 60, dtype=torch.float64)
+    for row, record in enumerate(trace.records()):
+        lengths.add(len(record["tail"]))
+        tail = interpolate_tail(torch.tensor([record["tail"]], dtype=torch.float64), temperatures)[0]
+        p = torch.softmax(logits[row] / temperatures[:, None], dim=-1)[:, trace.top_ids[0, row]]
+        top = torch.tensor(record["top_logits"], dtype=torch.float64)
+        head = torch.exp((top - top[0]) / temperatures[:, None])
+        torch.testing.assert_close(head / (head.sum(-1) + tail.exp())[:, None], p, atol=1e-6, rtol=0)
+    assert max(lengths) <= 49
