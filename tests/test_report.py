@@ -132,6 +132,13 @@ def test_traces_are_cut_before_texts(run_folder: Path, monkeypatch: pytest.Monke
     assert "The tokens of" in data["notes"][0]
 
 
+def test_of_a_big_trace_file_the_first_samples_are_read(run_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("temp_processors.report.folder.MOST_TRACE_ROWS", 100)
+    run = load_run(run_folder)
+    assert {sample for _, _, sample in run.traces} == {0, 1}
+    assert "traces.parquet has 120 rows: the samples numbered below 2 were read" in run.notes[0]
+
+
 @pytest.mark.parametrize("text", [HOSTILE, "\ud83d", "\u2028{{script}}{{style}}", "]]>\x00"])
 def test_safe_json_is_inert_and_reads_back(text: str) -> None:
     written = safe_json({"text": text, "nan": float("nan")})

@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 SampleKey = tuple[str, int, int]
+MOST_TRACE_ROWS = 60_000
 SAMPLE_FIELDS: Mapping[str, type] = {"policy": str, "prompt_id": int, "sample_id": int, "text": str}
 
 
@@ -191,13 +192,32 @@ def _traces(path: Path, notes: list[str]) -> dict[SampleKey, Trace]:
     import pyarrow.parquet
 
     try:
-        rows = pyarrow.parquet.read_table(path).to_pylist()
-        return _by_sample(rows)
+        return _by_sample(_trace_rows(path, notes))
     except (pyarrow.ArrowException, OSError) as error:
         notes.append(f"traces.parquet is damaged: {error}.")
     except KeyError as error:
         notes.append(f"traces.parquet is of another version: it has no column {error}.")
     return {}
+
+
+def _trace_rows(path: Path, notes: list[str]) -> list[dict[str, Any]]:
+    """The rows of the file, or of the first samples of every cell where all would not fit into memory and page."""
+    import pyarrow.compute
+    import pyarrow.parquet
+
+    total = pyarrow.parquet.read_metadata(path).num_rows
+    if total <= MOST_TRACE_ROWS:
+        return list(pyarrow.parquet.read_table(path).to_pylist())
+    numbers = pyarrow.parquet.read_table(path, columns=["sample_id"])["sample_id"]
+    counts = sorted((row["values"], row["counts"]) for row in pyarrow.compute.value_counts(numbers).to_pylist())
+    kept, limit = 0, counts[0][0] + 1
+    for number, count in counts:
+        kept += count
+        if kept > MOST_TRACE_ROWS:
+            break
+        limit = number + 1
+    notes.append(f"traces.parquet has {total:,} rows: the samples numbered below {limit} were read.")
+    return list(pyarrow.parquet.read_table(path, filters=[("sample_id", "<", limit)]).to_pylist())
 
 
 def _by_sample(rows: list[dict[str, Any]]) -> dict[SampleKey, Trace]:
