@@ -17,6 +17,7 @@ from transformers import GenerationConfig, LogitsProcessor
 
 from temp_processors.audit_findings import Finding, find_problems, refused
 from temp_processors.audit_stack import FIELDS, StackEntry, describe, origin_of, record
+from temp_processors.sampling import SeededSampling
 
 
 @dataclass(frozen=True)
@@ -68,9 +69,10 @@ def audit(
 
     Args:
         model: A transformers model with `generate`.
-        generation_config: As for `generate`; for a pipeline pass its own, which differs from the model's.
+        generation_config: As for `generate`.
         processors: As `logits_processor` of `generate`.
-        generate_kwargs: Every other argument of the call.
+        generate_kwargs: Every other argument of the call. A pipeline adds arguments of its own, which belong here too:
+            `pipeline("text-generation")` says `do_sample=True, temperature=0.7` where the call and the model do not.
 
     Raises:
         ValueError: For `custom_generate`, whose code replaces the stack. What `generate` refuses with a ValueError does
@@ -142,6 +144,6 @@ def _effective(stack: Sequence[StackEntry], mode: str) -> tuple[float | None, st
     varying = [entry.name for entry in stack if entry.varies]
     value = None if varying else product
     text = " x ".join(([f"{product:g}"] if constants or not varying else []) + [f"{name} (varies)" for name in varying])
-    if mode == "greedy_search":
+    if mode == "greedy_search" and not any(isinstance(entry.processor, SeededSampling) for entry in stack):
         text += ", without effect: the most probable token is taken"
     return value, text

@@ -18,6 +18,8 @@ from transformers import (
     T5Config,
     T5ForConditionalGeneration,
     TemperatureLogitsWarper,
+    TextGenerationPipeline,
+    pipeline,
 )
 
 from temp_processors import (
@@ -76,7 +78,10 @@ def applied(monkeypatch: pytest.MonkeyPatch, model: Any, **arguments: Any) -> li
         return call(self, input_ids, scores, **kwargs)
 
     monkeypatch.setattr(LogitsProcessorList, "__call__", spy)
-    model.generate(PROMPT, max_new_tokens=2, **arguments)
+    if isinstance(model, TextGenerationPipeline):
+        model("Once", max_new_tokens=2, **arguments)
+    else:
+        model.generate(PROMPT, max_new_tokens=2, **arguments)
     return seen[-1]
 
 
@@ -141,7 +146,9 @@ def test_policies_that_vary_are_described(model: LlamaForCausalLM) -> None:
 
 def test_greedy_makes_a_policy_pointless_unless_it_draws(model: LlamaForCausalLM) -> None:
     assert audit(model, processors=[Varying()]).codes == ("policy-without-sampling",)
-    assert audit(model, processors=[Varying(), SeededSampling([1])]).codes == ()
+    seeded = audit(model, processors=[Varying(), SeededSampling([1])])
+    assert (seeded.codes, seeded.effective) == ((), "Varying (varies)")
+    assert "without effect" in audit(model, processors=[Varying()]).effective
     sampled = audit(model, processors=[Varying(), SeededSampling([1])], do_sample=True, top_k=0, top_p=0.9)
     assert sampled.codes == ("after-the-draw",)
 
@@ -232,3 +239,13 @@ def test_encoder_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
     found = audit(model, do_sample=True, temperature=0.5)
     assert [entry.name for entry in found.stack] == applied(monkeypatch, model, do_sample=True, temperature=0.5)
     assert found.temperature == 0.5
+
+
+def test_a_pipeline_multiplies_by_its_own_temperature(monkeypatch: pytest.MonkeyPatch, shared: Path) -> None:
+    write = pipeline("text-generation", model=str(shared / "models" / "stories260k"))
+    processors = [FixedTemperatureLogitsWarper(2.0)]
+    found = audit(write.model, processors=processors, do_sample=True, temperature=0.7)
+    assert found.temperature == pytest.approx(1.4)
+    assert [entry.name for entry in found.stack] == applied(monkeypatch, write, logits_processor=processors)
+    mended = applied(monkeypatch, write, logits_processor=processors, **plain_sampling_kwargs())
+    assert mended == ["FixedTemperatureLogitsWarper"]
