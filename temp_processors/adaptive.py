@@ -9,7 +9,7 @@ from torch import Tensor
 
 from temp_processors.arguments import COUNT, POSITIVE, SHARE, TEMPERATURE
 from temp_processors.base import PolicyLogitsWarper
-from temp_processors.distribution import entropy, finite_count
+from temp_processors.distribution import entropy, entropy_share
 
 
 class DynamicTemperatureLogitsWarper(PolicyLogitsWarper):
@@ -52,6 +52,7 @@ class DynamicTemperatureLogitsWarper(PolicyLogitsWarper):
         middle = TEMPERATURE.check("temperature", temperature)
         reach = COUNT.check("range", range)
         self.low, self.high = max(0.0, middle - reach), middle + reach
+        self.coldest = min(self.low, 1.0)
         self.exponent = POSITIVE.check("exponent", exponent)
 
     @classmethod
@@ -59,13 +60,18 @@ class DynamicTemperatureLogitsWarper(PolicyLogitsWarper):
         """The same policy by its ends, as text-generation-webui has it; low > high falls as entropy rises."""
         policy = cls(1.0, 0.0, exponent)
         policy.low, policy.high = TEMPERATURE.check("low", low), TEMPERATURE.check("high", high)
+        policy.coldest = min(policy.low, policy.high, 1.0)
         return policy
 
     def temperature(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        count = finite_count(scores)
-        share = (entropy(scores) / torch.log(count.clamp(min=2.0))).clamp(max=1.0)
-        value = self.low + (self.high - self.low) * share**self.exponent
-        return torch.where(count > 1.0, value, torch.ones_like(value))
+        span = self.high - self.low
+        if self.exponent == 1.0:
+            rise, alone = entropy_share(scores, span)
+        else:
+            share, alone = entropy_share(scores)
+            rise = share**self.exponent * span
+        value = rise + self.low
+        return value if alone is None else value.masked_fill(alone, 1.0)
 
 
 class EDTLogitsWarper(PolicyLogitsWarper):
@@ -146,6 +152,7 @@ class EntropyThresholdLogitsWarper(PolicyLogitsWarper):
         super().__init__(prompt_length=prompt_length)
         self.low, self.high = TEMPERATURE.check("low", low), TEMPERATURE.check("high", high)
         self.threshold = COUNT.check("threshold", threshold)
+        self.coldest = min(self.low, self.high)
 
     def temperature(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         spread = entropy(scores)
@@ -179,6 +186,7 @@ class AdaptiveSharpeningLogitsWarper(PolicyLogitsWarper):
     """
 
     supports_continuous_batching = True
+    coldest = 0.4
 
     def temperature(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         spread = entropy(scores)

@@ -52,6 +52,8 @@ class PolicyLogitsWarper(LogitsProcessor):
 
     # False where a policy does more to the scores than divide them by `temperature()`.
     only_scales = True
+    # A bound that temperature() never falls below. Above 0 it spares the search for rows that have to be greedy.
+    coldest = 0.0
 
     def __init__(self, *, prompt_length: int | Tensor = 0) -> None:
         self.prompt_length = check_prompt_length(prompt_length)
@@ -68,7 +70,7 @@ class PolicyLogitsWarper(LogitsProcessor):
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """Scores at the chosen temperature: a new tensor of the shape and dtype of `scores`."""
-        return at_temperature(scores, self.temperature(input_ids, scores))
+        return at_temperature(scores, self.temperature(input_ids, scores), self.coldest)
 
     def with_prompt_length(self: Warper, prompt_length: int | Tensor) -> Warper:
         """The same policy for prompts of another length; the original keeps its own."""

@@ -7,6 +7,7 @@ bfloat16 are computed and returned in float32. No host synchronisation.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -36,17 +37,56 @@ def below_top(scores: Tensor) -> tuple[Tensor, Tensor]:
     scores = scores.to(working_dtype(scores))
     top, where = scores.max(dim=-1, keepdim=True)
     top = top.masked_fill(torch.isneginf(top), 0.0)
-    floor = -800.0 if scores.dtype == torch.float64 else -110.0
-    return (scores - top).clamp(min=floor), where
+    return (scores - top).clamp(min=_floor(scores.dtype)), where
 
 
 def moments(scores: Tensor) -> Moments:
     """The sums behind the entropy. The maximum is left out of `rest`, so that a peaked row keeps its small digits."""
-    gap, where = below_top(scores)
+    if without_sync(scores):
+        gap, where = below_top(scores)
+        weight = gap.exp()
+        rest = weight.scatter(-1, where, 0.0).sum(dim=-1, keepdim=True)
+        return Moments(rest, (weight * gap).sum(dim=-1, keepdim=True))
+    rows = scores.reshape(-1, scores.shape[-1])
+    found = [_block_moments(block) for block in torch.split(rows, max(1, BLOCK // rows.shape[-1]))]
+    rest, tilt = (torch.cat(parts) if len(parts) > 1 else parts[0] for parts in zip(*found, strict=True))
+    shape = (*scores.shape[:-1], 1)
+    return Moments(rest.view(shape), tilt.view(shape))
+
+
+# Entries worked on at once on the CPU: they stay in its cache, and no temporary of the size of the scores is paged in.
+BLOCK = 1 << 16
+# Up to here the number of operations is the cost, not the number of entries.
+SMALL = 1 << 15
+
+
+def without_sync(scores: Tensor) -> bool:
+    """Whether `scores` must go through plain tensor operations: on an accelerator, traced, or differentiated.
+
+    Elsewhere, which is eager code on the CPU, looking at a value costs nothing and buffers may be used again.
+    """
+    if scores.device.type != "cpu" or torch.compiler.is_compiling():
+        return True
+    return scores.requires_grad and torch.is_grad_enabled()
+
+
+def _block_moments(block: Tensor) -> Moments:
+    """[`moments`] of a few rows on the CPU, with two buffers in all."""
+    gap = block.to(working_dtype(block), copy=block.dtype != working_dtype(block))
+    top = top_score(block)
+    gap = torch.sub(gap, top).clamp_(min=_floor(gap.dtype))
     weight = gap.exp()
-    tilt = (weight * gap).sum(dim=-1, keepdim=True)
-    rest = weight.scatter(-1, where, 0.0).sum(dim=-1, keepdim=True)
-    return Moments(rest, tilt)
+    whole = weight.sum(dim=-1, keepdim=True)
+    rest = whole - 1.0
+    if bool((whole < 2.0).any()):  # peaked: the small digits of the sum are what counts, and float32 has lost them
+        exact = (weight.sum(dim=-1, keepdim=True, dtype=torch.float64) - 1.0).clamp(min=0.0)
+        rest = torch.where(whole < 2.0, exact.to(whole.dtype), rest)
+    return Moments(rest, gap.mul_(weight).sum(dim=-1, keepdim=True))
+
+
+def _floor(dtype: torch.dtype) -> float:
+    """Where exp() is 0 in `dtype`: -inf is moved here, because 0 times -inf is nan."""
+    return -800.0 if dtype == torch.float64 else -110.0
 
 
 def entropy(scores: Tensor) -> Tensor:
@@ -66,8 +106,53 @@ def entropy(scores: Tensor) -> Tensor:
 
     ```
     """
+    quick = quick_negentropy(scores)
+    if quick is not None and sure(quick):
+        return quick.neg_()
+    return careful_entropy(scores, quick)
+
+
+# Above this the entropy is not one of a peaked row, whose small digits the quick way loses.
+PEAKED = 0.1
+
+
+def quick_negentropy(scores: Tensor) -> Tensor | None:
+    """Minus the entropy in few operations, (..., 1), or None where few operations are not what counts.
+
+    Rows with entries at -inf give nan, those near 0 lose digits: only what passes -PEAKED is to be used.
+    """
+    if scores.numel() > SMALL or without_sync(scores):
+        return None
+    surprise = torch.log_softmax(scores.to(working_dtype(scores)), dim=-1)
+    return surprise.exp().mul_(surprise).sum(dim=-1, keepdim=True)
+
+
+def sure(quick: Tensor) -> bool:
+    """Whether every row of [`quick_negentropy`] can be used, and with it: no entry is -inf."""
+    return all(value < -PEAKED for value in quick.flatten().tolist())
+
+
+def careful_entropy(scores: Tensor, quick: Tensor | None) -> Tensor:
+    """The entropy from [`moments`]. Rows whose quick answer is good keep it: an answer may not depend on other rows."""
     rest, tilt = moments(scores)
-    return torch.log1p(rest) - tilt / (1.0 + rest)
+    careful = torch.log1p(rest) - tilt / (1.0 + rest)
+    return careful if quick is None else torch.where(quick < -PEAKED, -quick, careful)
+
+
+def entropy_share(scores: Tensor, scale: float = 1.0) -> tuple[Tensor, Tensor | None]:
+    """`scale` times H / ln n, which is 0 when certain and 1 when uniform; (..., vocab) -> (..., 1).
+
+    n counts the entries that are not -inf. The second tensor says which rows have at most one such entry
+    (there the share is 0); None if no row has.
+    """
+    quick = quick_negentropy(scores)
+    if quick is not None and sure(quick):
+        return quick.mul_(-scale / math.log(scores.shape[-1])), None
+    spread = careful_entropy(scores, quick)
+    if not without_sync(scores) and scores.shape[-1] > 1 and bool(scores.amin() > -torch.inf):
+        return spread * (scale / math.log(scores.shape[-1])), None
+    count = finite_count(scores)
+    return spread * scale / torch.log(count.clamp(min=2.0)), count <= 1.0
 
 
 def varentropy(scores: Tensor) -> Tensor:
@@ -107,30 +192,37 @@ LARGEST_SCORE = 1e6
 
 def may_overflow(dtype: torch.dtype) -> float:
     """Temperatures below this may overflow a division of `dtype` scores; the row decides. At most 1."""
-    return min(1.0, LARGEST_SCORE / torch.finfo(dtype).max)
+    return _MAY_OVERFLOW[dtype]
 
 
-def at_temperature(scores: Tensor, temperature: Tensor | float) -> Tensor:
+_MAY_OVERFLOW = {
+    dtype: min(1.0, LARGEST_SCORE / torch.finfo(dtype).max)
+    for dtype in (torch.float32, torch.bfloat16, torch.float16, torch.float64)
+}
+
+
+def at_temperature(scores: Tensor, temperature: Tensor | float, coldest: float = 0.0) -> Tensor:
     """scores / temperature in a new tensor, greedy where temperature is 0 or so small that the maximum overflows.
 
-    `temperature` is a number, or a tensor that broadcasts against `scores`, in the working dtype. The result has
-    the dtype of `scores`. NaN temperatures give NaN rows: checking would force a device synchronisation.
+    `temperature` is a number, or a tensor that broadcasts against `scores`, in the working dtype; `coldest` is a bound
+    that it is known not to fall below. The result has the dtype of `scores`. NaN temperatures give NaN rows:
+    checking would force a device synchronisation.
     """
     if not isinstance(temperature, Tensor):
         if temperature >= may_overflow(scores.dtype):
             return scores / temperature
         temperature = torch.full((1,) * scores.ndim, temperature, dtype=working_dtype(scores), device=scores.device)
-    if _all_safe(temperature, scores.dtype):
-        return (scores / temperature).to(scores.dtype)
+    if coldest >= may_overflow(scores.dtype) or _all_safe(temperature, scores.dtype):
+        scaled = scores / temperature
+        return scaled if scaled.dtype == scores.dtype else scaled.to(scores.dtype)
     biggest = torch.finfo(scores.dtype).max
     size = scores.amax(dim=-1, keepdim=True).abs().to(temperature.dtype)
-    cold = (temperature < torch.finfo(temperature.dtype).tiny) | ((size > temperature * biggest) & ~torch.isinf(size))
+    cold = temperature < torch.finfo(temperature.dtype).tiny
+    cold = cold | ((size > temperature * biggest) & ~torch.isinf(size))
     scaled = scores / temperature.masked_fill(cold, 1.0)
     return torch.where(cold, greedy(scores), scaled.to(scores.dtype))
 
 
 def _all_safe(temperature: Tensor, dtype: torch.dtype) -> bool:
-    """Whether no row can need the greedy branch. Asked on the CPU only, where the answer costs no synchronisation."""
-    if torch.compiler.is_compiling() or temperature.device.type != "cpu":
-        return False
-    return not bool((temperature < may_overflow(dtype)).any())
+    """Whether no row can need the greedy branch. Asked only where the answer costs no synchronisation."""
+    return not without_sync(temperature) and float(temperature.amin()) >= may_overflow(dtype)

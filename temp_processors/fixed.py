@@ -9,8 +9,10 @@ from torch import Tensor
 
 from temp_processors.arguments import TEMPERATURE
 from temp_processors.base import PolicyLogitsWarper
-from temp_processors.distribution import at_temperature, working_dtype
+from temp_processors.distribution import at_temperature, may_overflow, working_dtype
 from temp_processors.steps import per_row
+
+DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 
 
 class FixedTemperatureLogitsWarper(PolicyLogitsWarper):
@@ -48,6 +50,10 @@ class FixedTemperatureLogitsWarper(PolicyLogitsWarper):
         super().__init__(prompt_length=prompt_length)
         self.value = check_temperatures(temperature)
         self.supports_continuous_batching = isinstance(self.value, float)
+        self.coldest = self.value if isinstance(self.value, float) else min(self.value)
+        # Where nothing can overflow, the division is all there is to do.
+        self._divisor = self.coldest
+        self._divides = {dtype for dtype in DTYPES if isinstance(self.value, float) and not_cold(self.value, dtype)}
         # Made once: building a tensor from Python numbers at every step costs more than the division on small models.
         self._rows = torch.tensor(self.value, dtype=torch.float64)
 
@@ -58,9 +64,16 @@ class FixedTemperatureLogitsWarper(PolicyLogitsWarper):
         return per_row(self._rows.to(dtype), "temperature", scores)
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        if scores.dtype in self._divides:
+            return scores / self._divisor  # by a Python number, as transformers' own warper does
         if isinstance(self.value, float):
-            return at_temperature(scores, self.value)  # a Python number divides as transformers' own warper does
+            return at_temperature(scores, self.value)
         return super().__call__(input_ids, scores)
+
+
+def not_cold(temperature: float, dtype: torch.dtype) -> bool:
+    """Whether dividing scores of `dtype` by this can be done without looking at them."""
+    return temperature >= may_overflow(dtype)
 
 
 def check_temperatures(value: object) -> float | tuple[float, ...]:

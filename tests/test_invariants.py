@@ -223,5 +223,6 @@ def test_continuous_batching_shows_the_last_token_only(name: str) -> None:
 )
 def test_compiles_without_a_graph_break(name: str) -> None:
     input_ids, scores = batch()
+    torch.compiler.reset()
     compiled = torch.compile(POLICIES[name], fullgraph=True, backend="aot_eager")
     same(compiled(input_ids, scores), POLICIES[name](input_ids, scores), 1e-5)

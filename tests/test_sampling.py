@@ -131,6 +131,7 @@ def test_compiles_without_a_graph_break() -> None:
     sampler = SeededSampling([1, 2])
     scores = torch.randn(2, 1300)
     input_ids = torch.zeros(2, 4, dtype=torch.long)
+    torch.compiler.reset()
     compiled = torch.compile(sampler, fullgraph=True, backend="aot_eager")
     assert torch.equal(compiled(input_ids, scores), sampler(input_ids, scores))
 
