@@ -1,0 +1,79 @@
+"""The console command `temp-processors`. Every subcommand is a thin door to a function that Python callers use too."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from temp_processors import __version__
+from temp_processors.yaml_source import ConfigError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+USER_ERROR = 2
+
+
+@app.callback(invoke_without_command=True)
+def about(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    """Temperature for Hugging Face generation: run experiments and score what they generate."""
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def run(
+    config: Annotated[Path, typer.Argument(help="A YAML file, or the name of a shipped configuration: fox.")],
+    overrides: Annotated[list[str] | None, typer.Option("--set", help="policies.0.temperature=0.2; repeatable.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Run folder; runs/NAME by default.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run, and stop.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that is already in the folder.")] = False,
+) -> None:
+    """Generate continuations under every policy of CONFIG and compare their diversity."""
+    from temp_processors.config import load_config
+    from temp_processors.experiment.plan import Plan
+
+    try:
+        loaded = load_config(config, overrides or (), out)
+    except ConfigError as error:
+        raise _refused(str(error)) from error
+    plan = Plan(loaded)
+    typer.echo(f"{loaded.name}: {plan}")
+    if dry_run:
+        return
+    from temp_processors.experiment.models import ModelError
+    from temp_processors.experiment.run import run_experiment
+    from temp_processors.experiment.store import RunFolderError
+
+    console = Console(highlight=False)
+    try:
+        folder = run_experiment(loaded, overwrite=overwrite, console=console)
+    except (ModelError, RunFolderError) as error:
+        raise _refused(str(error)) from error
+    show_run(folder.path, console)
+
+
+def show_run(path: Path, console: Console) -> None:
+    """Print a finished run: the table, two texts for each policy, where everything is."""
+    from temp_processors.experiment.store import RunFolder
+    from temp_processors.report.table import metric_table, sample_lines
+
+    folder = RunFolder(path)
+    scores = json.loads((path / "metrics.json").read_text(encoding="utf-8"))
+    console.print(metric_table(scores["policies"]))
+    for line in sample_lines(folder.samples()):
+        console.print(line, soft_wrap=True)
+    console.print(f"run folder: {path}", markup=False, soft_wrap=True)
+
+
+def _refused(message: str) -> typer.Exit:
+    typer.echo(message, err=True)
+    return typer.Exit(USER_ERROR)
+
+
+def main() -> None:
+    """Entry point of the console command."""
+    app()

@@ -1,0 +1,181 @@
+"""The experiment configuration: strict, frozen, one parser for the file and for `--set`.
+
+Example:
+
+    >>> from temp_processors.config import ExperimentConfig
+    >>> config = ExperimentConfig.model_validate(
+    ...     {"name": "two", "prompts": ["The quick brown fox"], "policies": [{"name": "cold", "kind": "fixed", "temperature": 0.1}]}
+    ... )
+    >>> config.model, config.samples_per_prompt, config.policies[0].name
+    ('fox', 16, 'cold')
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pydantic
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_serializer, model_validator
+
+from temp_processors.config_errors import problems_of, suggestion
+from temp_processors.metrics import METRIC_NAMES
+from temp_processors.policy_config import PolicyConfig
+from temp_processors.yaml_source import ConfigError, Problem, read_yaml
+
+DEFAULT_METRICS = ("distinct_1", "distinct_2", "distinct_3", "distinct_4", "self_bleu_4", "perplexity", "mean_length")
+
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise ValueError(f"has to hold some text, but is {text!r}")
+    return text
+
+
+def _known_metric(name: str) -> str:
+    if name not in METRIC_NAMES:
+        raise ValueError(f"{name!r} is not a metric{suggestion(name, METRIC_NAMES)}; allowed: {', '.join(METRIC_NAMES)}")
+    return name
+
+
+def _folder_name(name: str) -> str:
+    if name in {".", ".."} or "/" in name or "\\" in name:
+        raise ValueError(f"names a run folder, so it may not hold a slash or be a dot, but is {name!r}")
+    return _not_blank(name)
+
+
+class NamedPolicy(BaseModel):
+    """A policy under the name that tables and files show. In YAML the name stands beside `kind` and its parameters."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+    name: Annotated[str, AfterValidator(_not_blank)]
+    policy: PolicyConfig
+
+    @model_validator(mode="before")
+    @classmethod
+    def _split(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        parameters = {key: value for key, value in data.items() if key != "name"}
+        return {**({"name": data["name"]} if "name" in data else {}), "policy": parameters}
+
+    @model_serializer
+    def _join(self) -> dict[str, Any]:
+        return {"name": self.name, **self.policy.model_dump(mode="json")}
+
+
+class ExperimentConfig(BaseModel):
+    """Prompts x policies x samples, and what to measure.
+
+    Args:
+        name: Name of the run, and of its folder under `runs/` when `out` is not given.
+        model: `fox` (ships with the package), a folder, or a Hub id.
+        prompts: Texts to continue, at least one, none twice.
+        samples_per_prompt: Continuations for every prompt and policy.
+        max_new_tokens: Longest continuation, in tokens.
+        seed: Together with policy name, prompt number and sample number it fixes every draw.
+        policies: What chooses the temperature; each has a `name`, a `kind` and the parameters of that kind.
+        metrics: Scores of the table, computed on the continuations without the prompt.
+        batch_size: Most rows that are generated together.
+        checkpoint_sampling: `refuse` stops when the checkpoint's own generation_config holds a temperature or truncation,
+            which would multiply with the policies; `neutralise` ignores those values.
+        out: Run folder; `runs/NAME` by default.
+    """
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+    name: Annotated[str, AfterValidator(_folder_name)]
+    model: Annotated[str, AfterValidator(_not_blank)] = "fox"
+    prompts: Annotated[list[Annotated[str, AfterValidator(_not_blank)]], Field(min_length=1)]
+    samples_per_prompt: Annotated[int, Field(ge=1)] = 16
+    max_new_tokens: Annotated[int, Field(ge=1)] = 48
+    seed: Annotated[int, Field(ge=0)] = 0
+    policies: Annotated[list[NamedPolicy], Field(min_length=1)]
+    metrics: Annotated[list[Annotated[str, AfterValidator(_known_metric)]], Field(min_length=1)] = list(DEFAULT_METRICS)
+    batch_size: Annotated[int, Field(ge=1)] = 256
+    checkpoint_sampling: Literal["refuse", "neutralise"] = "refuse"
+    out: str | None = None
+
+    @pydantic.field_validator("policies")
+    @classmethod
+    def _one_name_each(cls, policies: list[NamedPolicy]) -> list[NamedPolicy]:
+        repeated = _first_repeat([policy.name for policy in policies])
+        if repeated:
+            raise ValueError(f"policies {repeated[0]} and {repeated[1]} are both named {policies[repeated[1]].name!r}")
+        return policies
+
+    @pydantic.field_validator("prompts")
+    @classmethod
+    def _no_prompt_twice(cls, prompts: list[str]) -> list[str]:
+        repeated = _first_repeat(prompts)
+        if repeated:
+            raise ValueError(f"prompts {repeated[0]} and {repeated[1]} are the same: raise samples_per_prompt instead")
+        return prompts
+
+    @property
+    def folder(self) -> Path:
+        """Where the run is written."""
+        return Path(self.out) if self.out is not None else Path("runs") / self.name
+
+    def to_yaml(self) -> str:
+        """The resolved configuration, every default written out; reading it back gives an equal object."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def _first_repeat(names: Sequence[str]) -> tuple[int, int] | None:
+    first: dict[str, int] = {}
+    for position, name in enumerate(names):
+        if name in first:
+            return first[name], position
+        first[name] = position
+    return None
+
+
+def load_config(path: Path | str, overrides: Sequence[str] = (), out: Path | None = None) -> ExperimentConfig:
+    """Read a YAML file, apply `--set` overrides, validate.
+
+    Args:
+        path: A file, or the name of a configuration that ships with the package (`fox`, `fox.yaml`).
+        overrides: `path.to.field=value`, applied in order before validation; values are parsed as YAML.
+        out: Run folder that replaces the one in the file.
+
+    Raises:
+        ConfigError: Naming every problem with its file, line, field and what is allowed.
+    """
+    found = find_config(Path(path))
+    source = read_yaml(found, shown_as=str(path) if found == Path(path) else str(found))
+    if not isinstance(source.data, dict):
+        raise ConfigError([Problem(source.name, 1, (), "has to be a mapping of fields such as `name` and `policies`")])
+    for assignment in overrides:
+        source.set(assignment)
+    if out is not None:
+        source.data["out"] = str(out)
+    try:
+        config = ExperimentConfig.model_validate(source.data)
+    except pydantic.ValidationError as error:
+        raise ConfigError([*source.problems, *problems_of(error, source)]) from error
+    if source.problems:
+        raise ConfigError(source.problems)
+    return config
+
+
+def shipped_configs() -> Path:
+    """Folder of the configurations that ship with the package (beside it in a source checkout)."""
+    package = Path(__file__).parent
+    installed = package / "configs"
+    return installed if installed.is_dir() else package.parent / "configs"
+
+
+def find_config(path: Path) -> Path:
+    """`path` itself, or the shipped configuration of that name."""
+    shipped = shipped_configs() / f"{path.stem}.yaml"
+    if path.is_file() or path.parent != Path() or not shipped.is_file():
+        if not path.exists():
+            names = sorted(file.stem for file in shipped_configs().glob("*.yaml"))
+            message = f"no such file{suggestion(path.stem, names)}; shipped: {', '.join(names)}"
+            raise ConfigError([Problem(str(path), None, (), message)])
+        return path
+    return shipped

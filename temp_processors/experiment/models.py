@@ -1,0 +1,60 @@
+"""Find and load the model and tokenizer of an experiment, with errors that say what would work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from huggingface_hub.errors import HFValidationError
+
+from temp_processors.config import ExperimentConfig
+from temp_processors.fox import FOX_PATH
+
+
+class ModelError(ValueError):
+    """The model of a configuration cannot be used; the message says why and what would work."""
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A causal language model in evaluation mode with its tokenizer."""
+
+    model: Any
+    tokenizer: Any
+
+    @property
+    def eos_token_ids(self) -> list[int]:
+        """Ids that end a text: those of the generation config, else the tokenizer's."""
+        found = self.model.generation_config.eos_token_id
+        if found is None:
+            found = self.tokenizer.eos_token_id
+        return [] if found is None else list(found) if isinstance(found, (list, tuple)) else [found]
+
+    @property
+    def pad_token_id(self) -> int:
+        """The padding id, or an end-of-sequence id for tokenizers without one."""
+        if self.tokenizer.pad_token_id is not None:
+            return int(self.tokenizer.pad_token_id)
+        return self.eos_token_ids[0] if self.eos_token_ids else 0
+
+
+def load_model(config: ExperimentConfig) -> LoadedModel:
+    """Load `config.model`: `fox`, a folder, or a Hub id.
+
+    Raises:
+        ModelError: No such model, or its own generation_config sets sampling values and `checkpoint_sampling` is `refuse`.
+    """
+    name = str(FOX_PATH) if config.model == "fox" else config.model
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(name)
+        model = AutoModelForCausalLM.from_pretrained(name).eval()
+    except (OSError, ValueError, HFValidationError) as error:
+        reason = str(error).strip().splitlines()[0]
+        where = "a folder without a usable model" if Path(config.model).is_dir() else "neither a folder nor a model that can be fetched"
+        raise ModelError(
+            f"model: {config.model!r} is {where} ({reason}); `fox` ships with the package and works offline, "
+            "as does a folder that save_pretrained() wrote"
+        ) from error
+    return LoadedModel(model, tokenizer)

@@ -1,0 +1,55 @@
+"""What to run: policies x prompts x samples, in an order and with seeds that depend on the configuration alone."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from temp_processors.config import ExperimentConfig
+
+
+class Job(NamedTuple):
+    """One sample to draw. `policy` and `prompt_id` are positions in the configuration's lists."""
+
+    policy: int
+    prompt_id: int
+    sample_id: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The jobs of a configuration and their size."""
+
+    config: ExperimentConfig
+
+    def jobs(self) -> Iterator[Job]:
+        """Every job, prompts outermost, so that samples of one prompt can share its prefill."""
+        for prompt_id in range(len(self.config.prompts)):
+            for policy, named in enumerate(self.config.policies):
+                for sample_id in range(self.config.samples_per_prompt):
+                    seed = sample_seed(self.config.seed, prompt_id, sample_id, named.name)
+                    yield Job(policy, prompt_id, sample_id, seed)
+
+    def __len__(self) -> int:
+        return len(self.config.prompts) * len(self.config.policies) * self.config.samples_per_prompt
+
+    def __str__(self) -> str:
+        config = self.config
+        return (
+            f"{len(config.policies)} policies x {len(config.prompts)} prompts x {config.samples_per_prompt} samples"
+            f" = {len(self):,} texts, at most {len(self) * config.max_new_tokens:,} new tokens, into {config.folder}"
+        )
+
+
+def sample_seed(experiment_seed: int, prompt_id: int, sample_id: int, policy: str) -> int:
+    """The seed of one sample: 53 bits (exact in every JSON reader) of a hash of what identifies the sample.
+
+    Example:
+        >>> sample_seed(0, 0, 0, "T=1.0") == sample_seed(0, 0, 0, "T=1.0") != sample_seed(0, 0, 1, "T=1.0")
+        True
+    """
+    identity = f"{experiment_seed}/{prompt_id}/{sample_id}/{policy}".encode()
+    return int.from_bytes(hashlib.blake2b(identity, digest_size=8).digest(), "big") >> 11
