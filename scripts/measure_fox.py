@@ -66,7 +66,9 @@ def measure(folder: Path, stories: int, batch_size: int = 64) -> Measured:
         with torch.inference_mode():
             log_probs = torch.log_softmax(model(ids[:, :-1]).logits, dim=-1).gather(-1, ids[:, 1:, None]).squeeze(-1)
         kept = ids[:, 1:] != tokenizer.pad_token_id
-        total = total._replace(tokens=total.tokens + int(kept.sum()), model=total.model + log_probs[kept].double().sum().item())
+        total = total._replace(
+            tokens=total.tokens + int(kept.sum()), model=total.model + log_probs[kept].double().sum().item()
+        )
     return total
 
 
@@ -92,7 +94,9 @@ def main(
     print(lines)
     if write:
         card = model / "README.md"
-        card.write_text(MARKS.sub(lambda found: found[1] + lines + found[2], card.read_text(encoding="utf-8")), encoding="utf-8")
+        card.write_text(
+            MARKS.sub(lambda found: found[1] + lines + found[2], card.read_text(encoding="utf-8")), encoding="utf-8"
+        )
 
 
 if __name__ == "__main__":

@@ -92,7 +92,7 @@ def loss_of(model: Any, batch: Tensor) -> Tensor:
 def main(
     out: Annotated[Path, typer.Option(help="Folder for the model; checkpoints go to OUT/training.")],
     seed: Annotated[int, typer.Option(help="Everything follows from it.")] = 0,
-    steps: Annotated[int, typer.Option(help="Optimizer steps.")] = 3000,
+    steps: Annotated[int, typer.Option(help="Optimizer steps.")] = 1200,
     batch_size: Annotated[int, typer.Option(help="Tales a step.")] = 64,
     hidden: Annotated[int, typer.Option(help="Hidden size, a multiple of 32.")] = 128,
     layers: Annotated[int, typer.Option(help="Decoder layers.")] = 4,
@@ -116,7 +116,18 @@ def main(
     if resume and (state / "step").exists():
         accelerator.load_state(str(state))
         done = int((state / "step").read_text())
-    train(accelerator, model, optimizer, schedule, batches(tokenizer, seed, batch_size, done), done, stop_after or steps, steps, state, save_every)
+    train(
+        accelerator,
+        model,
+        optimizer,
+        schedule,
+        batches(tokenizer, seed, batch_size, done),
+        done,
+        stop_after or steps,
+        steps,
+        state,
+        save_every,
+    )
     if stop_after is None:
         accelerator.unwrap_model(model).save_pretrained(out)
 
@@ -134,7 +145,13 @@ def train(
     save_every: int,
 ) -> None:
     """Optimizer steps `done` to `until`, with a progress bar, checkpoints and a loss line at each checkpoint."""
-    columns = (TextColumn("training"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("loss {task.fields[loss]}"))
+    columns = (
+        TextColumn("training"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("loss {task.fields[loss]}"),
+    )
     with Progress(*columns) as progress:
         task = progress.add_task("training", total=total, completed=done, loss="-")
         recent = 0.0

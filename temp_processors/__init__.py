@@ -4,11 +4,15 @@ from temp_processors.adaptive import AdaptiveSharpeningLogitsWarper as AdaptiveS
 from temp_processors.adaptive import DynamicTemperatureLogitsWarper as DynamicTemperatureLogitsWarper
 from temp_processors.adaptive import EDTLogitsWarper as EDTLogitsWarper
 from temp_processors.adaptive import EntropyThresholdLogitsWarper as EntropyThresholdLogitsWarper
+from temp_processors.audit import Audit as Audit
+from temp_processors.audit import audit as audit
+from temp_processors.audit import plain_sampling_kwargs as plain_sampling_kwargs
 from temp_processors.base import PolicyLogitsWarper as PolicyLogitsWarper
 from temp_processors.combine import ProductLogitsWarper as ProductLogitsWarper
 from temp_processors.combine import RowsLogitsWarper as RowsLogitsWarper
 from temp_processors.entropy_target import EntropyTargetLogitsWarper as EntropyTargetLogitsWarper
 from temp_processors.fixed import FixedTemperatureLogitsWarper as FixedTemperatureLogitsWarper
+from temp_processors.fox import FOX_PATH as FOX_PATH
 from temp_processors.phase import BlockStartLogitsWarper as BlockStartLogitsWarper
 from temp_processors.phase import PhaseLogitsWarper as PhaseLogitsWarper
 from temp_processors.policy_config import PolicyConfig as PolicyConfig

@@ -27,10 +27,14 @@ def about(version: Annotated[bool, typer.Option("--version", help="Print the ver
 @app.command()
 def run(
     config: Annotated[Path, typer.Argument(help="A YAML file, or the name of a shipped configuration: fox.")],
-    overrides: Annotated[list[str] | None, typer.Option("--set", help="policies.0.temperature=0.2; repeatable.")] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", help="policies.0.temperature=0.2; repeatable.")
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Run folder; runs/NAME by default.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run, and stop.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that is already in the folder.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a run that is already in the folder.")
+    ] = False,
 ) -> None:
     """Generate continuations under every policy of CONFIG and compare their diversity."""
     from temp_processors.config import load_config
@@ -44,10 +48,13 @@ def run(
     typer.echo(f"{loaded.name}: {plan}")
     if dry_run:
         return
+    from transformers.utils import logging as transformers_logging
+
     from temp_processors.experiment.models import ModelError
     from temp_processors.experiment.run import run_experiment
     from temp_processors.experiment.store import RunFolderError
 
+    transformers_logging.disable_progress_bar()  # one bar is enough: ours
     console = Console(highlight=False)
     try:
         folder = run_experiment(loaded, overwrite=overwrite, console=console)

@@ -36,7 +36,9 @@ def _not_blank(text: str) -> str:
 
 def _known_metric(name: str) -> str:
     if name not in METRIC_NAMES:
-        raise ValueError(f"{name!r} is not a metric{suggestion(name, METRIC_NAMES)}; allowed: {', '.join(METRIC_NAMES)}")
+        raise ValueError(
+            f"{name!r} is not a metric{suggestion(name, METRIC_NAMES)}; allowed: {', '.join(METRIC_NAMES)}"
+        )
     return name
 
 

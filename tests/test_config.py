@@ -61,16 +61,44 @@ def test_shipped_configs_are_valid_and_found_by_name(name: str) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "line"),
     [
-        ("    start: 1.5", "    strat: 1.5", "demo.yaml:11: policies.1.strat: not a field of 'scheduled' (did you mean 'start'?)"),
-        ("temperature: 0.1", "temperature: 1e-1", "demo.yaml:7: policies.0.temperature: has to be a number, but YAML 1.1 reads 1e-1 as text (it wants 1.0e-1): write 0.1"),
-        ("kind: fixed", "kind: fixd", "demo.yaml:6: policies.0.kind: 'fixd' is not a kind of policy (did you mean 'fixed'?)"),
-        ("prompts:\n  - The quick brown fox", "prompts: []", "demo.yaml:2: prompts: list should have at least 1 item after validation, not 0, but is []"),
+        (
+            "    start: 1.5",
+            "    strat: 1.5",
+            "demo.yaml:11: policies.1.strat: not a field of 'scheduled' (did you mean 'start'?)",
+        ),
+        (
+            "temperature: 0.1",
+            "temperature: 1e-1",
+            "demo.yaml:7: policies.0.temperature: has to be a number, but YAML 1.1 reads 1e-1 as text (it wants 1.0e-1): write 0.1",
+        ),
+        (
+            "kind: fixed",
+            "kind: fixd",
+            "demo.yaml:6: policies.0.kind: 'fixd' is not a kind of policy (did you mean 'fixed'?)",
+        ),
+        (
+            "prompts:\n  - The quick brown fox",
+            "prompts: []",
+            "demo.yaml:2: prompts: list should have at least 1 item after validation, not 0, but is []",
+        ),
         ("name: falling", "name: cold", "demo.yaml:4: policies: policies 0 and 1 are both named 'cold'"),
         ("name: demo", "name: demo\nname: other", "demo.yaml:2: name: is set twice, first in line 1: keep one"),
-        ("name: demo", "name: demo\nsample_per_prompt: 3", "demo.yaml:2: sample_per_prompt: not a field of the configuration (did you mean 'samples_per_prompt'?)"),
-        ("name: demo", "name: a/b", "demo.yaml:1: name: names a run folder, so it may not hold a slash or be a dot, but is 'a/b'"),
+        (
+            "name: demo",
+            "name: demo\nsample_per_prompt: 3",
+            "demo.yaml:2: sample_per_prompt: not a field of the configuration (did you mean 'samples_per_prompt'?)",
+        ),
+        (
+            "name: demo",
+            "name: a/b",
+            "demo.yaml:1: name: names a run folder, so it may not hold a slash or be a dot, but is 'a/b'",
+        ),
         ("  - The quick brown fox", "  - ' '", "demo.yaml:3: prompts.0: has to hold some text, but is ' '"),
-        ("name: demo", "name: demo\nmetrics: [distnct_2]", "demo.yaml:2: metrics.0: 'distnct_2' is not a metric (did you mean 'distinct_2'?)"),
+        (
+            "name: demo",
+            "name: demo\nmetrics: [distnct_2]",
+            "demo.yaml:2: metrics.0: 'distnct_2' is not a metric (did you mean 'distinct_2'?)",
+        ),
     ],
 )
 def test_each_mistake_is_named_at_its_line(tmp_path: Path, old: str, new: str, line: str) -> None:

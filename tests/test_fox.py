@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from scripts.measure_fox import MARKS, measure
-from scripts.train_fox import main as train
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from scripts.measure_fox import MARKS, measure
+from scripts.train_fox import main as train
 from temp_processors.fox import FOX_PATH
 from temp_processors.fox.grammar import sample_story
 
@@ -32,7 +32,13 @@ def test_it_is_small_and_of_a_shape_that_serving_engines_run(fox: tuple[Any, Any
 
 def test_generation_config_holds_no_sampling_value() -> None:
     written = json.loads((FOX_PATH / "generation_config.json").read_text())
-    assert set(written) <= {"bos_token_id", "eos_token_id", "pad_token_id", "transformers_version", "_from_model_config"}
+    assert set(written) <= {
+        "bos_token_id",
+        "eos_token_id",
+        "pad_token_id",
+        "transformers_version",
+        "_from_model_config",
+    }
 
 
 def test_tokenizer_round_trips_and_a_prompt_is_the_beginning_of_its_tale(fox: tuple[Any, Any]) -> None:

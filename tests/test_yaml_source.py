@@ -60,7 +60,10 @@ def test_set_parses_the_value_as_yaml(assignment: str, path: tuple[str | int, ..
 @pytest.mark.parametrize(
     ("assignment", "message"),
     [
-        ("policies.7.name=x", "--set policies.7.name=x: policies.7.name: `policies` is a list of 2: 7 is not one of its indices 0 to 1"),
+        (
+            "policies.7.name=x",
+            "--set policies.7.name=x: policies.7.name: `policies` is a list of 2: 7 is not one of its indices 0 to 1",
+        ),
         ("name", "--set name: has to look like path.to.field=value"),
         ("name.first=x", "--set name.first=x: name.first: `name` holds 'demo' and has no field 'first'"),
     ],

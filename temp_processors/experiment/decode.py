@@ -9,9 +9,11 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from temp_processors.audit import plain_sampling_kwargs
 from temp_processors.base import PolicyLogitsWarper
 from temp_processors.sampling import SeededSampling
 
+WARPER_FIELDS = {"temperature", "top_h", "top_k", "top_p", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff"}
 PolicyFactory = Callable[[int], PolicyLogitsWarper]
 
 
@@ -32,6 +34,15 @@ class Decoded(NamedTuple):
     log_prob: float
 
 
+def draw_kwargs() -> dict[str, Any]:
+    """Arguments for `generate` under which the listed processors act alone and the last of them draws.
+
+    `do_sample=False` skips the built-in warpers, so only the penalties of a checkpoint have to be switched off.
+    """
+    off = plain_sampling_kwargs()
+    return {"do_sample": False, **{name: off[name] for name in off if name not in WARPER_FIELDS | {"do_sample"}}}
+
+
 def decode(
     model: Any,
     rows: Sequence[DecodeRow],
@@ -45,13 +56,16 @@ def decode(
     order = sorted(range(len(rows)), key=lambda index: (rows[index].prompt_ids, rows[index].policy))
     for (prompt_ids, policy), group in groupby(order, key=lambda index: rows[index][:2]):
         indices = list(group)
-        processors = [policies[policy](len(prompt_ids)), SeededSampling([rows[i].seed for i in indices], prompt_length=len(prompt_ids))]
+        processors = [
+            policies[policy](len(prompt_ids)),
+            SeededSampling([rows[i].seed for i in indices], prompt_length=len(prompt_ids)),
+        ]
         with torch.inference_mode():
             output = model.generate(
                 torch.tensor([prompt_ids] * len(indices), device=model.device),
                 attention_mask=torch.ones(len(indices), len(prompt_ids), dtype=torch.long, device=model.device),
                 logits_processor=processors,
-                do_sample=False,
+                **draw_kwargs(),
                 max_new_tokens=max_new_tokens,
                 eos_token_id=list(eos_token_ids),
                 pad_token_id=pad_token_id,

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoModelForCausalLM, AutoTokenizer
 from huggingface_hub.errors import HFValidationError
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from temp_processors.config import ExperimentConfig
 from temp_processors.fox import FOX_PATH
@@ -52,7 +52,11 @@ def load_model(config: ExperimentConfig) -> LoadedModel:
         model = AutoModelForCausalLM.from_pretrained(name).eval()
     except (OSError, ValueError, HFValidationError) as error:
         reason = str(error).strip().splitlines()[0]
-        where = "a folder without a usable model" if Path(config.model).is_dir() else "neither a folder nor a model that can be fetched"
+        where = (
+            "a folder without a usable model"
+            if Path(config.model).is_dir()
+            else "neither a folder nor a model that can be fetched"
+        )
         raise ModelError(
             f"model: {config.model!r} is {where} ({reason}); `fox` ships with the package and works offline, "
             "as does a folder that save_pretrained() wrote"

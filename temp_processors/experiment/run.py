@@ -6,7 +6,6 @@ import csv
 import io
 import json
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -16,7 +15,7 @@ from temp_processors.config import ExperimentConfig
 from temp_processors.experiment.decode import Decoded, DecodeRow, PolicyFactory, decode
 from temp_processors.experiment.models import LoadedModel, load_model
 from temp_processors.experiment.plan import Job, Plan
-from temp_processors.experiment.stack import refuse_checkpoint_sampling, sampler_stack
+from temp_processors.experiment.stack import refuse_checkpoint_sampling, sampler_stack, stack_lines
 from temp_processors.experiment.store import RunFolder, Sample, sample_line
 from temp_processors.metrics import Score, metric_by_name, perplexity
 from temp_processors.policy_config import build_policy
@@ -46,11 +45,12 @@ def run_experiment(config: ExperimentConfig, *, overwrite: bool = False, console
     folder.refuse_if_used(overwrite)
     loaded = load_model(config)
     refuse_checkpoint_sampling(loaded.model, config)
-    stack = sampler_stack(loaded, config)
+    policies = policy_factories(config, loaded.tokenizer)
+    stack = sampler_stack(loaded, config, policies)
     folder.start(config, stack, overwrite=overwrite)
-    for line in stack["lines"]:
+    for line in stack_lines(stack, config):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
-    _generate(config, loaded, folder, console)
+    _generate(config, loaded, policies, folder, console)
     scores = score_run(config, folder)
     folder.write("metrics.json", json.dumps(_as_json(scores), indent=2, ensure_ascii=False) + "\n")
     folder.write("comparison.csv", _as_csv(config, scores))
@@ -58,10 +58,15 @@ def run_experiment(config: ExperimentConfig, *, overwrite: bool = False, console
     return folder
 
 
-def _generate(config: ExperimentConfig, loaded: LoadedModel, folder: RunFolder, console: Console) -> None:
+def _generate(
+    config: ExperimentConfig,
+    loaded: LoadedModel,
+    policies: Sequence[PolicyFactory],
+    folder: RunFolder,
+    console: Console,
+) -> None:
     plan = Plan(config)
     prompt_ids = [tuple(loaded.tokenizer(prompt)["input_ids"]) for prompt in config.prompts]
-    policies = policy_factories(config, loaded.tokenizer)
     columns = (TextColumn("generating"), BarColumn(), MofNCompleteColumn(), TextColumn("texts"), TimeRemainingColumn())
     with folder.open_samples() as out, Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task("generating", total=len(plan))
@@ -131,7 +136,9 @@ def _score(metric: str, samples: Sequence[Sample]) -> Score:
 
 
 def _as_json(scores: dict[str, dict[str, Score]]) -> dict[str, Any]:
-    return {"policies": {name: {metric: score.to_dict() for metric, score in row.items()} for name, row in scores.items()}}
+    return {
+        "policies": {name: {metric: score.to_dict() for metric, score in row.items()} for name, row in scores.items()}
+    }
 
 
 def _as_csv(config: ExperimentConfig, scores: dict[str, dict[str, Score]]) -> str:

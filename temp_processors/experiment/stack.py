@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from temp_processors.audit import audit
 from temp_processors.config import ExperimentConfig
+from temp_processors.experiment.decode import PolicyFactory, draw_kwargs
 from temp_processors.experiment.models import LoadedModel, ModelError
+from temp_processors.sampling import SeededSampling
 
 NEUTRAL = {
     "temperature": (None, 1.0),
@@ -16,6 +20,8 @@ NEUTRAL = {
     "typical_p": (None, 1.0),
     "epsilon_cutoff": (None, 0.0),
     "eta_cutoff": (None, 0.0),
+    "repetition_penalty": (None, 1.0),
+    "no_repeat_ngram_size": (None, 0),
 }
 
 
@@ -36,20 +42,37 @@ def refuse_checkpoint_sampling(model: Any, config: ExperimentConfig) -> None:
         )
 
 
-def sampler_stack(loaded: LoadedModel, config: ExperimentConfig) -> dict[str, Any]:
-    """The stack of every policy, as printed before generating and written to `stack.json`."""
-    neutralised = checkpoint_sampling(loaded.model)
-    policies = {named.name: [_described(named.policy), "SeededSampling"] for named in config.policies}
-    width = max(map(len, policies))
-    lines = ["sampler stack (logits -> draw; top-k, top-p and every other built-in warper is off):"]
-    lines += [f"  {name:<{width}}  {' -> '.join(stack)}" for name, stack in policies.items()]
-    if neutralised:
-        lines.append("  neutralised, from the checkpoint: " + ", ".join(f"{k}={v}" for k, v in neutralised.items()))
-    return {"policies": policies, "neutralised": neutralised, "lines": lines}
+def sampler_stack(loaded: LoadedModel, config: ExperimentConfig, policies: Sequence[PolicyFactory]) -> dict[str, Any]:
+    """The stack that `generate` applies for every policy, as `stack.json` keeps it."""
+    audits = {
+        named.name: audit(
+            loaded.model, None, [factory(1), SeededSampling([0], prompt_length=1)], **draw_kwargs()
+        ).to_dict()
+        for named, factory in zip(config.policies, policies, strict=True)
+    }
+    return {"policies": audits, "neutralised": checkpoint_sampling(loaded.model)}
+
+
+def stack_lines(stack: dict[str, Any], config: ExperimentConfig) -> list[str]:
+    """The stack for people: one line for each policy, then what was neutralised and what the audit found."""
+    width = max(len(named.name) for named in config.policies)
+    lines = ["sampler stack (the built-in temperature, top-k, top-p and every other built-in warper is off):"]
+    for named in config.policies:
+        drawn = [entry["name"] for entry in stack["policies"][named.name]["stack"][1:]]
+        lines.append(f"  {named.name:<{width}}  " + " -> ".join([_described(named.policy), *drawn]))
+        lines += [
+            f"  {finding['severity']}: {finding['message']}" for finding in stack["policies"][named.name]["findings"]
+        ]
+    if stack["neutralised"]:
+        lines.append(
+            "  neutralised: " + ", ".join(f"{k}={v}" for k, v in stack["neutralised"].items()) + " of the checkpoint"
+        )
+    return lines
 
 
 def _described(policy: Any) -> str:
-    parameters = policy.model_dump(mode="json", exclude_defaults=False)
+    """`kind(parameter=value, ...)` without the parameters that are not in use."""
+    parameters = policy.model_dump(mode="json")
     kind = parameters.pop("kind")
-    shown = ", ".join(f"{name}={value}" for name, value in parameters.items() if value is not None)
+    shown = ", ".join(f"{name}={value}" for name, value in parameters.items() if value not in (None, [], 0))
     return f"{kind}({shown})"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-import os
 import platform
 import sys
 from collections.abc import Iterator
@@ -91,7 +90,7 @@ class RunFolder:
         """Write one file whole or not at all."""
         partial = self.path / f".{name}.partial"
         partial.write_text(text, encoding="utf-8")
-        os.replace(partial, self.path / name)
+        partial.replace(self.path / name)
 
     def open_samples(self) -> TextIO:
         """`samples.jsonl`, opened to append; flush after every line."""

@@ -79,7 +79,7 @@ def tell(teller: Teller) -> None:
     teller.say(" ")
     teller.pick(TIMES)
     teller.say(", and the ")
-    place = teller.pick(PLACES)
+    teller.pick(PLACES)
     teller.say(" was ")
     teller.pick(PLACE_STATES)
     teller.say(".")
@@ -99,7 +99,7 @@ def tell(teller: Teller) -> None:
     teller.pick(FAREWELLS)
     teller.say(f" the {kind} and {friend} ")
     teller.pick(ENDINGS)
-    teller.say(f" by the {place}.")
+    teller.say(".")
 
 
 def _lost(teller: Teller, hero: str, friend: str, their: str) -> None:

@@ -83,7 +83,17 @@ JOYS = (
     "laughed", "danced", "sang a song", "clapped", "jumped for joy", "smiled", "cried a little", "bowed", "hugged everyone",
     "did not say a word", "cheered", "spun around",
 )  # fmt: skip
-MANNERS = ("softly", "kindly", "at once", "with a smile", "slowly", "bravely", "in a low voice", "proudly", "without fear")
+MANNERS = (
+    "softly",
+    "kindly",
+    "at once",
+    "with a smile",
+    "slowly",
+    "bravely",
+    "in a low voice",
+    "proudly",
+    "without fear",
+)
 ENDINGS = (
     "were best friends", "walked home together", "shared every secret", "were never apart", "met at the same place",
     "told the story often", "laughed about it", "kept one another warm", "looked at the stars", "lived in peace",

@@ -5,17 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 
+from rich import box
 from rich.table import Table
 from rich.text import Text
 
 from temp_processors.experiment.store import Sample
 
-HEADINGS = {"perplexity": "perplexity", "mean_length": "length (words)"}
+HEADINGS = {"perplexity": "perplex-\nity", "mean_length": "length\n(words)"}
 
 
 def heading(metric: str) -> str:
-    """`distinct_2` -> `distinct-2`, `self_bleu_4` -> `self-BLEU-4`."""
-    return HEADINGS.get(metric) or metric.replace("_", "-").replace("bleu", "BLEU")
+    """A heading of two narrow lines, so that the table fits 80 columns: `distinct_2` -> `distinct` over `-2`."""
+    family, _, order = metric.replace("bleu", "BLEU").rpartition("_")
+    return HEADINGS.get(metric) or f"{family.replace('_', '-')}\n-{order}"
 
 
 def shown(value: float | None) -> str:
@@ -28,7 +30,7 @@ def shown(value: float | None) -> str:
 def metric_table(policies: Mapping[str, Mapping[str, Mapping[str, object]]], title: str = "") -> Table:
     """Rows policies, columns metrics, from the `policies` part of `metrics.json`."""
     metrics = list(next(iter(policies.values())))
-    table = Table(title=title or None, title_justify="left")
+    table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD)
     table.add_column("policy", no_wrap=True)
     for metric in metrics:
         table.add_column(heading(metric), justify="right")
@@ -49,6 +51,8 @@ def sample_lines(samples: Iterable[Sample], per_policy: int = 2) -> list[Text]:
     for sample in sorted(samples, key=lambda s: (s.prompt_id, s.sample_id)):
         seen[sample.policy] = seen.get(sample.policy, 0) + 1
         if seen[sample.policy] <= per_policy:
-            text = Text.assemble((f"{sample.policy}: ", "bold"), (sample.prompt, "dim"), " ".join(sample.text.split("\n")))
+            text = Text.assemble(
+                (f"{sample.policy}: ", "bold"), (sample.prompt, "dim"), " ".join(sample.text.split("\n"))
+            )
             lines.append(text)
     return sorted(lines, key=lambda line: list(seen).index(line.plain.split(": ", 1)[0]))

@@ -1,0 +1,53 @@
+"""A score that cannot be quoted without its definition."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from temp_processors import __version__
+
+
+@dataclass(frozen=True)
+class Score:
+    """A value, the signature that names every choice behind it, and the things that move it.
+
+    Args:
+        name: Name of the metric.
+        value: The score, not rounded; NaN where it is undefined.
+        signature: `name|choice:value|...|v:VERSION`. Scores with different signatures do not compare.
+        reason: Why the value is undefined, or None.
+        counts: What moves the score: `texts`, `tokens`, `duplicate_share`, and shares that belong to the metric.
+        per_text: The statistic of every text where there is one, shape (texts,).
+    """
+
+    name: str
+    value: float
+    signature: str
+    reason: str | None = None
+    counts: Mapping[str, float] = field(default_factory=dict)
+    per_text: np.ndarray[Any, np.dtype[np.float64]] | None = field(default=None, repr=False, compare=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON: an undefined value is null, with its reason. The statistics of the texts are left out."""
+        value = None if math.isnan(self.value) else self.value
+        return {"value": value, "signature": self.signature, "reason": self.reason, "counts": dict(self.counts)}
+
+
+def signature(name: str, **choices: object) -> str:
+    """`name|choice:value|...|v:VERSION`.
+
+    Example:
+        >>> signature("distinct_n", n=2, tok="whitespace").rsplit("|", 1)[0]
+        'distinct_n|n:2|tok:whitespace'
+    """
+    return "|".join([name, *(f"{key}:{value}" for key, value in choices.items()), f"v:{__version__}"])
+
+
+def undefined(name: str, signature: str, reason: str, counts: Mapping[str, float] | None = None) -> Score:
+    """A score of NaN that says why."""
+    return Score(name, math.nan, signature, reason, counts or {})

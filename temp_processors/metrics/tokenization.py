@@ -1,0 +1,111 @@
+"""Texts as integer token ids: split once, then every n-gram metric works on the same arrays.
+
+n-grams never cross texts. `"whitespace"` is `str.split()`: it splits on every Unicode space and drops nothing else, so case, punctuation
+and normalisation form count. Peers differ here more than in their formulas, hence the tokenizer's name in every signature.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+Tokens = Sequence[Hashable]
+Tokenizer = str | Callable[[str], Tokens]
+Ints = np.ndarray[Any, np.dtype[np.int64]]
+
+
+@dataclass(frozen=True)
+class TokenizedTexts:
+    """All tokens of all texts, one after the other.
+
+    Args:
+        ids: Token ids in order of first appearance, shape (tokens,).
+        starts: Where each text begins, and the number of tokens at the end, shape (texts + 1,).
+        tokenizer: Name of the tokenizer, for signatures.
+    """
+
+    ids: Ints
+    starts: Ints
+    tokenizer: str
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    @cached_property
+    def lengths(self) -> Ints:
+        """Tokens of each text, shape (texts,)."""
+        return np.diff(self.starts)
+
+    @cached_property
+    def duplicate_share(self) -> float:
+        """Share of the texts that equal an earlier text, token by token."""
+        seen = {self.ids[a:b].tobytes() for a, b in zip(self.starts[:-1], self.starts[1:], strict=True)}
+        return 1 - len(seen) / len(self) if len(self) else 0.0
+
+    def ngrams(self, largest: int) -> Iterator[tuple[Ints, Ints]]:
+        """For n = 1 to `largest` the ids of all n-grams and the text of each; equal n-grams have equal ids."""
+        vocabulary = int(self.ids.max()) + 1 if len(self.ids) else 1
+        text = np.repeat(np.arange(len(self)), self.lengths)
+        left = self.starts[1:][text] - np.arange(len(self.ids))  # tokens from here to the end of the text
+        grams, places = self.ids, np.arange(len(self.ids))
+        yield grams, text
+        for n in range(2, largest + 1):
+            kept = left[places] >= n
+            places, grams = places[kept], grams[kept]
+            pairs = grams * vocabulary + self.ids[places + n - 1]
+            grams = np.unique(pairs, return_inverse=True)[1].astype(np.int64)
+            yield grams, text[places]
+
+
+def tokenize(
+    texts: Iterable[str | Tokens] | TokenizedTexts, tokenizer: Tokenizer | Any = "whitespace"
+) -> TokenizedTexts:
+    """Split texts and number their tokens.
+
+    Args:
+        texts: Strings, or sequences of tokens that are taken as they are; a `TokenizedTexts` is returned unchanged.
+        tokenizer: `"whitespace"`, a function from string to tokens, or a Hugging Face tokenizer (its tokens without special ones).
+
+    Raises:
+        TypeError: `texts` is one string instead of a list of strings, or one of them is not a text.
+        ValueError: An unknown tokenizer name.
+    """
+    if isinstance(texts, TokenizedTexts):
+        return texts
+    if isinstance(texts, (str, bytes)):
+        raise TypeError("`texts` has to be a list of strings, but is one string: write [text]")
+    split, name = _splitter(tokenizer)
+    numbers: dict[Hashable, int] = {}
+    ids: list[int] = []
+    starts = [0]
+    for position, text in enumerate(texts):
+        tokens = split(text) if isinstance(text, str) else _as_tokens(text, position)
+        ids.extend([numbers.setdefault(token, len(numbers)) for token in tokens])
+        starts.append(len(ids))
+    return TokenizedTexts(np.array(ids, dtype=np.int64), np.array(starts, dtype=np.int64), name)
+
+
+def _splitter(tokenizer: Any) -> tuple[Callable[[str], Tokens], str]:
+    if tokenizer == "whitespace":
+        return str.split, "whitespace"
+    if isinstance(tokenizer, str):
+        raise ValueError(
+            f"`tokenizer` has to be 'whitespace', a function or a Hugging Face tokenizer, but is {tokenizer!r}"
+        )
+    if hasattr(tokenizer, "convert_ids_to_tokens"):
+        return tokenizer.tokenize, f"hf:{tokenizer.name_or_path or type(tokenizer).__name__}"
+    if not callable(tokenizer):
+        raise TypeError(
+            f"`tokenizer` has to be 'whitespace', a function or a Hugging Face tokenizer, but is {tokenizer!r}"
+        )
+    return tokenizer, getattr(tokenizer, "__name__", type(tokenizer).__name__)
+
+
+def _as_tokens(text: object, position: int) -> Tokens:
+    if not isinstance(text, Sequence) or isinstance(text, bytes):
+        raise TypeError(f"`texts[{position}]` has to be a string or a sequence of tokens, but is {text!r}")
+    return text

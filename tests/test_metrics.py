@@ -1,0 +1,150 @@
+"""distinct-n, self-BLEU and their kin: against NLTK, against outside cases, and at the edges."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
+
+from temp_processors.metrics import (
+    METRIC_NAMES,
+    distinct_n,
+    mean_length,
+    metric_by_name,
+    perplexity,
+    self_bleu,
+    tokenize,
+)
+
+CORPORA = st.lists(st.lists(st.sampled_from("abcde"), max_size=9), min_size=2, max_size=9)
+
+
+def nltk_self_bleu(texts: list[list[str]], n: int) -> list[float]:
+    smooth = SmoothingFunction().method1
+    return [
+        sentence_bleu(texts[:i] + texts[i + 1 :], texts[i], (1 / n,) * n, smoothing_function=smooth)
+        for i in range(len(texts))
+    ]
+
+
+@given(texts=CORPORA, n=st.integers(1, 5))
+@settings(max_examples=150, deadline=None)
+def test_self_bleu_equals_nltk(texts: list[list[str]], n: int) -> None:
+    score = self_bleu(texts, n)
+    assert score.per_text is not None
+    np.testing.assert_allclose(score.per_text, nltk_self_bleu(texts, n), rtol=0, atol=1e-12)
+    assert score.value == pytest.approx(np.mean(nltk_self_bleu(texts, n)), abs=1e-12)
+
+
+@given(texts=CORPORA, n=st.integers(1, 4))
+@settings(max_examples=100, deadline=None)
+def test_distinct_n_equals_its_definition(texts: list[list[str]], n: int) -> None:
+    grams = [tuple(text[i : i + n]) for text in texts for i in range(len(text) - n + 1)]
+    score = distinct_n(texts, n)
+    if grams:
+        assert score.value == len(set(grams)) / len(grams)
+    else:
+        assert math.isnan(score.value)
+        assert score.reason == f"no text has {n} tokens"
+
+
+@given(texts=CORPORA, order=st.randoms())
+@settings(max_examples=50, deadline=None)
+def test_order_of_texts_and_names_of_tokens_change_nothing(texts: list[list[str]], order: Any) -> None:
+    shuffled = [[f"<{token}>" for token in text] for text in texts]
+    order.shuffle(shuffled)
+    assert self_bleu(shuffled, 3).value == pytest.approx(self_bleu(texts, 3).value, abs=1e-12)
+    assert distinct_n(shuffled, 2).value == pytest.approx(distinct_n(texts, 2).value, nan_ok=True)
+
+
+def golden_cases(shared: Path) -> list[dict[str, Any]]:
+    return json.loads((shared / "golden" / "metrics.json").read_text(encoding="utf-8"))["cases"]
+
+
+def test_outside_cases(shared: Path) -> None:
+    compared = 0
+    for case in golden_cases(shared):
+        for n in (1, 2, 3, 4):
+            expected = case["expected"]["distinct_nltk_pooled"][str(n)]
+            if isinstance(expected, float):
+                assert distinct_n(case["texts"], n).value == pytest.approx(expected, abs=1e-12), case["name"]
+                compared += 1
+        for n in (2, 3, 4, 5):
+            expected = case["expected"]["self_bleu_nltk_method1"][str(n)].get("mean")
+            if isinstance(expected, float) and len(case["texts"]) > 1:
+                assert self_bleu(case["texts"], n).value == pytest.approx(expected, abs=1e-12), case["name"]
+                compared += 1
+    assert compared >= 60
+
+
+def test_what_moves_a_score_stands_beside_it() -> None:
+    texts = ["the fox ran home", "the fox ran home", "a wolf", ""]
+    score = self_bleu(texts, 4)
+    assert score.counts["texts"] == 4
+    assert score.counts["tokens"] == 10
+    assert score.counts["duplicate_share"] == 0.25
+    assert score.counts["shorter_than_n_share"] == 0.5
+    assert score.counts["smoothed_share"] == 0.5
+    assert score.signature.startswith("self_bleu|n:4|refs:others|smooth:method1|tok:whitespace|len:full|v:")
+
+
+@pytest.mark.parametrize(
+    ("texts", "metric", "reason"),
+    [
+        ([], "distinct_2", "there are no texts"),
+        (["a"], "distinct_2", "no text has 2 tokens"),
+        ([], "self_bleu_4", "it compares texts with each other, and there are 0"),
+        (["one text"], "self_bleu_4", "it compares texts with each other, and there are 1"),
+        ([], "mean_length", "there are no texts"),
+    ],
+)
+def test_an_undefined_score_is_nan_with_a_reason(texts: list[str], metric: str, reason: str) -> None:
+    score = metric_by_name(metric)(texts)
+    assert math.isnan(score.value)
+    assert score.reason == reason
+    assert score.to_dict()["value"] is None
+
+
+def test_empty_texts_are_texts() -> None:
+    assert self_bleu(["", "", "a b"], 2).value == 0.0
+    assert mean_length(["", "a b"]).value == 1.0
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [("one string", "is one string: write"), ([None], r"`texts\[0\]` has to be a string"), (["a", 3], r"`texts\[1\]`")],
+)
+def test_what_is_no_list_of_texts_is_refused(texts: Any, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        distinct_n(texts)
+
+
+def test_tokenizers_are_named_in_the_signature() -> None:
+    def letters(text: str) -> list[str]:
+        return list(text)
+
+    assert "|tok:letters|" in distinct_n(["abab"], 2, tokenizer=letters).signature
+    assert distinct_n(["abab"], 2, tokenizer=letters).value == 2 / 3
+    with pytest.raises(ValueError, match="has to be 'whitespace'"):
+        tokenize(["a"], "moses")
+
+
+def test_unknown_metric_names_the_closest() -> None:
+    with pytest.raises(ValueError, match="did you mean 'self_bleu_4'"):
+        metric_by_name("self_blue_4")
+    assert "perplexity" in METRIC_NAMES
+
+
+def test_perplexity_pools_over_tokens() -> None:
+    score = perplexity([-1.0, -5.0], [1, 3])
+    assert score.value == pytest.approx(math.exp(6 / 4))
+    assert math.isnan(perplexity([], []).value)
+    with pytest.raises(ValueError, match="holds 1 values"):
+        perplexity([-1.0], [1, 2])
