@@ -30,7 +30,7 @@ def shown(value: float | None) -> str:
 def metric_table(policies: Mapping[str, Mapping[str, Mapping[str, object]]], title: str = "") -> Table:
     """Rows policies, columns metrics, from the `policies` part of `metrics.json`."""
     metrics = list(next(iter(policies.values())))
-    table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD)
+    table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, padding=0)
     table.add_column("policy", no_wrap=True)
     for metric in metrics:
         table.add_column(heading(metric), justify="right")
