@@ -9,17 +9,39 @@ import difflib
 from collections.abc import Callable
 from functools import partial
 
+from temp_processors.metrics.compression_ratio import compression_ratio as compression_ratio
+from temp_processors.metrics.cross_repetition import cross_repetition as cross_repetition
 from temp_processors.metrics.distinct_n import distinct_n as distinct_n
+from temp_processors.metrics.duplicates import unique_share as unique_share
+from temp_processors.metrics.expectation_adjusted_distinct import (
+    expectation_adjusted_distinct as expectation_adjusted_distinct,
+)
 from temp_processors.metrics.length import mean_length as mean_length
+from temp_processors.metrics.lexical import hdd as hdd
+from temp_processors.metrics.lexical import mtld as mtld
+from temp_processors.metrics.pairwise_bleu import pairwise_bleu as pairwise_bleu
 from temp_processors.metrics.perplexity import perplexity as perplexity
+from temp_processors.metrics.repetition import seq_rep_n as seq_rep_n
 from temp_processors.metrics.score import Score as Score
 from temp_processors.metrics.self_bleu import self_bleu as self_bleu
+from temp_processors.metrics.semantic import mean_pairwise_distance as mean_pairwise_distance
+from temp_processors.metrics.semantic import vendi_score as vendi_score
 from temp_processors.metrics.tokenization import TokenizedTexts as TokenizedTexts
 from temp_processors.metrics.tokenization import tokenize as tokenize
+from temp_processors.metrics.zipf_exponent import zipf_exponent as zipf_exponent
 
 TEXT_METRICS: dict[str, Callable[..., Score]] = {
     **{f"distinct_{n}": partial(distinct_n, n=n) for n in (1, 2, 3, 4)},
     **{f"self_bleu_{n}": partial(self_bleu, n=n) for n in (2, 3, 4, 5)},
+    **{f"pairwise_bleu_{n}": partial(pairwise_bleu, n=n) for n in (2, 3, 4)},
+    **{f"expectation_adjusted_distinct_{n}": partial(expectation_adjusted_distinct, n=n) for n in (1, 2)},
+    **{f"seq_rep_{n}": partial(seq_rep_n, n=n) for n in (2, 3, 4)},
+    **{f"cross_repetition_{n}": partial(cross_repetition, n=n) for n in (4,)},
+    "compression_ratio": compression_ratio,
+    "unique_share": unique_share,
+    "zipf_exponent": zipf_exponent,
+    "mtld": mtld,
+    "hdd": hdd,
     "mean_length": mean_length,
 }
 """The metrics that need nothing but texts, by name."""

@@ -38,12 +38,7 @@ def distinct_n(texts: Iterable[str | Tokens] | TokenizedTexts, n: int = 2, *, to
     tokenized = tokenize(texts, tokenizer)
     name = f"distinct_{n}"
     sign = signature("distinct_n", n=n, pool="all", tok=tokenized.tokenizer, len="full")
-    counts = {
-        "texts": len(tokenized),
-        "tokens": len(tokenized.ids),
-        "duplicate_share": tokenized.duplicate_share,
-        "shorter_than_n_share": float((tokenized.lengths < n).mean()) if len(tokenized) else 0.0,
-    }
+    counts = {**tokenized.counts, "shorter_than_n_share": tokenized.shorter_than(n)}
     *_, (grams, _) = tokenized.ngrams(n)
     if not len(grams):
         return undefined(name, sign, f"no text has {n} tokens" if len(tokenized) else "there are no texts", counts)

@@ -51,7 +51,7 @@ def self_bleu(texts: Iterable[str | Tokens] | TokenizedTexts, n: int = 4, *, tok
     tokenized = tokenize(texts, tokenizer)
     name = f"self_bleu_{n}"
     sign = signature("self_bleu", n=n, refs="others", smooth="method1", tok=tokenized.tokenizer, len="full")
-    counts = {"texts": len(tokenized), "tokens": len(tokenized.ids), "duplicate_share": tokenized.duplicate_share}
+    counts = {**tokenized.counts, "shorter_than_n_share": tokenized.shorter_than(n)}
     if len(tokenized) < 2:
         return undefined(name, sign, f"it compares texts with each other, and there are {len(tokenized)}", counts)
     lengths = tokenized.lengths
@@ -66,7 +66,6 @@ def self_bleu(texts: Iterable[str | Tokens] | TokenizedTexts, n: int = 4, *, tok
         )
     values = np.where(nothing, 0.0, brevity_penalty(lengths) * np.exp(log_precision))
     counts["smoothed_share"] = float(smoothed.mean())
-    counts["shorter_than_n_share"] = float((lengths < n).mean())
     return Score(name, float(values.mean()), sign, counts=counts, per_text=values)
 
 

@@ -46,6 +46,15 @@ class TokenizedTexts:
         seen = {self.ids[a:b].tobytes() for a, b in zip(self.starts[:-1], self.starts[1:], strict=True)}
         return 1 - len(seen) / len(self) if len(self) else 0.0
 
+    @property
+    def counts(self) -> dict[str, float]:
+        """What moves nearly every score: `texts`, `tokens`, `duplicate_share`."""
+        return {"texts": len(self), "tokens": len(self.ids), "duplicate_share": self.duplicate_share}
+
+    def shorter_than(self, n: int) -> float:
+        """Share of the texts with fewer than n tokens."""
+        return float((self.lengths < n).mean()) if len(self) else 0.0
+
     def ngrams(self, largest: int) -> Iterator[tuple[Ints, Ints]]:
         """For n = 1 to `largest` the ids of all n-grams and the text of each; equal n-grams have equal ids."""
         vocabulary = int(self.ids.max()) + 1 if len(self.ids) else 1

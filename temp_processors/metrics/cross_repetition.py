@@ -1,0 +1,39 @@
+"""Repetition across texts: how many other texts share the n-grams of a text.
+
+    mean over texts i of ln(1 + sum over the different n-grams g of i of (number of other texts that hold g))
+
+Equals cshaib/diversity's `self_repetition_score` before its rounding (n = 4 there). Source: Salkar et al. 2022, ACL 2022.aacl-short.42.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from temp_processors.metrics.score import Score, signature, undefined
+from temp_processors.metrics.tokenization import TokenizedTexts, Tokens, tokenize
+
+
+def cross_repetition(
+    texts: Iterable[str | Tokens] | TokenizedTexts, n: int = 4, *, tokenizer: Any = "whitespace"
+) -> Score:
+    """Mean log of one plus the matches in other texts, >= 0; higher is more alike. It grows with the number of texts.
+
+    Example:
+        >>> cross_repetition(["a b", "a c"], n=1).value == cross_repetition(["b a", "c a"], n=1).value  # ln 2 each
+        True
+    """
+    if n < 1:
+        raise ValueError(f"`n` has to be an integer >= 1, but is {n!r}")
+    tokenized = tokenize(texts, tokenizer)
+    name, sign = f"cross_repetition_{n}", signature("cross_repetition", n=n, tok=tokenized.tokenizer, len="full")
+    counts = {**tokenized.counts, "shorter_than_n_share": tokenized.shorter_than(n)}
+    if not len(tokenized):
+        return undefined(name, sign, "there are no texts", counts)
+    *_, (grams, text) = tokenized.ngrams(n)
+    gram, owner = np.divmod(np.unique(grams * len(tokenized) + text), len(tokenized))
+    others = np.bincount(gram)[gram] - 1 if len(gram) else gram
+    per_text = np.log1p(np.bincount(owner, weights=others, minlength=len(tokenized)))
+    return Score(name, float(per_text.mean()), sign, counts=counts, per_text=per_text)

@@ -1,0 +1,23 @@
+"""Share of texts that equal an earlier text token by token, and its complement. A repeated text has self-BLEU 1: look here first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from temp_processors.metrics.score import Score, signature, undefined
+from temp_processors.metrics.tokenization import TokenizedTexts, Tokens, tokenize
+
+
+def unique_share(texts: Iterable[str | Tokens] | TokenizedTexts, *, tokenizer: Any = "whitespace") -> Score:
+    """Number of different texts by the number of texts, in (0, 1]; higher is more diverse. NaN with a reason without texts.
+
+    Example:
+        >>> unique_share(["a", "a", "b", "b"]).value
+        0.5
+    """
+    tokenized = tokenize(texts, tokenizer)
+    sign = signature("unique_share", tok=tokenized.tokenizer)
+    if not len(tokenized):
+        return undefined("unique_share", sign, "there are no texts", tokenized.counts)
+    return Score("unique_share", 1 - tokenized.duplicate_share, sign, counts=tokenized.counts)

@@ -1,0 +1,46 @@
+"""Repetition inside texts: seq-rep-n, the share of n-grams of a text that repeat an earlier n-gram of the same text.
+
+    seq_rep_n = 1 - sum over texts of |different n-grams| / sum over texts of |n-grams|
+
+Source: Welleck et al. 2020, arXiv 1908.04319; pooled as SimCTG pools it. Differs from SimCTG's code on purpose: that drops the last
+n-gram of every text and rounds. It is blind to texts that repeat each other: see `duplicates` and `self_bleu`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from temp_processors.metrics.score import Score, signature, undefined
+from temp_processors.metrics.tokenization import TokenizedTexts, Tokens, tokenize
+
+
+def seq_rep_n(texts: Iterable[str | Tokens] | TokenizedTexts, n: int = 4, *, tokenizer: Any = "whitespace") -> Score:
+    """Share of repeated n-grams inside texts, in [0, 1); higher is more repetitive.
+
+    Args:
+        texts: Strings or token lists.
+        n: Length of the n-grams, >= 1.
+        tokenizer: See `tokenize`.
+
+    Returns:
+        NaN with a reason when no text has n tokens. `per_text` holds the share of each text, NaN for texts shorter than n.
+
+    Example:
+        >>> seq_rep_n(["a b a b a"], n=2).value  # ab ba ab ba: 2 different of 4
+        0.5
+    """
+    if n < 1:
+        raise ValueError(f"`n` has to be an integer >= 1, but is {n!r}")
+    tokenized = tokenize(texts, tokenizer)
+    name, sign = f"seq_rep_{n}", signature("seq_rep_n", n=n, pool="all", tok=tokenized.tokenizer, len="full")
+    counts = {**tokenized.counts, "shorter_than_n_share": tokenized.shorter_than(n)}
+    *_, (grams, text) = tokenized.ngrams(n)
+    if not len(grams):
+        return undefined(name, sign, f"no text has {n} tokens" if len(tokenized) else "there are no texts", counts)
+    different = np.bincount(np.unique(grams * len(tokenized) + text) % len(tokenized), minlength=len(tokenized))
+    total = np.bincount(text, minlength=len(tokenized))
+    per_text = np.where(total > 0, 1 - different / np.maximum(total, 1), np.nan)
+    return Score(name, 1 - float(different.sum() / total.sum()), sign, counts=counts, per_text=per_text)
