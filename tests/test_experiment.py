@@ -190,3 +190,20 @@ def test_what_the_table_of_the_fox_config_shows(tmp_path: Path) -> None:
     assert sum(text.startswith(" jumped over the lazy dog.") for text in texts["T=0.1"]) >= 0.95 * 64
     assert len(set(texts["T=0.1"])) <= 24
     assert len(set(texts["T=1.0"])) >= 0.9 * 64
+
+
+def test_transformers_own_test_of_its_temperature_warper_holds() -> None:
+    """Sharper below 1, smoother above 1, a flat row stays flat, and the scores that were passed are left as they were."""
+    scores = torch.full((2, 20), 1 / 20)
+    scores[1, 5], scores[1, 10] = 1 / 20 + 0.1, 1 / 20 - 0.4
+    before, ids = scores.clone(), torch.zeros(2, 1, dtype=torch.long)
+    sharp = FixedTemperatureLogitsWarper(0.5)(ids, scores).softmax(-1)
+    smooth = FixedTemperatureLogitsWarper(1.3)(ids, scores).softmax(-1)
+    plain = scores.softmax(-1)
+    torch.testing.assert_close(plain[0], sharp[0], atol=1e-3, rtol=0)
+    torch.testing.assert_close(plain[0], smooth[0], atol=1e-3, rtol=0)
+    assert plain[1].max() < sharp[1].max()
+    assert plain[1].min() > sharp[1].min()
+    assert plain[1].max() > smooth[1].max()
+    assert plain[1].min() < smooth[1].min()
+    assert torch.equal(scores, before)
