@@ -11,6 +11,7 @@ from temp_processors.base import PolicyLogitsWarper as PolicyLogitsWarper
 from temp_processors.combine import ProductLogitsWarper as ProductLogitsWarper
 from temp_processors.combine import RowsLogitsWarper as RowsLogitsWarper
 from temp_processors.entropy_target import EntropyTargetLogitsWarper as EntropyTargetLogitsWarper
+from temp_processors.evaluate_modules import evaluate_module as evaluate_module
 from temp_processors.fixed import FixedTemperatureLogitsWarper as FixedTemperatureLogitsWarper
 from temp_processors.fox import FOX_PATH as FOX_PATH
 from temp_processors.phase import BlockStartLogitsWarper as BlockStartLogitsWarper
