@@ -54,7 +54,6 @@ class FixedTemperatureLogitsWarper(PolicyLogitsWarper):
         # Where nothing can overflow, the division is all there is to do.
         self._divisor = self.coldest
         self._divides = {dtype for dtype in DTYPES if isinstance(self.value, float) and not_cold(self.value, dtype)}
-        self.constant_temperature = self.value if isinstance(self.value, float) else None  # `audit` multiplies it
         # Made once: building a tensor from Python numbers at every step costs more than the division on small models.
         self._rows = torch.tensor(self.value, dtype=torch.float64)
 
