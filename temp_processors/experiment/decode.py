@@ -1,46 +1,34 @@
-"""Draw continuations: rows in, finished rows out, each row with its own policy and its own seed."""
+"""Draw continuations: rows in, finished rows out, each row with its own policy and its own seed.
+
+Rows of all policies and prompts share one batch. A prompt is prefilled once however many rows continue it, each
+policy is called once per step on its slice, one draw serves all rows, and rows that ended leave the batch.
+"""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import torch
+from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 from torch import Tensor
 
-from temp_processors.audit import plain_sampling_kwargs
 from temp_processors.base import PolicyLogitsWarper
-from temp_processors.sampling import SeededSampling
+from temp_processors.experiment.batches import Decoded, DecodeRow
+from temp_processors.experiment.prefix import NoBatchableCacheError, draw_kwargs, keep_rows, prefill, share_out
+from temp_processors.sampling import SeededSampling, draw, uniform
 
-WARPER_FIELDS = {"temperature", "top_h", "top_k", "top_p", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff"}
+__all__ = ["DecodeRow", "Decoded", "PolicyFactory", "decode", "decode_with_generate", "draw_kwargs"]
+
 PolicyFactory = Callable[[int], PolicyLogitsWarper]
+"""From the prompt's width in tokens (padding included) to the policy."""
 
+WORTH_MOVING = 0.25
+"""Rows computed in vain, as a share of the live ones, after which moving the live rows together costs less."""
 
-class DecodeRow(NamedTuple):
-    """One continuation to draw: the prompt's token ids, the position of its policy, the seed of its draws."""
-
-    prompt_ids: tuple[int, ...]
-    policy: int
-    seed: int
-
-
-class Decoded(NamedTuple):
-    """A finished row: new tokens without the end-of-sequence token, and their summed untempered log-probability."""
-
-    row: int
-    token_ids: list[int]
-    finish_reason: Literal["stop", "length"]
-    log_prob: float
-
-
-def draw_kwargs() -> dict[str, Any]:
-    """Arguments for `generate` under which the listed processors act alone and the last of them draws.
-
-    `do_sample=False` skips the built-in warpers, so only the penalties of a checkpoint have to be switched off.
-    """
-    off = plain_sampling_kwargs()
-    return {"do_sample": False, **{name: off[name] for name in off if name not in WARPER_FIELDS | {"do_sample"}}}
+logger = logging.getLogger(__name__)
 
 
 def decode(
@@ -52,40 +40,218 @@ def decode(
     eos_token_ids: Sequence[int],
     pad_token_id: int,
 ) -> Iterator[Decoded]:
-    """Continue every row with `model.generate`, one call per policy and prompt."""
-    order = sorted(range(len(rows)), key=lambda index: (rows[index].prompt_ids, rows[index].policy))
-    for (prompt_ids, policy), group in groupby(order, key=lambda index: rows[index][:2]):
-        indices = list(group)
-        processors = [
-            policies[policy](len(prompt_ids)),
-            SeededSampling([rows[i].seed for i in indices], prompt_length=len(prompt_ids)),
-        ]
+    """Continue every row of one batch, and yield rows as they finish.
+
+    Each row gets the tokens that `generate(do_sample=False, logits_processor=[policy, SeededSampling([seed])])` gives
+    it alone, up to float rounding in the forward pass, which depends on the batch. When memory runs out, the
+    rows that are left are decoded again in halves. A model whose cache cannot be batched goes through `generate`
+    itself, and a log line says so.
+
+    Args:
+        model: Any model that `generate` runs, in evaluation mode.
+        rows: What to draw; at most as many as are to be computed together (see `plan_batches`).
+        policies: The factories that `DecodeRow.policy` counts.
+        max_new_tokens: Longest continuation, in tokens.
+        eos_token_ids: Tokens that end a row; may be empty.
+        pad_token_id: Fills up shorter prompts.
+    """
+    options: dict[str, Any] = {
+        "max_new_tokens": max_new_tokens,
+        "eos_token_ids": eos_token_ids,
+        "pad_token_id": pad_token_id,
+    }
+    waiting = [list(range(len(rows)))] if rows else []
+    while waiting:
+        left = waiting.pop()
+        try:
+            for done in _decode_together(model, rows, left, policies, **options):
+                left.remove(done.row)
+                yield done
+        except NoBatchableCacheError as error:
+            logger.warning("%s: rows go through plain generate(), which is slower", error)
+            for done in decode_with_generate(model, [rows[row] for row in left], policies, **options):
+                yield done._replace(row=left[done.row])
+            left = []
+        except RuntimeError as error:
+            if len(left) < 2 or not should_reduce_batch_size(error):
+                raise
+        if left:
+            clear_device_cache(garbage_collection=True)
+            logger.warning("out of memory with %d rows: going on with half", len(left))
+            waiting += [left[len(left) // 2 :], left[: len(left) // 2]]
+
+
+def _decode_together(
+    model: Any,
+    rows: Sequence[DecodeRow],
+    chosen: Sequence[int],
+    policies: Sequence[PolicyFactory],
+    *,
+    max_new_tokens: int,
+    eos_token_ids: Sequence[int],
+    pad_token_id: int,
+) -> Iterator[Decoded]:
+    order = sorted(chosen, key=lambda row: rows[row].policy)  # a policy's rows are one slice
+    batch = _Batch(model, [rows[row] for row in order], policies, max_new_tokens, eos_token_ids, pad_token_id)
+    while batch.size:
+        for done in batch.step():
+            yield done._replace(row=order[done.row])
+
+
+class _Batch:
+    """The rows that are being decoded, and everything that has one entry per row."""
+
+    @torch.inference_mode()
+    def __init__(
+        self,
+        model: Any,
+        rows: Sequence[DecodeRow],
+        policies: Sequence[PolicyFactory],
+        max_new_tokens: int,
+        eos_token_ids: Sequence[int],
+        pad_token_id: int,
+    ) -> None:
+        prompts = list(dict.fromkeys(row.prompt_ids for row in rows))
+        place = {prompt: position for position, prompt in enumerate(prompts)}
+        start = prefill(model, prompts, max_new_tokens=max_new_tokens, pad_token_id=pad_token_id)
+        device = start.input_ids.device
+        index = torch.tensor([place[row.prompt_ids] for row in rows], device=device)
+        self.model, self.max_new_tokens, self.processors = model, max_new_tokens, start.processors
+        self.width = self.length = start.input_ids.shape[1]
+        self.ids = start.input_ids.new_full((len(rows), self.width + max_new_tokens), pad_token_id)
+        self.ids[:, : self.width] = start.input_ids[index]
+        self.kwargs = share_out(start, index, self.width + max_new_tokens)
+        self.logits = start.logits[index.to(start.logits.device)]
+        self.eos = torch.tensor(list(eos_token_ids), dtype=torch.long, device=device)
+        self.seeds = SeededSampling([row.seed for row in rows]).seeds.to(device).view(-1, 1)
+        self.log_prob = torch.zeros(len(rows), dtype=torch.float64, device=device)
+        self.policies = {row.policy: policies[row.policy](self.width) for row in rows}
+        self.policy_of = [row.policy for row in rows]
+        self.names = list(range(len(rows)))  # position in `rows` of every row that is still here
+        self.ended = torch.zeros(len(rows), dtype=torch.bool, device=device)
+        self.wasted = 0
+
+    @property
+    def size(self) -> int:
+        """Rows in the batch, ended ones that have not been moved out included; 0 when all have ended."""
+        return len(self.names)
+
+    @torch.inference_mode()
+    def step(self) -> list[Decoded]:
+        """Draw one token for every row, give back the rows that ended with it, and compute the next logits."""
+        raw = self.logits.to(device=self.ids.device, dtype=torch.float32)
+        token, bad = self._draw(raw)
+        chance = raw.gather(1, token) - raw.logsumexp(dim=-1, keepdim=True)
+        self.log_prob += torch.where(self.ended, 0.0, chance.squeeze(1).double())
+        self.ids[:, self.length] = token.squeeze(1)
+        self.length += 1
+        stopped = torch.isin(token.squeeze(1), self.eos)
+        last = self.length - self.width == self.max_new_tokens
+        now = (stopped | bad | last) & ~self.ended
+        finished = self._finished(now, stopped, bad)
+        self.ended |= now
+        self._forward_or_end()
+        return finished
+
+    def _draw(self, raw: Tensor) -> tuple[Tensor, Tensor]:
+        """The token of every row, (rows, 1), and whether there was none to draw because of NaN, (rows,)."""
+        ids = self.ids[:, : self.length]
+        scores = self.processors(ids, raw.clone()) if self.processors else raw
+        tempered = torch.empty_like(scores)
+        begin = 0
+        for policy, group in groupby(self.policy_of):
+            rows = slice(begin, begin + len(list(group)))
+            tempered[rows] = self.policies[policy](ids[rows], scores[rows])
+            begin = rows.stop
+        step = torch.tensor(self.length - self.width, device=ids.device)
+        token, total = draw(tempered, uniform(self.seeds, step))
+        return token, ~(total > 0).squeeze(1) | raw.isnan().any(dim=-1)
+
+    def _finished(self, now: Tensor, stopped: Tensor, bad: Tensor) -> list[Decoded]:
+        ended: list[Decoded] = []
+        for row in now.nonzero().flatten().tolist():
+            tokens = self.ids[row, self.width : self.length].tolist()
+            if bad[row]:
+                ended.append(Decoded(self.names[row], tokens[:-1], "nan", float("nan")))
+            elif stopped[row]:
+                ended.append(Decoded(self.names[row], tokens[:-1], "stop", self.log_prob[row].item()))
+            else:
+                ended.append(Decoded(self.names[row], tokens, "length", self.log_prob[row].item()))
+        return ended
+
+    def _forward_or_end(self) -> None:
+        ended = int(self.ended.sum())
+        alive = self.size - ended
+        self.wasted += ended
+        if not alive:
+            self.names = []
+            return
+        if self.wasted > WORTH_MOVING * alive:
+            self._drop(torch.nonzero(~self.ended).flatten())
+        inputs = self.model.prepare_inputs_for_generation(
+            self.ids[:, : self.length], next_sequence_length=1, **self.kwargs
+        )
+        outputs = self.model(**inputs, return_dict=True)
+        encoder_decoder = self.model.config.is_encoder_decoder
+        update = self.model._update_model_kwargs_for_generation
+        self.kwargs = update(outputs, self.kwargs, is_encoder_decoder=encoder_decoder)
+        self.logits = outputs.logits[:, -1]
+
+    def _drop(self, keep: Tensor) -> None:
+        """Go on with the rows at `keep` alone."""
+        self.kwargs = keep_rows(self.kwargs, keep, self.size)
+        self.ids, self.seeds, self.log_prob = self.ids[keep], self.seeds[keep], self.log_prob[keep]
+        self.ended, self.wasted = self.ended[keep], 0
+        rows = keep.tolist()
+        self.names = [self.names[row] for row in rows]
+        self.policy_of = [self.policy_of[row] for row in rows]
+
+
+def decode_with_generate(
+    model: Any,
+    rows: Sequence[DecodeRow],
+    policies: Sequence[PolicyFactory],
+    *,
+    max_new_tokens: int,
+    eos_token_ids: Sequence[int],
+    pad_token_id: int,
+) -> Iterator[Decoded]:
+    """`decode` by `model.generate`, one call per policy and prompt: for models without a batchable cache."""
+    order = sorted(range(len(rows)), key=lambda row: (rows[row].prompt_ids, rows[row].policy))
+    for (prompt_ids, policy), group in groupby(order, key=lambda row: rows[row][:2]):
+        chosen = list(group)
+        width = 1 if model.config.is_encoder_decoder else len(prompt_ids)
+        draws = SeededSampling([rows[row].seed for row in chosen], prompt_length=width)
+        prompt = torch.tensor([prompt_ids] * len(chosen), device=model.device)
         with torch.inference_mode():
             output = model.generate(
-                torch.tensor([prompt_ids] * len(indices), device=model.device),
-                attention_mask=torch.ones(len(indices), len(prompt_ids), dtype=torch.long, device=model.device),
-                logits_processor=processors,
+                prompt,
+                attention_mask=torch.ones_like(prompt),
+                logits_processor=[policies[policy](width), draws],
                 **draw_kwargs(),
                 max_new_tokens=max_new_tokens,
-                eos_token_id=list(eos_token_ids),
+                eos_token_id=list(eos_token_ids) or [-1],
                 pad_token_id=pad_token_id,
                 return_dict_in_generate=True,
                 output_logits=True,
             )
-        new_tokens = output.sequences[:, len(prompt_ids) :]
-        log_probs = _log_probs(output.logits, new_tokens)
-        for index, tokens, values in zip(indices, new_tokens.tolist(), log_probs, strict=True):
-            yield _finished(index, tokens, values, eos_token_ids)
+        tokens = output.sequences[:, width:]
+        chances = _log_probs(output.logits, tokens)
+        for row, drawn, values in zip(chosen, tokens.tolist(), chances, strict=True):
+            yield _cut(row, drawn, values, eos_token_ids)
 
 
 def _log_probs(logits: Sequence[Tensor], tokens: Tensor) -> Tensor:
     """Log-probability of every drawn token under the untempered model, (rows, steps)."""
-    columns = [torch.log_softmax(step.float(), dim=-1).gather(1, tokens[:, t : t + 1]) for t, step in enumerate(logits)]
-    return torch.cat(columns, dim=1)
+    steps = [torch.log_softmax(step.float(), dim=-1).gather(1, tokens[:, t : t + 1]) for t, step in enumerate(logits)]
+    return torch.cat(steps, dim=1).double()
 
 
-def _finished(row: int, tokens: list[int], log_probs: Tensor, eos_token_ids: Sequence[int]) -> Decoded:
-    ends = [t for t, token in enumerate(tokens) if token in eos_token_ids]
-    if not ends:
-        return Decoded(row, tokens, "length", log_probs.double().sum().item())
-    return Decoded(row, tokens[: ends[0]], "stop", log_probs[: ends[0] + 1].double().sum().item())
+def _cut(row: int, tokens: list[int], chances: Tensor, eos_token_ids: Sequence[int]) -> Decoded:
+    ends = [step for step, token in enumerate(tokens) if token in eos_token_ids]
+    scored = ends[0] + 1 if ends else len(tokens)
+    lost = chances[:scored].isnan().nonzero().flatten().tolist()
+    if lost:
+        return Decoded(row, tokens[: lost[0]], "nan", float("nan"))
+    log_prob = chances[:scored].sum().item()
+    return Decoded(row, tokens[: ends[0]], "stop", log_prob) if ends else Decoded(row, tokens, "length", log_prob)

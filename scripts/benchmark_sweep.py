@@ -1,0 +1,200 @@
+"""Time a sweep (policies x samples of one prompt): the loop people write, one call per policy, ours, the bare model.
+
+    python scripts/benchmark_sweep.py
+    python scripts/benchmark_sweep.py --models llama4m fox --prompt-tokens 16 256 --repeats 5 --early
+
+Models: `fox`, `llama4m` and `gpt2-124m` (those shapes, random weights), or a folder or Hub id. Ways are timed in turn,
+`--repeats` times; the table shows medians and, against ours, the median of the ratios within each turn.
+
+loop      one generate() per sample with a policy and a seeded draw (`--loop` samples are timed, the rest extrapolated)
+policy    one generate() per policy
+ours      temp_processors.experiment.decode
+forward   the model's forward passes alone, prompt prefilled once, on each cache; the faster one is the floor
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, DynamicCache, GPT2Config, LlamaConfig, StaticCache
+from transformers.utils import logging as transformers_logging
+
+from temp_processors.experiment.decode import DecodeRow, decode, decode_with_generate
+from temp_processors.experiment.prefix import prefill, share_out
+from temp_processors.fixed import FixedTemperatureLogitsWarper
+from temp_processors.fox import FOX_PATH
+
+TEMPERATURES = (0.3, 0.6, 0.9, 1.2, 1.5)
+
+
+def load(name: str) -> Any:
+    """The model of that name, in evaluation mode."""
+    torch.manual_seed(0)
+    if name == "llama4m":
+        shape = {"hidden_size": 256, "intermediate_size": 688, "num_hidden_layers": 4, "num_attention_heads": 8}
+        return AutoModelForCausalLM.from_config(LlamaConfig(vocab_size=2048, **shape)).eval()
+    if name == "gpt2-124m":
+        return AutoModelForCausalLM.from_config(GPT2Config()).eval()
+    return AutoModelForCausalLM.from_pretrained(FOX_PATH if name == "fox" else name).eval()
+
+
+class Sweep:
+    """One prompt, every policy, `samples` rows each."""
+
+    def __init__(self, model: Any, prompt_tokens: int, samples: int, new_tokens: int) -> None:
+        self.model, self.new_tokens = model, new_tokens
+        prompt = tuple(torch.randint(5, model.config.vocab_size, (prompt_tokens,)).tolist())
+        policies = range(len(TEMPERATURES))
+        self.rows = [DecodeRow(prompt, policy, 1000 * policy + s) for policy in policies for s in range(samples)]
+        self.policies = [self._policy(temperature) for temperature in TEMPERATURES]
+        self.options: dict[str, Any] = {"max_new_tokens": new_tokens, "eos_token_ids": [], "pad_token_id": 0}
+
+    @staticmethod
+    def _policy(temperature: float) -> Callable[[int], FixedTemperatureLogitsWarper]:
+        return lambda prompt_length: FixedTemperatureLogitsWarper(temperature, prompt_length=prompt_length)
+
+    def _generate(self, rows: list[DecodeRow]) -> None:
+        for _ in decode_with_generate(self.model, rows, self.policies, **self.options):
+            pass
+
+    def loop(self, count: int) -> float:
+        """Seconds for all rows, judged from `count` of them spread over the policies."""
+        some = self.rows[:: max(1, len(self.rows) // count)][:count]
+        seconds = sum(timed(lambda row=row: self._generate([row])) for row in some)
+        return seconds * len(self.rows) / len(some)
+
+    def policy(self) -> float:
+        """Seconds for one generate() per policy."""
+        return timed(lambda: self._generate(self.rows))
+
+    def ours(self) -> float:
+        """Seconds for `decode`."""
+        return timed(lambda: list(decode(self.model, self.rows, self.policies, **self.options)))
+
+    @torch.inference_mode()
+    def forward(self, kind: str) -> float:
+        """Seconds for the forward passes of all rows: prefill, expansion, and one token at a time."""
+        prompt = torch.tensor([self.rows[0].prompt_ids])
+        count, width = len(self.rows), prompt.shape[1]
+
+        def run() -> None:
+            start = prefill(self.model, prompt.tolist(), max_new_tokens=self.new_tokens, pad_token_id=0)
+            cache = self._cache(kind, start, count, width)
+            token = start.logits.argmax(-1, keepdim=True).expand(count, 1).contiguous()
+            for step in range(self.new_tokens - 1):
+                position = torch.full((count, 1), width + step)
+                self.model(token, past_key_values=cache, position_ids=position, use_cache=True)
+
+        return timed(run)
+
+    def _cache(self, kind: str, start: Any, count: int, width: int) -> Any:
+        index, capacity = torch.zeros(count, dtype=torch.long), width + self.new_tokens
+        if kind == "dynamic":
+            start.cache.batch_repeat_interleave(count)
+        elif kind == "preallocated":
+            share_out(start, index, capacity)
+        else:
+            cache = StaticCache(config=self.model.config, max_cache_len=capacity)
+            for number, layer in enumerate(start.cache.layers):
+                cache.update(layer.keys[index], layer.values[index], number)
+            return cache
+        assert isinstance(start.cache, DynamicCache)
+        return start.cache
+
+
+def timed(work: Callable[[], Any]) -> float:
+    """Wall seconds of one call."""
+    begin = time.perf_counter()
+    work()
+    return time.perf_counter() - begin
+
+
+def compare(sweep: Sweep, repeats: int, loop: int) -> dict[str, list[float]]:
+    """Seconds of every way, `repeats` times in turn, after one warm-up of ours."""
+    ways: dict[str, Callable[[], float]] = {
+        "loop": lambda: sweep.loop(loop),
+        "policy": sweep.policy,
+        "ours": sweep.ours,
+        "forward dynamic": lambda: sweep.forward("dynamic"),
+        "forward static": lambda: sweep.forward("static"),
+        "forward preallocated": lambda: sweep.forward("preallocated"),
+    }
+    sweep.ours()
+    seconds: dict[str, list[float]] = {way: [] for way in ways}
+    for _ in range(repeats):
+        for way, run in ways.items():
+            seconds[way].append(run())
+    return seconds
+
+
+def print_table(title: str, seconds: dict[str, list[float]], tokens: int) -> None:
+    """Medians, tokens per second, and the time of each way over the time of ours."""
+    print(title)
+    for way, values in seconds.items():
+        ratio = statistics.median(value / ours for value, ours in zip(values, seconds["ours"], strict=True))
+        median = statistics.median(values)
+        print(f"  {way:<22}{median:8.2f} s {tokens / median:9.0f} tokens/s   {ratio:6.2f} x ours", flush=True)
+    floors = [values for way, values in seconds.items() if way.startswith("forward")]
+    best = min(floors, key=statistics.median)
+    share = statistics.median(ours / floor for ours, floor in zip(seconds["ours"], best, strict=True))
+    print(f"  ours takes {share:.2f} of the time of the forward passes alone on the fastest cache")
+
+
+def early_finish(model: Any, repeats: int, samples: int) -> None:
+    """Rows that end after 4 to 64 tokens: decode as it is against decode that never moves rows out."""
+    from temp_processors.experiment import decode as decoding
+
+    sweep = Sweep(model, 16, samples, 64)
+    sweep.options["eos_token_ids"] = list(range(model.config.vocab_size // 24))
+    found = list(decode(model, sweep.rows, sweep.policies, **sweep.options))
+    lengths = sorted(len(done.token_ids) for done in found)
+    usual, ratios = decoding.WORTH_MOVING, []
+    for _ in range(repeats):
+        dropping = sweep.ours()
+        decoding.WORTH_MOVING = float("inf")
+        ratios.append(sweep.ours() / dropping)
+        decoding.WORTH_MOVING = usual
+    quartiles = [lengths[len(lengths) * part // 4] for part in (1, 2, 3)]
+    print(f"  rows of {lengths[0]} to {lengths[-1]} tokens (quartiles {quartiles}): dropping ended rows is", end=" ")
+    print(f"{statistics.median(ratios):.2f} times as fast as keeping them")
+
+
+def main() -> None:
+    """Read the options and print one table per model and prompt length."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", nargs="+", default=["llama4m"])
+    parser.add_argument("--prompt-tokens", nargs="+", type=int, default=[16, 256])
+    parser.add_argument("--samples", type=int, default=32, help="per policy")
+    parser.add_argument("--new-tokens", type=int, default=64)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--loop", type=int, default=5, help="samples of the loop that are timed")
+    parser.add_argument("--early", action="store_true", help="also rows that end early")
+    options = parser.parse_args()
+    transformers_logging.set_verbosity(logging.ERROR)
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
+    for name in options.models:
+        model = load(name)
+        limit = getattr(model.config, "max_position_embeddings", None) or 1 << 30
+        for tokens in options.prompt_tokens:
+            if tokens + options.new_tokens > limit:
+                print(f"{name}: {tokens} prompt tokens do not fit into its context of {limit}")
+                continue
+            sweep = Sweep(model, tokens, options.samples, options.new_tokens)
+            seconds = compare(sweep, options.repeats, options.loop)
+            print_table(
+                f"{name}, {tokens} prompt tokens, {len(sweep.rows)} rows x {options.new_tokens} tokens",
+                seconds,
+                len(sweep.rows) * options.new_tokens,
+            )
+        if options.early:
+            early_finish(model, options.repeats, options.samples)
+
+
+if __name__ == "__main__":
+    main()
