@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -14,6 +16,7 @@ from temp_processors.yaml_source import ConfigError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 USER_ERROR = 2
+INTERRUPTED = 130
 
 
 @app.callback(invoke_without_command=True)
@@ -35,6 +38,7 @@ def run(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a run that is already in the folder.")
     ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that stopped.")] = False,
 ) -> None:
     """Generate continuations under every policy of CONFIG and compare their diversity."""
     from temp_processors.config import load_config
@@ -57,10 +61,19 @@ def run(
     transformers_logging.disable_progress_bar()  # one bar is enough: ours
     console = Console(highlight=False)
     try:
-        folder = run_experiment(loaded, overwrite=overwrite, console=console)
+        folder = run_experiment(loaded, overwrite=overwrite, resume=resume, console=console)
     except (ModelError, RunFolderError) as error:
         raise _refused(str(error)) from error
+    except KeyboardInterrupt:
+        typer.echo(
+            f"\nstopped; finished texts are in {loaded.folder}: go on with the same command and --resume", err=True
+        )
+        raise typer.Exit(INTERRUPTED) from None
+    if os.environ.get("RANK", "0") != "0":
+        return
     show_run(folder.path, console)
+    if folder.failures:
+        raise _failed(folder.failures)
 
 
 def show_run(path: Path, console: Console) -> None:
@@ -74,6 +87,14 @@ def show_run(path: Path, console: Console) -> None:
     for line in sample_lines(folder.samples()):
         console.print(line, soft_wrap=True)
     console.print(f"run folder: {path}", markup=False, soft_wrap=True)
+
+
+def _failed(failures: Sequence[dict[str, Any]]) -> typer.Exit:
+    for failure in failures[:5]:
+        place = "policy {policy!r}, prompt {prompt_id}, sample {sample_id}, step {step}".format(**failure)
+        typer.echo(f"{place}: {failure['reason']}", err=True)
+    typer.echo(f"{len(failures)} texts could not be drawn (failures.json); the scores leave them out", err=True)
+    return typer.Exit(1)
 
 
 def _refused(message: str) -> typer.Exit:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,21 @@ class LoadedModel:
         if found is None:
             found = self.tokenizer.eos_token_id
         return [] if found is None else list(found) if isinstance(found, (list, tuple)) else [found]
+
+    def describe(self) -> dict[str, Any]:
+        """What tells one model from another: kind, size, dtype, and a digest of 64 values of every tensor."""
+        digest = hashlib.blake2b(digest_size=16)
+        for name, tensor in sorted(self.model.state_dict().items()):
+            digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
+            values = tensor.detach().flatten()
+            some = values[:: max(1, values.numel() // 64)].double().cpu()
+            digest.update(some.numpy().tobytes())
+        return {
+            "class": type(self.model).__name__,
+            "parameters": self.model.num_parameters(),
+            "dtype": str(self.model.dtype).removeprefix("torch."),
+            "digest": digest.hexdigest(),
+        }
 
     @property
     def pad_token_id(self) -> int:

@@ -5,33 +5,46 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from temp_processors.config import ExperimentConfig
+from temp_processors.experiment.batches import plan_batches
 from temp_processors.experiment.decode import Decoded, DecodeRow, PolicyFactory, decode
-from temp_processors.experiment.models import LoadedModel, load_model
+from temp_processors.experiment.models import LoadedModel, ModelError, load_model
+from temp_processors.experiment.parts import Part, write_parquet
 from temp_processors.experiment.plan import Job, Plan
+from temp_processors.experiment.processes import Processes
+from temp_processors.experiment.resume import Key, locked, recover, refuse_if_changed
 from temp_processors.experiment.stack import refuse_checkpoint_sampling, sampler_stack, stack_lines
-from temp_processors.experiment.store import RunFolder, Sample, sample_line
+from temp_processors.experiment.store import RunFolder, RunFolderError, Sample
 from temp_processors.metrics import Score, metric_by_name, perplexity
 from temp_processors.policy_config import build_policy
 
 
-def run_experiment(config: ExperimentConfig, *, overwrite: bool = False, console: Console | None = None) -> RunFolder:
+def run_experiment(
+    config: ExperimentConfig, *, overwrite: bool = False, resume: bool = False, console: Console | None = None
+) -> RunFolder:
     """Run `config` from prompts to scores and return its complete run folder.
+
+    Samples are on disk as soon as they are finished. Under `torchrun` the processes share the work, and process 0
+    gathers and scores.
 
     Args:
         config: What to run, from `load_config` or `ExperimentConfig.model_validate`.
         overwrite: Replace a run that is already in the folder.
+        resume: Go on with a run that stopped; start it when there is none, and do nothing when it is complete.
         console: Where progress and the sampler stack go; silent by default.
 
     Raises:
         ModelError: The model cannot be loaded, or sets its own sampling values where the configuration refuses that.
-        RunFolderError: The folder holds a run, or cannot be written.
+        RunFolderError: The folder holds a run, was begun with other settings, is in use, or cannot be written.
 
     Example:
         >>> from temp_processors.config import load_config
@@ -40,50 +53,133 @@ def run_experiment(config: ExperimentConfig, *, overwrite: bool = False, console
         >>> run.complete, len(list(run.samples()))
         (True, 12)
     """
-    console = console or Console(quiet=True)
+    processes = Processes.join()
+    console = console if console is not None and processes.first else Console(quiet=True)
     folder = RunFolder(config.folder)
-    folder.refuse_if_used(overwrite)
+    if resume and folder.complete:
+        return folder
+    if not resume:
+        folder.refuse_if_used(overwrite)
     loaded = load_model(config)
     refuse_checkpoint_sampling(loaded.model, config)
     policies = policy_factories(config, loaded.tokenizer)
-    stack = sampler_stack(loaded, config, policies)
-    folder.start(config, stack, overwrite=overwrite)
-    for line in stack_lines(stack, config):
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
-    _generate(config, loaded, policies, folder, console)
-    scores = score_run(config, folder)
-    folder.write("metrics.json", json.dumps(_as_json(scores), indent=2, ensure_ascii=False) + "\n")
-    folder.write("comparison.csv", _as_csv(config, scores))
-    folder.finish()
+    work = _Work(config, loaded, policies, folder, console, processes)
+    with ExitStack() as held:
+        begin = partial(_begin, work, overwrite, resume, held)
+        done = processes.from_first(_or_error(begin) if processes.first else None)
+        failures = processes.gather(work.generate(done))
+        if processes.first:
+            _conclude(config, folder, failures)
+        processes.wait()
     return folder
 
 
-def _generate(
-    config: ExperimentConfig,
-    loaded: LoadedModel,
-    policies: Sequence[PolicyFactory],
-    folder: RunFolder,
-    console: Console,
-) -> None:
-    plan = Plan(config)
-    prompt_ids = [tuple(loaded.tokenizer(prompt)["input_ids"]) for prompt in config.prompts]
-    columns = (TextColumn("generating"), BarColumn(), MofNCompleteColumn(), TextColumn("texts"), TimeRemainingColumn())
-    with folder.open_samples() as out, Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        task = progress.add_task("generating", total=len(plan))
-        for jobs in _batches(plan, config.batch_size):
-            rows = [DecodeRow(prompt_ids[job.prompt_id], job.policy, job.seed) for job in jobs]
-            finished = decode(
-                loaded.model,
-                rows,
-                policies,
-                max_new_tokens=config.max_new_tokens,
-                eos_token_ids=loaded.eos_token_ids,
-                pad_token_id=loaded.pad_token_id,
-            )
-            for done in finished:
-                out.write(sample_line(_sample(config, jobs[done.row], done, loaded.tokenizer)))
-                out.flush()
-                progress.advance(task)
+def _or_error(work: Callable[[], Any]) -> Any:
+    """What `work` returns or the error it raises, to be told to every process."""
+    try:
+        return work()
+    except RunFolderError as error:
+        return error
+
+
+def _begin(work: _Work, overwrite: bool, resume: bool, held: ExitStack) -> set[Key]:
+    """Lock the folder and write what is known before generating, or check that it is the same; which samples are there already."""
+    config, folder, model = work.config, work.folder, work.loaded.describe()
+    stack = sampler_stack(work.loaded, config, work.policies)
+    held.enter_context(locked(folder.path))
+    if resume and folder.begun:
+        refuse_if_changed(folder, config.to_yaml(), model)
+        done = recover(folder)
+        work.console.print(f"going on: {len(done):,} of {len(Plan(config)):,} texts are there", highlight=False)
+        return done
+    folder.start(config, stack, model, overwrite=overwrite or resume)
+    for line in stack_lines(stack, config):
+        work.console.print(line, highlight=False, markup=False, soft_wrap=True)
+    return set()
+
+
+def _conclude(config: ExperimentConfig, folder: RunFolder, failures: Sequence[dict[str, Any]]) -> None:
+    """Gather, score, and mark the run as complete."""
+    recover(folder)
+    scores = score_run(config, folder)
+    folder.write("metrics.json", json.dumps(_as_json(scores), indent=2, ensure_ascii=False) + "\n")
+    folder.write("comparison.csv", _as_csv(config, scores))
+    write_parquet(folder.path / "samples.jsonl", folder.path / "samples.parquet", [p.name for p in config.policies])
+    (folder.path / "failures.json").unlink(missing_ok=True)
+    if failures:
+        folder.write("failures.json", json.dumps(failures, indent=2) + "\n")
+    folder.finish()
+
+
+@dataclass(frozen=True)
+class _Work:
+    """Everything that generating needs."""
+
+    config: ExperimentConfig
+    loaded: LoadedModel
+    policies: Sequence[PolicyFactory]
+    folder: RunFolder
+    console: Console
+    processes: Processes
+
+    def generate(self, done: set[Key]) -> list[dict[str, Any]]:
+        """Draw this process's share of what is not `done`, whole batches at a time; the samples that gave NaN."""
+        jobs = list(Plan(self.config).jobs())
+        prompts = self._prompt_ids()
+        batches = plan_batches([len(prompts[job.prompt_id]) for job in jobs], self.config.batch_size)
+        rank = self.processes.rank if self.processes.count > 1 else None
+        failures: list[dict[str, Any]] = []
+        with Part(self.folder.path, rank) as part, self._progress() as progress:
+            bar = progress.add_task("generating", total=len(jobs), completed=len(done))
+            for batch in self.processes.share(batches):
+                chosen = [jobs[position] for position in batch]
+                if all(self._key(job) in done for job in chosen):
+                    continue
+                rows = [DecodeRow(prompts[job.prompt_id], job.policy, job.seed) for job in chosen]
+                for found in self._decode(rows):
+                    job = chosen[found.row]
+                    if found.finish_reason == "nan":
+                        failures.append(self._failure(job, found))
+                    elif self._key(job) not in done:
+                        part.write(_sample(self.config, job, found, self.loaded.tokenizer))
+                        progress.advance(bar)
+        return failures
+
+    def _decode(self, rows: list[DecodeRow]) -> Iterator[Decoded]:
+        return decode(
+            self.loaded.model,
+            rows,
+            self.policies,
+            max_new_tokens=self.config.max_new_tokens,
+            eos_token_ids=self.loaded.eos_token_ids,
+            pad_token_id=self.loaded.pad_token_id,
+        )
+
+    def _prompt_ids(self) -> list[tuple[int, ...]]:
+        ids = [tuple(self.loaded.tokenizer(prompt)["input_ids"]) for prompt in self.config.prompts]
+        limit = getattr(self.loaded.model.config, "max_position_embeddings", None)
+        for number, prompt in enumerate(ids):
+            if not prompt:
+                raise ModelError(f"prompts.{number}: the tokenizer makes no token of {self.config.prompts[number]!r}")
+            needed = len(prompt) + self.config.max_new_tokens
+            if limit is not None and needed > limit:
+                raise ModelError(
+                    f"prompts.{number}: has {len(prompt)} tokens, and {self.config.max_new_tokens} new ones make "
+                    f"{needed}, but the model's context holds {limit}"
+                )
+        return ids
+
+    def _progress(self) -> Progress:
+        columns = (TextColumn("generating"), BarColumn(), MofNCompleteColumn(), TextColumn("texts"))
+        return Progress(*columns, TimeRemainingColumn(), console=self.console, disable=not self.console.is_terminal)
+
+    def _key(self, job: Job) -> Key:
+        return self.config.policies[job.policy].name, job.prompt_id, job.sample_id
+
+    def _failure(self, job: Job, found: Decoded) -> dict[str, Any]:
+        policy, prompt_id, sample_id = self._key(job)
+        step = len(found.token_ids)
+        return {"policy": policy, "prompt_id": prompt_id, "sample_id": sample_id, "step": step, "reason": "NaN logits"}
 
 
 def policy_factories(config: ExperimentConfig, tokenizer: Any) -> list[PolicyFactory]:
@@ -95,17 +191,6 @@ def policy_factories(config: ExperimentConfig, tokenizer: Any) -> list[PolicyFac
     return [factory(named.policy) for named in config.policies]
 
 
-def _batches(plan: Plan, size: int) -> Iterator[list[Job]]:
-    batch: list[Job] = []
-    for job in plan.jobs():
-        batch.append(job)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
 def _sample(config: ExperimentConfig, job: Job, done: Decoded, tokenizer: Any) -> Sample:
     return Sample(
         policy=config.policies[job.policy].name,
@@ -115,7 +200,7 @@ def _sample(config: ExperimentConfig, job: Job, done: Decoded, tokenizer: Any) -
         prompt=config.prompts[job.prompt_id],
         text=tokenizer.decode(done.token_ids, skip_special_tokens=True),
         token_ids=done.token_ids,
-        finish_reason=done.finish_reason,
+        finish_reason="stop" if done.finish_reason == "stop" else "length",
         log_prob=done.log_prob,
     )
 
@@ -125,7 +210,9 @@ def score_run(config: ExperimentConfig, folder: RunFolder) -> dict[str, dict[str
     samples: dict[str, list[Sample]] = {named.name: [] for named in config.policies}
     for sample in folder.samples():
         samples[sample.policy].append(sample)
-    in_order = {name: sorted(group, key=lambda s: (s.prompt_id, s.sample_id)) for name, group in samples.items()}
+    in_order = {
+        name: sorted(group, key=lambda s: (s.prompt_id, s.sample_id)) for name, group in samples.items() if group
+    }
     return {name: {metric: _score(metric, group) for metric in config.metrics} for name, group in in_order.items()}
 
 

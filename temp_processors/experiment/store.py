@@ -9,14 +9,15 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, TextIO
+from typing import Any, Literal
 
 import torch
 
 from temp_processors.config import ExperimentConfig
 
 PACKAGES = ("torch", "transformers", "accelerate", "datasets", "evaluate", "numpy", "pydantic")
-FILES = ("config.yaml", "environment.json", "stack.json", "samples.jsonl", "metrics.json", "comparison.csv", "DONE")
+FILES = ("config.yaml", "environment.json", "stack.json", "samples.jsonl")
+RESULTS = ("metrics.json", "comparison.csv", "failures.json", "samples.parquet", "DONE")
 
 
 class RunFolderError(ValueError):
@@ -64,12 +65,14 @@ class RunFolder:
 
     def refuse_if_used(self, overwrite: bool) -> None:
         """Raise `RunFolderError` when there is a run in the folder that nobody said to replace."""
-        if overwrite or not any((self.path / name).exists() for name in FILES):
+        if overwrite or not any((self.path / name).exists() for name in (*FILES, *RESULTS)):
             return
-        state = "holds a complete run" if self.complete else "holds an unfinished run"
-        raise RunFolderError(f"{self.path}: {state}; choose another folder with --out, or replace it with --overwrite")
+        ways = "choose another folder with --out, or replace it with --overwrite"
+        if self.complete:
+            raise RunFolderError(f"{self.path}: holds a complete run; {ways}")
+        raise RunFolderError(f"{self.path}: holds an unfinished run; go on with it by --resume, {ways}")
 
-    def start(self, config: ExperimentConfig, stack: Any, *, overwrite: bool = False) -> None:
+    def start(self, config: ExperimentConfig, stack: Any, model: Any = None, *, overwrite: bool = False) -> None:
         """Make the folder and write what is known before generating.
 
         Raises:
@@ -78,23 +81,69 @@ class RunFolder:
         self.refuse_if_used(overwrite)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            for name in reversed(FILES):
+            for name in (*reversed(RESULTS), *reversed(FILES)):
                 (self.path / name).unlink(missing_ok=True)
+            for part in self.path.glob("samples.*.jsonl"):
+                part.unlink()
             self.write("config.yaml", config.to_yaml())
         except OSError as error:
             raise RunFolderError(f"{self.path}: cannot be written: {error.strerror}") from error
-        self.write("environment.json", json.dumps(environment(), indent=2) + "\n")
+        self.write("environment.json", json.dumps({**environment(), "model": model}, indent=2) + "\n")
         self.write("stack.json", json.dumps(stack, indent=2) + "\n")
 
     def write(self, name: str, text: str) -> None:
-        """Write one file whole or not at all."""
-        partial = self.path / f".{name}.partial"
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(self.path / name)
+        """Write one file whole or not at all.
 
-    def open_samples(self) -> TextIO:
-        """`samples.jsonl`, opened to append; flush after every line."""
-        return (self.path / "samples.jsonl").open("a", encoding="utf-8")
+        Raises:
+            RunFolderError: The disk is full, or the folder is read-only.
+        """
+        partial = self.path / f".{name}.partial"
+        try:
+            partial.write_text(text, encoding="utf-8")
+            partial.replace(self.path / name)
+        except OSError as error:
+            raise RunFolderError(f"{self.path / name}: cannot be written: {error.strerror}") from error
+
+    @property
+    def begun(self) -> bool:
+        """Whether a run was begun here, so that it can be gone on with."""
+        return (self.path / "stack.json").exists()
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """Metrics of every policy, as in `metrics.json`."""
+        policies: dict[str, Any] = json.loads((self.path / "metrics.json").read_text(encoding="utf-8"))["policies"]
+        return policies
+
+    @property
+    def failures(self) -> list[dict[str, Any]]:
+        """Samples that could not be drawn: policy, prompt_id, sample_id, step, reason."""
+        path = self.path / "failures.json"
+        found: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+        return found
+
+    @property
+    def dataset(self) -> Any:
+        """The samples as a `datasets.Dataset`, read from `samples.parquet`."""
+        from datasets import Dataset
+
+        return Dataset.from_parquet(str(self.path / "samples.parquet"), keep_in_memory=True)
+
+    def to_pandas(self) -> Any:
+        """The samples as a pandas `DataFrame`, one row each."""
+        return self.dataset.to_pandas()
+
+    @classmethod
+    def load(cls, path: Path | str) -> RunFolder:
+        """A complete run.
+
+        Raises:
+            RunFolderError: There is none in that folder.
+        """
+        folder = cls(Path(path))
+        if not folder.complete:
+            raise RunFolderError(f"{folder.path}: holds no complete run")
+        return folder
 
     def samples(self) -> Iterator[Sample]:
         """Every sample on disk, one at a time."""

@@ -1,0 +1,98 @@
+"""The files that samples are appended to while they are drawn, and the Parquet file that is made of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from temp_processors.experiment.store import RunFolderError, Sample, sample_line
+
+ROWS_AT_ONCE = 1000
+COLUMNS = pa.schema(
+    [
+        ("policy", pa.string()),
+        ("prompt_id", pa.int64()),
+        ("sample_id", pa.int64()),
+        ("seed", pa.int64()),
+        ("prompt", pa.string()),
+        ("text", pa.string()),
+        ("token_ids", pa.list_(pa.int64())),
+        ("finish_reason", pa.string()),
+        ("log_prob", pa.float64()),
+    ]
+)
+
+
+class Part:
+    """What one process writes: its samples, one line each, on disk as soon as they are finished.
+
+    Args:
+        folder: The run folder.
+        rank: Position of the process; None when it is the only one, which then writes `samples.jsonl` itself.
+    """
+
+    def __init__(self, folder: Path, rank: int | None) -> None:
+        self.path = folder / ("samples.jsonl" if rank is None else f"samples.{rank}.jsonl")
+        self.kept = 0
+        self._file: BinaryIO = self.path.open("ab", buffering=0)
+
+    def __enter__(self) -> Part:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def write(self, sample: Sample) -> None:
+        """Append one line.
+
+        Raises:
+            RunFolderError: The disk is full or gone.
+        """
+        left = memoryview(sample_line(sample).encode())
+        try:
+            while left:
+                left = left[self._file.write(left) :]
+        except OSError as error:
+            raise RunFolderError(
+                f"{self.path}: cannot be written: {error.strerror}; what was finished before is kept: "
+                "make room and go on with --resume"
+            ) from error
+        self.kept += 1
+
+
+def write_parquet(samples: Path, target: Path, policies: Sequence[str]) -> None:
+    """`samples.jsonl` as Parquet, in the order policy, prompt, sample, whatever the order on disk.
+
+    Holds `ROWS_AT_ONCE` samples in memory at a time. Read it with `datasets.load_dataset("parquet", data_files=...)`.
+    """
+    partial = target.with_name(f".{target.name}.partial")
+    with samples.open("rb") as lines, pq.ParquetWriter(partial, COLUMNS) as out:
+        order = iter(_places(lines, {name: position for position, name in enumerate(policies)}))
+        while rows := [_line_at(lines, place) for place in islice(order, ROWS_AT_ONCE)]:
+            out.write_table(pa.Table.from_pylist(rows, schema=COLUMNS))
+    partial.replace(target)
+
+
+def _places(lines: BinaryIO, policies: dict[str, int]) -> list[int]:
+    """Where in the file each sample begins, in the order policy, prompt, sample."""
+    found, place = [], 0
+    for line in lines:
+        sample = json.loads(line)
+        found.append((policies[sample["policy"]], sample["prompt_id"], sample["sample_id"], place))
+        place += len(line)
+    return [place for *_, place in sorted(found)]
+
+
+def _line_at(lines: BinaryIO, place: int) -> dict[str, Any]:
+    lines.seek(place)
+    sample: dict[str, Any] = json.loads(lines.readline())
+    return sample

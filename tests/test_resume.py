@@ -1,0 +1,230 @@
+"""A run that is stopped anywhere goes on where it was, with nothing lost and nothing different."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from datasets import load_dataset
+from typer.testing import CliRunner
+
+from temp_processors.cli import app
+from temp_processors.config import load_config
+from temp_processors.experiment import models
+from temp_processors.experiment import run as running
+from temp_processors.experiment.decode import Decoded, decode
+from temp_processors.experiment.processes import Processes
+from temp_processors.experiment.resume import locked, recover
+from temp_processors.experiment.run import run_experiment
+from temp_processors.experiment.store import RunFolder, RunFolderError
+
+SMALL = ["samples_per_prompt=4", "max_new_tokens=6", "batch_size=5"]
+COMMAND = [sys.executable, "-m", "temp_processors", "run", "fox"]
+
+
+def config_in(folder: Path, *more: str):
+    return load_config("fox", [*SMALL, *more], out=folder)
+
+
+def in_order(path: Path) -> list[str]:
+    return sorted((path / "samples.jsonl").read_text(encoding="utf-8").splitlines())
+
+
+def assert_equal_runs(got: Path, wanted: Path) -> None:
+    assert in_order(got) == in_order(wanted)
+    for name in ("metrics.json", "comparison.csv", "samples.parquet", "DONE"):
+        assert (got / name).read_bytes() == (wanted / name).read_bytes(), name
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return run_experiment(config_in(tmp_path_factory.mktemp("runs") / "whole")).path
+
+
+def stopped_at(whole: Path, folder: Path, size: int, *, scored: bool = False) -> Path:
+    """What is on disk when the process dies after `size` bytes of samples."""
+    shutil.copytree(whole, folder)
+    for name in ("DONE", "samples.parquet", "comparison.csv", *([] if scored else ["metrics.json"])):
+        (folder / name).unlink()
+    os.truncate(folder / "samples.jsonl", size)
+    return folder
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_run_cut_anywhere_goes_on_to_the_same_result(whole: Path, tmp_path: Path, seed: int) -> None:
+    size = random.Random(seed).randrange((whole / "samples.jsonl").stat().st_size)
+    folder = stopped_at(whole, tmp_path / "cut", size)
+    run_experiment(config_in(folder), resume=True)
+    assert_equal_runs(folder, whole)
+
+
+def test_a_run_stopped_while_scoring_is_scored_again(whole: Path, tmp_path: Path) -> None:
+    folder = stopped_at(whole, tmp_path / "cut", (whole / "samples.jsonl").stat().st_size, scored=True)
+    (folder / ".samples.parquet.partial").write_bytes(b"half")
+    run_experiment(config_in(folder), resume=True)
+    assert_equal_runs(folder, whole)
+
+
+def test_nothing_left_to_do(whole: Path) -> None:
+    before = (whole / "samples.jsonl").stat().st_mtime_ns
+    assert run_experiment(config_in(whole), resume=True).complete
+    assert (whole / "samples.jsonl").stat().st_mtime_ns == before
+
+
+def test_resume_without_a_run_starts_one(whole: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "new"
+    folder.mkdir()
+    (folder / "config.yaml").write_text("half of a start")
+    run_experiment(config_in(folder), resume=True)
+    assert_equal_runs(folder, whole)
+
+
+def test_a_plain_rerun_says_how_to_go_on(whole: Path, tmp_path: Path) -> None:
+    folder = stopped_at(whole, tmp_path / "cut", 100)
+    with pytest.raises(RunFolderError, match="holds an unfinished run; go on with it by --resume"):
+        run_experiment(config_in(folder))
+
+
+def test_another_configuration_is_refused_with_the_difference(whole: Path, tmp_path: Path) -> None:
+    folder = stopped_at(whole, tmp_path / "cut", 100)
+    with pytest.raises(RunFolderError, match=r"-max_new_tokens: 6\n  \+max_new_tokens: 7"):
+        run_experiment(config_in(folder, "max_new_tokens=7"), resume=True)
+
+
+def test_another_model_is_refused(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = stopped_at(whole, tmp_path / "cut", 100)
+    load = models.AutoModelForCausalLM.from_pretrained
+
+    def retrained(*args, **kwargs):
+        model = load(*args, **kwargs)
+        with torch.no_grad():
+            next(model.parameters()).mul_(1.5)
+        return model
+
+    monkeypatch.setattr(models.AutoModelForCausalLM, "from_pretrained", retrained)
+    with pytest.raises(RunFolderError, match=r"-model is .*\n  \+model is "):
+        run_experiment(config_in(folder), resume=True)
+
+
+def test_two_processes_on_one_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    with locked(folder), pytest.raises(RunFolderError, match=f"another process .id {os.getpid()}. is writing this run"):
+        run_experiment(config_in(folder))
+    assert run_experiment(config_in(folder)).complete
+
+
+def test_a_full_disk_keeps_what_is_whole(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def filling(*args, **kwargs):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1500, hard))
+        return decode(*args, **kwargs)
+
+    monkeypatch.setattr(running, "decode", filling)
+    try:
+        with pytest.raises(RunFolderError, match="cannot be written: File too large; what was finished before is kept"):
+            run_experiment(config_in(tmp_path / "full"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (tmp_path / "full" / "samples.jsonl").stat().st_size == 1500
+    monkeypatch.setattr(running, "decode", decode)
+    run_experiment(config_in(tmp_path / "full"), resume=True)
+    assert_equal_runs(tmp_path / "full", whole)
+
+
+def test_ctrl_c_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: Path) -> None:
+    def interrupted(*args, **kwargs):
+        for number, done in enumerate(decode(*args, **kwargs)):
+            yield done
+            if number == 2:
+                signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(running, "decode", interrupted)
+    flags = [flag for setting in SMALL for flag in ("--set", setting)]
+    done = CliRunner().invoke(app, ["run", "fox", *flags, "--out", str(tmp_path / "run")])
+    assert done.exit_code == 130
+    assert "go on with the same command and --resume" in done.stderr
+    monkeypatch.setattr(running, "decode", decode)
+    run_experiment(config_in(tmp_path / "run"), resume=True)
+    assert_equal_runs(tmp_path / "run", whole)
+
+
+def test_nan_is_reported_and_the_others_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*args, **kwargs):
+        for done in decode(*args, **kwargs):
+            yield Decoded(done.row, [5, 6], "nan", float("nan")) if done.row == 1 else done
+
+    monkeypatch.setattr(running, "decode", broken)
+    folder = tmp_path / "run"
+    done = CliRunner().invoke(app, ["run", "fox", "--set", "max_new_tokens=4", "--out", str(folder)])
+    assert done.exit_code == 1
+    assert "prompt 0, sample 1, step 2: NaN logits" in done.stderr
+    run = RunFolder.load(folder)
+    assert [failure["step"] for failure in run.failures] == [2] * len(run.failures) != []
+    assert len(in_order(folder)) + len(run.failures) == len(list(running.Plan(load_config("fox")).jobs()))
+
+
+def test_parts_of_several_processes_become_one_file(whole: Path, tmp_path: Path) -> None:
+    folder = stopped_at(whole, tmp_path / "cut", 0)
+    lines = (whole / "samples.jsonl").read_bytes().splitlines(keepends=True)
+    (folder / "samples.0.jsonl").write_bytes(b"".join(lines[:5]) + lines[5][:20])
+    (folder / "samples.1.jsonl").write_bytes(b"".join(lines[3:9]))
+    assert len(recover(RunFolder(folder))) == 9
+    assert not list(folder.glob("samples.*.jsonl"))
+    run_experiment(config_in(folder), resume=True)
+    assert_equal_runs(folder, whole)
+
+
+def test_work_is_split_by_plan() -> None:
+    shares = [list(Processes(rank, 3).share(range(8))) for rank in range(3)]
+    assert shares == [[0, 3, 6], [1, 4, 7], [2, 5]]
+
+
+def test_results_as_a_dataset_and_a_table(whole: Path) -> None:
+    run = RunFolder.load(whole)
+    assert sorted(run.to_pandas()["text"]) == sorted(sample.text for sample in run.samples())
+    rows = load_dataset("parquet", data_files=str(whole / "samples.parquet"), split="train", streaming=True)
+    assert next(iter(rows))["sample_id"] == 0
+    assert set(run.metrics) == {sample.policy for sample in run.samples()}
+
+
+@pytest.mark.slow
+def test_two_processes_give_the_samples_of_one(whole: Path, tmp_path: Path) -> None:
+    flags = [flag for setting in SMALL for flag in ("--set", setting)]
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", *COMMAND[1:], *flags]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run([*launch, "--out", str(tmp_path / "two")], check=True, env=environment, capture_output=True)
+    without = [[{**json.loads(line), "log_prob": 0} for line in in_order(path)] for path in (tmp_path / "two", whole)]
+    assert without[0] == without[1]
+
+
+@pytest.mark.slow
+def test_twenty_kills(whole: Path, tmp_path: Path) -> None:
+    """Kill -9 at random moments while samples are being written, and once more in between."""
+    total = (whole / "samples.jsonl").stat().st_size
+    flags = [flag for setting in SMALL for flag in ("--set", setting)]
+    for seed in range(20):
+        folder, size = tmp_path / f"run{seed}", random.Random(seed).randrange(total)
+        process = subprocess.Popen(
+            [*COMMAND, *flags, "--out", str(folder), "--resume"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())},
+        )
+        samples = folder / "samples.jsonl"
+        while process.poll() is None and not (samples.exists() and samples.stat().st_size >= size):
+            time.sleep(0.0005)
+        process.kill()
+        process.wait()
+        run_experiment(config_in(folder), resume=True)
+        assert_equal_runs(folder, whole)
