@@ -22,6 +22,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_seriali
 
 from temp_processors.config_errors import problems_of, suggestion
 from temp_processors.metrics import METRIC_NAMES
+from temp_processors.model_spec import NameOrSpec
 from temp_processors.policy_config import PolicyConfig
 from temp_processors.yaml_source import ConfigError, Problem, read_yaml
 
@@ -74,7 +75,8 @@ class ExperimentConfig(BaseModel):
 
     Args:
         name: Name of the run, and of its folder under `runs/` when `out` is not given.
-        model: `fox` (ships with the package), a folder, or a Hub id.
+        model: `fox` (ships with the package), a folder, or a Hub id; or a mapping with that `name` and options of
+            loading (`dtype`, `device_map`, `attn_implementation`, `trust_remote_code`...; see `ModelSpec`).
         prompts: Texts to continue, at least one, none twice.
         samples_per_prompt: Continuations for every prompt and policy.
         max_new_tokens: Longest continuation, in tokens.
@@ -90,7 +92,7 @@ class ExperimentConfig(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
     name: Annotated[str, AfterValidator(_folder_name)]
-    model: Annotated[str, AfterValidator(_not_blank)] = "fox"
+    model: NameOrSpec = "fox"
     prompts: Annotated[list[Annotated[str, AfterValidator(_not_blank)]], Field(min_length=1)]
     samples_per_prompt: Annotated[int, Field(ge=1)] = 16
     max_new_tokens: Annotated[int, Field(ge=1)] = 48

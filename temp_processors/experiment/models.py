@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from huggingface_hub.errors import HFValidationError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from temp_processors.config import ExperimentConfig
 from temp_processors.fox import FOX_PATH
+from temp_processors.model_spec import model_spec
 
 
 class ModelError(ValueError):
@@ -62,19 +65,22 @@ def load_model(config: ExperimentConfig) -> LoadedModel:
     Raises:
         ModelError: No such model, or its own generation_config sets sampling values and `checkpoint_sampling` is `refuse`.
     """
-    name = str(FOX_PATH) if config.model == "fox" else config.model
+    spec = model_spec(config.model)
+    name = str(FOX_PATH) if spec.name == "fox" else spec.name
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name)
-        model = AutoModelForCausalLM.from_pretrained(name).eval()
+        tokenizer = AutoTokenizer.from_pretrained(name, **spec.tokenizer_options)
+        model = AutoModelForCausalLM.from_pretrained(name, **spec.load_options).eval()
     except (OSError, ValueError, HFValidationError) as error:
         reason = str(error).strip().splitlines()[0]
         where = (
             "a folder without a usable model"
-            if Path(config.model).is_dir()
+            if Path(spec.name).is_dir()
             else "neither a folder nor a model that can be fetched"
         )
         raise ModelError(
-            f"model: {config.model!r} is {where} ({reason}); `fox` ships with the package and works offline, "
+            f"model: {spec.name!r} is {where} ({reason}); `fox` ships with the package and works offline, "
             "as does a folder that save_pretrained() wrote"
         ) from error
+    if spec.device_map is None and torch.cuda.is_available() and spec.quantization_config is None:
+        model = model.to(torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))))
     return LoadedModel(model, tokenizer)

@@ -9,6 +9,7 @@ from temp_processors.audit import audit
 from temp_processors.config import ExperimentConfig
 from temp_processors.experiment.decode import PolicyFactory, draw_kwargs
 from temp_processors.experiment.models import LoadedModel, ModelError
+from temp_processors.model_spec import model_spec
 from temp_processors.sampling import SeededSampling
 
 NEUTRAL = {
@@ -37,7 +38,7 @@ def refuse_checkpoint_sampling(model: Any, config: ExperimentConfig) -> None:
     if found and config.checkpoint_sampling == "refuse":
         values = ", ".join(f"{name}={value}" for name, value in found.items())
         raise ModelError(
-            f"model: the generation_config of {config.model!r} sets {values}, so temperature would be set twice; "
+            f"model: the generation_config of {model_spec(config.model).name!r} sets {values}, so temperature would be set twice; "
             "write `checkpoint_sampling: neutralise` to run with the policies alone"
         )
 
