@@ -43,13 +43,17 @@ def run(
     """Generate continuations under every policy of CONFIG and compare their diversity."""
     from temp_processors.config import load_config
     from temp_processors.experiment.plan import Plan
+    from temp_processors.prompt_source import PromptError
 
     try:
         loaded = load_config(config, overrides or (), out)
     except ConfigError as error:
         raise _refused(str(error)) from error
     plan = Plan(loaded)
-    typer.echo(f"{loaded.name}: {plan}")
+    try:
+        typer.echo(f"{loaded.name}: {plan}")
+    except PromptError as error:
+        raise _refused(str(error)) from error
     if dry_run:
         return
     from transformers.utils import logging as transformers_logging

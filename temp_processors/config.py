@@ -18,12 +18,13 @@ from typing import Annotated, Any, Literal
 
 import pydantic
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_serializer, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_serializer, model_validator
 
 from temp_processors.config_errors import problems_of, suggestion
 from temp_processors.metrics import METRIC_NAMES
 from temp_processors.model_spec import NameOrSpec
 from temp_processors.policy_config import PolicyConfig
+from temp_processors.prompt_source import PromptSource, prompts_tag
 from temp_processors.yaml_source import ConfigError, Problem, read_yaml
 
 DEFAULT_METRICS = ("distinct_1", "distinct_2", "distinct_3", "distinct_4", "self_bleu_4", "perplexity", "mean_length")
@@ -77,7 +78,9 @@ class ExperimentConfig(BaseModel):
         name: Name of the run, and of its folder under `runs/` when `out` is not given.
         model: `fox` (ships with the package), a folder, or a Hub id; or a mapping with that `name` and options of
             loading (`dtype`, `device_map`, `attn_implementation`, `trust_remote_code`...; see `ModelSpec`).
-        prompts: Texts to continue, at least one, none twice.
+        prompts: Texts to continue, at least one, none twice; or a mapping that names a file or a dataset to read
+            them from (see `PromptSource`).
+        system_prompt: Makes every prompt a chat that begins with this text, through the model's chat template.
         samples_per_prompt: Continuations for every prompt and policy.
         max_new_tokens: Longest continuation, in tokens.
         seed: Together with policy name, prompt number and sample number it fixes every draw.
@@ -93,7 +96,12 @@ class ExperimentConfig(BaseModel):
 
     name: Annotated[str, AfterValidator(_folder_name)]
     model: NameOrSpec = "fox"
-    prompts: Annotated[list[Annotated[str, AfterValidator(_not_blank)]], Field(min_length=1)]
+    prompts: Annotated[
+        Annotated[list[Annotated[str, AfterValidator(_not_blank)]], Field(min_length=1), Tag("list")]
+        | Annotated[PromptSource, Tag("mapping")],
+        Discriminator(prompts_tag),
+    ]
+    system_prompt: str | None = None
     samples_per_prompt: Annotated[int, Field(ge=1)] = 16
     max_new_tokens: Annotated[int, Field(ge=1)] = 48
     seed: Annotated[int, Field(ge=0)] = 0
@@ -113,7 +121,9 @@ class ExperimentConfig(BaseModel):
 
     @pydantic.field_validator("prompts")
     @classmethod
-    def _no_prompt_twice(cls, prompts: list[str]) -> list[str]:
+    def _no_prompt_twice(cls, prompts: list[str] | PromptSource) -> list[str] | PromptSource:
+        if isinstance(prompts, PromptSource):
+            return prompts
         repeated = _first_repeat(prompts)
         if repeated:
             raise ValueError(f"prompts {repeated[0]} and {repeated[1]} are the same: raise samples_per_prompt instead")

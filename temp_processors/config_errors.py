@@ -12,8 +12,10 @@ import pydantic
 from pydantic_core import ErrorDetails
 
 from temp_processors.model_spec import ModelSpec
+from temp_processors.prompt_source import PromptSource
 from temp_processors.yaml_source import Location, Problem, YamlSource
 
+SECTIONS: dict[object, type[pydantic.BaseModel]] = {"model": ModelSpec, "prompts": PromptSource}
 LIKE_A_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
 
@@ -58,7 +60,7 @@ def _message(details: ErrorDetails, path: Location, parent: Any) -> str:
     kind, given, context = details["type"], details["input"], details.get("ctx", {})
     name = path[-1] if path else "the configuration"
     if kind == "extra_forbidden":
-        return _unknown_field(name, parent, inside_model=len(path) > 1 and path[0] == "model")
+        return _unknown_field(name, parent, section=path[0] if len(path) > 1 else None)
     if kind == "missing":
         return "is required and missing"
     if kind in ("union_tag_invalid", "union_tag_not_found"):
@@ -71,10 +73,10 @@ def _message(details: ErrorDetails, path: Location, parent: Any) -> str:
     return f"{text[0].lower() + text[1:]}, but is {_shown(given)}"
 
 
-def _unknown_field(name: object, parent: Any, *, inside_model: bool) -> str:
-    if inside_model:
-        fields = list(ModelSpec.model_fields)
-        return f"not a field of `model`{suggestion(name, fields) or _one_of(fields)}"
+def _unknown_field(name: object, parent: Any, *, section: object) -> str:
+    if section in SECTIONS:
+        fields = list(SECTIONS[section].model_fields)
+        return f"not a field of `{section}`{suggestion(name, fields) or _one_of(fields)}"
     kind = parent.get("kind") if isinstance(parent, dict) else None
     owner = "the configuration" if kind is None else repr(kind)
     known = known_fields(kind)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 from temp_processors.config import ExperimentConfig
+from temp_processors.prompt_source import Prompt, PromptSource
 
 
 class Job(NamedTuple):
@@ -25,21 +27,27 @@ class Plan:
 
     config: ExperimentConfig
 
+    @cached_property
+    def prompts(self) -> Sequence[Prompt]:
+        """Every prompt, read once from where the configuration says."""
+        source = self.config.prompts
+        return source.read() if isinstance(source, PromptSource) else source
+
     def jobs(self) -> Iterator[Job]:
         """Every job, prompts outermost, so that samples of one prompt can share its prefill."""
-        for prompt_id in range(len(self.config.prompts)):
+        for prompt_id in range(len(self.prompts)):
             for policy, named in enumerate(self.config.policies):
                 for sample_id in range(self.config.samples_per_prompt):
                     seed = sample_seed(self.config.seed, prompt_id, sample_id, named.name)
                     yield Job(policy, prompt_id, sample_id, seed)
 
     def __len__(self) -> int:
-        return len(self.config.prompts) * len(self.config.policies) * self.config.samples_per_prompt
+        return len(self.prompts) * len(self.config.policies) * self.config.samples_per_prompt
 
     def __str__(self) -> str:
         config = self.config
         return (
-            f"{len(config.policies)} policies x {len(config.prompts)} prompts x {config.samples_per_prompt} samples"
+            f"{len(config.policies)} policies x {len(self.prompts)} prompts x {config.samples_per_prompt} samples"
             f" = {len(self):,} texts, at most {len(self) * config.max_new_tokens:,} new tokens, into {config.folder}"
         )
 

@@ -17,10 +17,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from temp_processors.config import ExperimentConfig
 from temp_processors.experiment.batches import plan_batches
 from temp_processors.experiment.decode import Decoded, DecodeRow, PolicyFactory, decode
-from temp_processors.experiment.models import LoadedModel, ModelError, load_model
+from temp_processors.experiment.models import LoadedModel, load_model
 from temp_processors.experiment.parts import Part, write_parquet
 from temp_processors.experiment.plan import Job, Plan
 from temp_processors.experiment.processes import Processes
+from temp_processors.experiment.prompts import Prompts, prepare
 from temp_processors.experiment.resume import Key, locked, recover, refuse_if_changed
 from temp_processors.experiment.stack import refuse_checkpoint_sampling, sampler_stack, stack_lines
 from temp_processors.experiment.store import RunFolder, RunFolderError, Sample
@@ -44,6 +45,7 @@ def run_experiment(
 
     Raises:
         ModelError: The model cannot be loaded, or sets its own sampling values where the configuration refuses that.
+        PromptError: The prompts cannot be read.
         RunFolderError: The folder holds a run, was begun with other settings, is in use, or cannot be written.
 
     Example:
@@ -60,10 +62,13 @@ def run_experiment(
         return folder
     if not resume:
         folder.refuse_if_used(overwrite)
+    plan = Plan(config)
+    plan.prompts  # noqa: B018  (errors in reading them come before the model is loaded)
     loaded = load_model(config)
     refuse_checkpoint_sampling(loaded.model, config)
     policies = policy_factories(config, loaded.tokenizer)
-    work = _Work(config, loaded, policies, folder, console, processes)
+    prompts = prepare(plan.prompts, loaded, config.system_prompt, config.max_new_tokens)
+    work = _Work(config, plan, loaded, prompts, policies, folder, console, processes)
     with ExitStack() as held:
         begin = partial(_begin, work, overwrite, resume, held)
         done = processes.from_first(_or_error(begin) if processes.first else None)
@@ -84,13 +89,13 @@ def _or_error(work: Callable[[], Any]) -> Any:
 
 def _begin(work: _Work, overwrite: bool, resume: bool, held: ExitStack) -> set[Key]:
     """Lock the folder and write what is known before generating, or check that it is the same; which samples are there already."""
-    config, folder, model = work.config, work.folder, work.loaded.describe()
+    config, folder, model = work.config, work.folder, {**work.loaded.describe(), "prompts": work.prompts.digest}
     stack = sampler_stack(work.loaded, config, work.policies)
     held.enter_context(locked(folder.path))
     if resume and folder.begun:
         refuse_if_changed(folder, config.to_yaml(), model)
         done = recover(folder)
-        work.console.print(f"going on: {len(done):,} of {len(Plan(config)):,} texts are there", highlight=False)
+        work.console.print(f"going on: {len(done):,} of {len(work.plan):,} texts are there", highlight=False)
         return done
     folder.start(config, stack, model, overwrite=overwrite or resume)
     for line in stack_lines(stack, config):
@@ -116,7 +121,9 @@ class _Work:
     """Everything that generating needs."""
 
     config: ExperimentConfig
+    plan: Plan
     loaded: LoadedModel
+    prompts: Prompts
     policies: Sequence[PolicyFactory]
     folder: RunFolder
     console: Console
@@ -124,8 +131,8 @@ class _Work:
 
     def generate(self, done: set[Key]) -> list[dict[str, Any]]:
         """Draw this process's share of what is not `done`, whole batches at a time; the samples that gave NaN."""
-        jobs = list(Plan(self.config).jobs())
-        prompts = self._prompt_ids()
+        jobs = list(self.plan.jobs())
+        prompts = self.prompts.token_ids
         batches = plan_batches([len(prompts[job.prompt_id]) for job in jobs], self.config.batch_size)
         rank = self.processes.rank if self.processes.count > 1 else None
         failures: list[dict[str, Any]] = []
@@ -141,7 +148,9 @@ class _Work:
                     if found.finish_reason == "nan":
                         failures.append(self._failure(job, found))
                     elif self._key(job) not in done:
-                        part.write(_sample(self.config, job, found, self.loaded.tokenizer))
+                        part.write(
+                            _sample(self.config, job, self.prompts.texts[job.prompt_id], found, self.loaded.tokenizer)
+                        )
                         progress.advance(bar)
         return failures
 
@@ -154,20 +163,6 @@ class _Work:
             eos_token_ids=self.loaded.eos_token_ids,
             pad_token_id=self.loaded.pad_token_id,
         )
-
-    def _prompt_ids(self) -> list[tuple[int, ...]]:
-        ids = [tuple(self.loaded.tokenizer(prompt)["input_ids"]) for prompt in self.config.prompts]
-        limit = getattr(self.loaded.model.config, "max_position_embeddings", None)
-        for number, prompt in enumerate(ids):
-            if not prompt:
-                raise ModelError(f"prompts.{number}: the tokenizer makes no token of {self.config.prompts[number]!r}")
-            needed = len(prompt) + self.config.max_new_tokens
-            if limit is not None and needed > limit:
-                raise ModelError(
-                    f"prompts.{number}: has {len(prompt)} tokens, and {self.config.max_new_tokens} new ones make "
-                    f"{needed}, but the model's context holds {limit}"
-                )
-        return ids
 
     def _progress(self) -> Progress:
         columns = (TextColumn("generating"), BarColumn(), MofNCompleteColumn(), TextColumn("texts"))
@@ -191,13 +186,13 @@ def policy_factories(config: ExperimentConfig, tokenizer: Any) -> list[PolicyFac
     return [factory(named.policy) for named in config.policies]
 
 
-def _sample(config: ExperimentConfig, job: Job, done: Decoded, tokenizer: Any) -> Sample:
+def _sample(config: ExperimentConfig, job: Job, prompt: str, done: Decoded, tokenizer: Any) -> Sample:
     return Sample(
         policy=config.policies[job.policy].name,
         prompt_id=job.prompt_id,
         sample_id=job.sample_id,
         seed=job.seed,
-        prompt=config.prompts[job.prompt_id],
+        prompt=prompt,
         text=tokenizer.decode(done.token_ids, skip_special_tokens=True),
         token_ids=done.token_ids,
         finish_reason="stop" if done.finish_reason == "stop" else "length",
