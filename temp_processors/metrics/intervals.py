@@ -1,15 +1,20 @@
 """Which differences are real: intervals and paired differences for scores of groups of texts.
 
 The target is the expected score of a group of this size under the process that wrote the texts. A bootstrap is wrong here: it repeats
-texts, and a repeated text has self-BLEU 1. Used instead is the delete-a-group jackknife: split the texts into G groups, leave out one
-group at a time, and
+texts, and a repeated text has self-BLEU 1. A jackknife is too wide, because these scores are far from a mean of texts. Used instead are
+balanced half-samples. Deal the texts into G groups (a power of 2) and cut them into two halves in G - 1 orthogonal ways (the rows of a
+Hadamard matrix); the halves A and B share no text, so
 
-    standard error = sqrt((G - 1) / G * sum over g of (score without g - mean of those) ** 2)
+    V(N / 2) = mean over the cuts of (score(A) - score(B)) ** 2 / 2
 
-with the quantiles of Student's t at G - 1 degrees of freedom. Where there are several prompts a group is one or more whole prompts,
-because texts of one prompt are not independent; with few prompts the interval is as wide as few prompts make it. Differences leave out
-the same group on both sides, so what both share (prompts, coupled draws) cancels. Source: Shao and Tu 1995, The Jackknife and Bootstrap.
-`coverage.md`, written by `scripts/check_coverage.py`, states how often the intervals hold the truth.
+estimates the variance of a score of N / 2 texts without bias, whatever the score. Cutting the halves once more gives V(N / 4), and with
+it the rate at which the variance shrinks: V(N) = V(N / 2) * r, r = V(N / 2) / V(N / 4), kept within 1/8 and 1/2 (1/2 is the rate of a
+mean). The quantiles are those of Student's t at G - 1 degrees of freedom. With several prompts whole prompts are dealt, because texts of
+one prompt are not independent; with few prompts the interval is as wide as few prompts make it, for two or three infinite. With one
+prompt texts are dealt, and the interval speaks of that prompt only. Differences use the same halves on both sides, so what both share
+(prompts, coupled draws) cancels.
+Sources: McCarthy 1969 (balanced half-samples); Politis, Romano and Wolf 1999, Subsampling (estimated rates). `coverage.md`, written by
+`scripts/check_coverage.py`, states how often the intervals hold the truth.
 """
 
 from __future__ import annotations
@@ -17,21 +22,26 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from scipy.stats import t as student
 
 from temp_processors.metrics.score import Score
-from temp_processors.metrics.tokenization import Ints
+from temp_processors.metrics.self_bleu import Floats
+from temp_processors.metrics.tokenization import Ints, TokenizedTexts
 
-GROUPS = 32
-"""Most groups that are left out: enough degrees of freedom, and a cost of 32 evaluations."""
+GROUPS = 16
+"""Most groups that texts are dealt into: 15 degrees of freedom, at the cost of scoring all texts about 30 times."""
+FEWEST = 4
+"""Fewest groups that an interval is given for: from two, which may agree by accident, there is nothing to learn."""
+SLOWEST, FASTEST = 1 / 2, 1 / 8
+"""Bounds of the factor by which the variance shrinks when the texts double."""
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A confidence interval. `groups` is how many groups were left out; the degrees of freedom are one fewer."""
+    """A confidence interval. `groups` is how many groups were dealt; the degrees of freedom are one fewer."""
 
     low: float
     high: float
@@ -56,26 +66,35 @@ class Difference:
         return "lower" if self.interval.high < 0 else "no difference"
 
 
-def groups_of(clusters: Sequence[Hashable], groups: int = GROUPS) -> list[Ints]:
-    """Indices of the texts of every group that is left out: whole clusters, or single texts where there is one cluster.
+def half_samples(clusters: Sequence[Hashable], groups: int = GROUPS) -> tuple[Ints, Ints]:
+    """Which half every text belongs to in every cut, shape (cuts, texts): 1, -1, or 0 for the few that no equal cut can hold.
+
+    Returns:
+        The cuts, and for each of them the cut that crosses it into quarters (no rows where there are fewer than four groups).
 
     Example:
-        >>> [group.tolist() for group in groups_of(["a", "a", "b", "c"], groups=2)]
-        [[0, 1, 3], [2]]
-        >>> [group.tolist() for group in groups_of(["a", "a", "a"], groups=2)]
-        [[0, 2], [1]]
+        >>> half_samples(["a", "a", "b", "b", "c"])[0].tolist()
+        [[1, 1, -1, -1, 0]]
     """
     numbers = {cluster: number for number, cluster in enumerate(dict.fromkeys(clusters))}
-    units = [numbers[cluster] for cluster in clusters] if len(numbers) > 1 else range(len(clusters))
-    places = np.array(units, dtype=np.int64) % groups
-    return [
-        np.flatnonzero(places == group) for group in range(min(groups, int(places.max()) + 1 if len(places) else 0))
-    ]
+    units = np.array([numbers[c] for c in clusters] if len(numbers) > 1 else range(len(clusters)), dtype=np.int64)
+    available = int(units.max()) + 1 if len(units) else 0
+    order = 1 << max(0, min(available, groups).bit_length() - 1)
+    used = available - available % order
+    signs = np.where(units < used, _hadamard(order)[1:, units % order], 0)
+    return signs, np.roll(signs, -1, axis=0) if order >= 4 else signs[:0]
+
+
+def _hadamard(order: int) -> Ints:
+    matrix = np.ones((1, 1), dtype=np.int64)
+    while len(matrix) < order:
+        matrix = np.block([[matrix, matrix], [matrix, -matrix]])
+    return matrix
 
 
 def interval(
-    metric: Callable[[Sequence[Any]], Score],
-    texts: Sequence[Any],
+    metric: Callable[[Any], Score],
+    texts: Sequence[Any] | TokenizedTexts,
     clusters: Sequence[Hashable] | None = None,
     *,
     confidence: float = 0.95,
@@ -85,13 +104,13 @@ def interval(
 
     Args:
         metric: From a sequence of texts to a `Score`.
-        texts: The texts of one group.
+        texts: The texts of one group; as `tokenize(texts)` it goes faster, for metrics of tokens.
         clusters: The prompt of every text; one prompt for all by default.
         confidence: Share of experiments whose interval should hold the expected score.
-        groups: Most groups that are left out.
+        groups: Most groups that texts or prompts are dealt into; a power of 2 is used.
 
     Returns:
-        Infinite where there are fewer than three groups or the score is undefined without one of them.
+        Infinite for fewer than four texts or for two or three prompts, and where the score of a half is undefined.
 
     Example:
         >>> from temp_processors.metrics import distinct_n
@@ -99,15 +118,14 @@ def interval(
         >>> found.low < distinct_n(["a b c", "a b d", "a c d", "b c d"]).value < found.high
         True
     """
-    left_out = groups_of(_clusters(texts, clusters), groups)
-    values = _without_each(metric, texts, left_out)
-    return _interval(metric(texts).value, values, confidence)
+    named = _clusters(texts, clusters)
+    return _interval(metric(texts).value, _parts(metric, texts, *half_samples(named, groups)), named, confidence)
 
 
 def difference(
-    metric: Callable[[Sequence[Any]], Score],
-    texts: Sequence[Any],
-    baseline: Sequence[Any],
+    metric: Callable[[Any], Score],
+    texts: Sequence[Any] | TokenizedTexts,
+    baseline: Sequence[Any] | TokenizedTexts,
     clusters: Sequence[Hashable] | None = None,
     *,
     confidence: float = 0.95,
@@ -117,7 +135,7 @@ def difference(
 
     Args:
         metric: From a sequence of texts to a `Score`.
-        texts: The texts of one group.
+        texts: The texts of one group; as `tokenize(texts)` it goes faster, for metrics of tokens.
         baseline: As many texts of the other group, in the same order of prompts and samples.
         clusters: The prompt of every pair; one prompt for all by default.
         confidence: As for `interval`.
@@ -130,10 +148,11 @@ def difference(
         raise ValueError(
             f"{len(texts)} texts against {len(baseline)} of the baseline: scores move with the number of texts; compare equal numbers"
         )
-    left_out = groups_of(_clusters(texts, clusters), groups)
-    values = _without_each(metric, texts, left_out) - _without_each(metric, baseline, left_out)
+    named = _clusters(texts, clusters)
+    cuts, crossings = half_samples(named, groups)
+    parts, others = _parts(metric, texts, cuts, crossings), _parts(metric, baseline, cuts, crossings)
     value = metric(texts).value - metric(baseline).value
-    found = _interval(value, values, confidence)
+    found = _interval(value, Parts(*(a - b for a, b in zip(parts, others, strict=True))), named, confidence)
     return Difference(value, found, _p_value(value, found))
 
 
@@ -152,7 +171,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def _clusters(texts: Sequence[Any], clusters: Sequence[Hashable] | None) -> Sequence[Hashable]:
+def _clusters(texts: Sequence[Any] | TokenizedTexts, clusters: Sequence[Hashable] | None) -> Sequence[Hashable]:
     if clusters is None:
         return [0] * len(texts)
     if len(clusters) != len(texts):
@@ -162,21 +181,43 @@ def _clusters(texts: Sequence[Any], clusters: Sequence[Hashable] | None) -> Sequ
     return clusters
 
 
-def _without_each(metric: Callable[[Sequence[Any]], Score], texts: Sequence[Any], left_out: list[Ints]) -> Any:
-    values = []
-    for group in left_out:
-        gone = set(group.tolist())
-        values.append(metric([text for i, text in enumerate(texts) if i not in gone]).value)
-    return np.array(values)
+class Parts(NamedTuple):
+    """Scores of the halves, shape (cuts, 2), and of the quarters, shape (cuts, 4) or (0, 4)."""
+
+    halves: Floats
+    quarters: Floats
 
 
-def _interval(value: float, without: Any, confidence: float) -> Interval:
-    groups = len(without)
-    if groups < 3 or not math.isfinite(value) or not np.isfinite(without).all():
+def _parts(metric: Callable[[Any], Score], texts: Sequence[Any] | TokenizedTexts, cuts: Ints, crossings: Ints) -> Parts:
+    def score(kept: Any) -> float:
+        if isinstance(texts, TokenizedTexts):
+            return metric(texts.take(kept)).value
+        return metric([text for text, inside in zip(texts, kept, strict=True) if inside]).value
+
+    halves = [[score(cut == side) for side in (1, -1)] for cut in cuts]
+    quarters = [
+        [score((cut == side) & (cross == other)) for side in (1, -1) for other in (1, -1)]
+        for cut, cross in zip(cuts, crossings, strict=False)
+    ]
+    return Parts(np.array(halves).reshape(-1, 2), np.array(quarters).reshape(-1, 4))
+
+
+def _interval(value: float, parts: Parts, clusters: Sequence[Hashable], confidence: float) -> Interval:
+    groups = len(parts.halves) + 1
+    if groups < FEWEST or not math.isfinite(value) or not np.isfinite(parts.halves).all():
         return Interval(-math.inf, math.inf, math.inf, groups, confidence)
-    error = math.sqrt((groups - 1) / groups * float(np.square(without - without.mean()).sum()))
+    of_half = float(np.square(parts.halves[:, 0] - parts.halves[:, 1]).mean()) / 2
+    units = len(set(clusters)) if len(set(clusters)) > 1 else len(clusters)
+    doublings = math.log2(units / ((units - units % groups) / 2))
+    error = math.sqrt(of_half * _rate(of_half, parts.quarters) ** doublings)
     reach = float(student.ppf((1 + confidence) / 2, groups - 1)) * error
     return Interval(value - reach, value + reach, error, groups, confidence)
+
+
+def _rate(of_half: float, quarters: Floats) -> float:
+    """The factor by which the variance shrinks when the texts double; that of a mean where quarters do not tell."""
+    of_quarter = float(quarters.var(axis=1, ddof=1).mean()) if len(quarters) and np.isfinite(quarters).all() else 0.0
+    return min(max(of_half / of_quarter, FASTEST), SLOWEST) if of_quarter > 0 else SLOWEST
 
 
 def _p_value(value: float, found: Interval) -> float:

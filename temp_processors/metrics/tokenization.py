@@ -35,6 +35,20 @@ class TokenizedTexts:
     def __len__(self) -> int:
         return len(self.starts) - 1
 
+    def take(self, kept: Any) -> TokenizedTexts:
+        """The texts at these indices or of this mask, shape (texts,), with ids numbered anew.
+
+        Example:
+            >>> tokenize(["a b", "c", "d c"]).take([1, 2]).ids.tolist()
+            [0, 1, 0]
+        """
+        chosen = np.arange(len(self))[kept]
+        lengths = self.lengths[chosen]
+        starts = np.concatenate([[0], np.cumsum(lengths)])
+        places = np.arange(starts[-1]) + np.repeat(self.starts[chosen] - starts[:-1], lengths)
+        ids = np.unique(self.ids[places], return_inverse=True)[1].astype(np.int64)
+        return TokenizedTexts(ids, starts.astype(np.int64), self.tokenizer)
+
     @cached_property
     def lengths(self) -> Ints:
         """Tokens of each text, shape (texts,)."""
