@@ -70,7 +70,7 @@ class DynamicTemperatureLogitsWarper(PolicyLogitsWarper):
         else:
             share, alone = entropy_share(scores)
             rise = share**self.exponent * span
-        value = rise + self.low
+        value = rise.add_(self.low)
         return value if alone is None else value.masked_fill(alone, 1.0)
 
 

@@ -57,7 +57,7 @@ def moments(scores: Tensor) -> Moments:
 # Entries worked on at once on the CPU: they stay in its cache, and no temporary of the size of the scores is paged in.
 BLOCK = 1 << 16
 # Up to here the number of operations is the cost, not the number of entries.
-SMALL = 1 << 15
+SMALL = 1 << 17
 
 
 def without_sync(scores: Tensor) -> bool:
@@ -78,9 +78,10 @@ def _block_moments(block: Tensor) -> Moments:
     weight = gap.exp()
     whole = weight.sum(dim=-1, keepdim=True)
     rest = whole - 1.0
-    if bool((whole < 2.0).any()):  # peaked: the small digits of the sum are what counts, and float32 has lost them
-        exact = (weight.sum(dim=-1, keepdim=True, dtype=torch.float64) - 1.0).clamp(min=0.0)
-        rest = torch.where(whole < 2.0, exact.to(whole.dtype), rest)
+    peaked = (whole < 2.0).flatten()
+    if bool(peaked.any()):  # there the small digits of the sum are what counts, and float32 has lost them
+        exact = weight[peaked].sum(dim=-1, keepdim=True, dtype=torch.float64) - 1.0
+        rest[peaked] = exact.clamp_(min=0.0).to(rest.dtype)
     return Moments(rest, gap.mul_(weight).sum(dim=-1, keepdim=True))
 
 
@@ -123,7 +124,7 @@ def quick_negentropy(scores: Tensor) -> Tensor | None:
     """
     if scores.numel() > SMALL or without_sync(scores):
         return None
-    surprise = torch.log_softmax(scores.to(working_dtype(scores)), dim=-1)
+    surprise = torch.log_softmax(scores, dim=-1, dtype=working_dtype(scores))
     return surprise.exp().mul_(surprise).sum(dim=-1, keepdim=True)
 
 
@@ -134,9 +135,14 @@ def sure(quick: Tensor) -> bool:
 
 def careful_entropy(scores: Tensor, quick: Tensor | None) -> Tensor:
     """The entropy from [`moments`]. Rows whose quick answer is good keep it: an answer may not depend on other rows."""
-    rest, tilt = moments(scores)
-    careful = torch.log1p(rest) - tilt / (1.0 + rest)
-    return careful if quick is None else torch.where(quick < -PEAKED, -quick, careful)
+    if quick is None:
+        rest, tilt = moments(scores)
+        return torch.log1p(rest) - tilt / (1.0 + rest)
+    open_rows = ~(quick < -PEAKED).flatten()
+    rest, tilt = moments(scores.reshape(-1, scores.shape[-1])[open_rows])
+    value = quick.neg().view(-1, 1)
+    value[open_rows] = torch.log1p(rest) - tilt / (1.0 + rest)
+    return value.view(quick.shape)
 
 
 def entropy_share(scores: Tensor, scale: float = 1.0) -> tuple[Tensor, Tensor | None]:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from temp_processors.arguments import COUNT, POSITIVE
 from temp_processors.base import PolicyLogitsWarper
-from temp_processors.distribution import below_top, finite_count
+from temp_processors.distribution import BLOCK, below_top, finite_count, without_sync
 
 MOST_STEPS = 24  # Newton alone needs at most 12 on rows of every spread; the rest is for bisection where it is refused
 
@@ -64,6 +64,14 @@ class EntropyTargetLogitsWarper(PolicyLogitsWarper):
             raise ValueError(f"`min_temperature` (={self.low:g}) has to be below `max_temperature` (={self.high:g})")
 
     def temperature(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        if without_sync(scores):
+            return self._solved(scores)
+        # A few rows at once: they stay in the processor's cache, and stop as soon as they have converged.
+        rows = scores.reshape(-1, scores.shape[-1])
+        found = [self._solved(block) for block in torch.split(rows, max(1, BLOCK // rows.shape[-1]))]
+        return torch.cat(found).view(*scores.shape[:-1], 1)
+
+    def _solved(self, scores: Tensor) -> Tensor:
         gap, top = below_top(scores)
         value = solve(gap.masked_fill(torch.isneginf(scores), -torch.inf), top, self.target, self.low, self.high)
         return torch.where(finite_count(scores) > 1.0, value, torch.ones_like(value))
@@ -88,7 +96,7 @@ def solve(gap: Tensor, top: Tensor, target: float, low: float, high: float) -> T
     value = torch.ones_like(gap[..., :1]).clamp(low, high)
     left, right = torch.full_like(value, low), torch.full_like(value, high)
     done = torch.zeros_like(value, dtype=torch.bool)
-    tolerance = 1e-14 if gap.dtype == torch.float64 else 1e-7
+    tolerance = 1e-14 if gap.dtype == torch.float64 else 2e-7
     for _ in range(MOST_STEPS):
         point = _measure(gap, top, value)
         done = done | ((point.entropy - target).abs() <= tolerance * max(1.0, target))
@@ -97,17 +105,19 @@ def solve(gap: Tensor, top: Tensor, target: float, low: float, high: float) -> T
         above = point.entropy > target
         right, left = torch.where(above, value, right), torch.where(above, left, value)
         value = torch.where(done, value, _step(value, point, target, left, right))
-    value = torch.where(~done & (_measure(gap, top, left * 0 + low).entropy >= target), low, value)
-    return torch.where(~done & (_measure(gap, top, right * 0 + high).entropy <= target), high, value)
+    if _finished(done):
+        return value
+    value = torch.where(~done & (_measure(gap, top, torch.full_like(value, low)).entropy >= target), low, value)
+    return torch.where(~done & (_measure(gap, top, torch.full_like(value, high)).entropy <= target), high, value)
 
 
 def _measure(gap: Tensor, top: Tensor, temperature: Tensor) -> _Point:
     scaled = (gap / temperature).clamp(min=-800.0 if gap.dtype == torch.float64 else -110.0)
     weight = scaled.exp()
-    whole = 1.0 + weight.scatter(-1, top, 0.0).sum(dim=-1, keepdim=True)
-    mean = (weight * scaled).sum(dim=-1, keepdim=True) / whole
-    square = (weight * (scaled - mean).square()).sum(dim=-1, keepdim=True) / whole
-    return _Point(torch.log1p(whole - 1.0) - mean, square)
+    rest = weight.scatter(-1, top, 0.0).sum(dim=-1, keepdim=True)
+    mean = (weight * scaled).sum(dim=-1, keepdim=True) / (1.0 + rest)
+    square = (weight * (scaled - mean).square()).sum(dim=-1, keepdim=True) / (1.0 + rest)
+    return _Point(torch.log1p(rest) - mean, square)
 
 
 def _step(value: Tensor, point: _Point, target: float, left: Tensor, right: Tensor) -> Tensor:
