@@ -21,6 +21,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_serializer, model_validator
 
 from temp_processors.config_errors import problems_of, suggestion
+from temp_processors.engine_options import Engine, EngineOptions, check_engine
 from temp_processors.metrics import METRIC_NAMES
 from temp_processors.model_spec import NameOrSpec
 from temp_processors.policy_config import PolicyConfig
@@ -89,6 +90,9 @@ class ExperimentConfig(BaseModel):
         batch_size: Most rows that are generated together.
         checkpoint_sampling: `refuse` stops when the checkpoint's own generation_config holds a temperature or truncation,
             which would multiply with the policies; `neutralise` ignores those values.
+        engine: `transformers`, or `vllm` (in this process, or at `base_url`).
+        engine_options: How vLLM is set up; see [`EngineOptions`].
+        base_url: A running OpenAI-compatible server, such as `http://localhost:8000/v1`, for `engine: vllm`.
         out: Run folder; `runs/NAME` by default.
     """
 
@@ -109,7 +113,15 @@ class ExperimentConfig(BaseModel):
     metrics: Annotated[list[Annotated[str, AfterValidator(_known_metric)]], Field(min_length=1)] = list(DEFAULT_METRICS)
     batch_size: Annotated[int, Field(ge=1)] = 256
     checkpoint_sampling: Literal["refuse", "neutralise"] = "refuse"
+    engine: Engine = "transformers"
+    engine_options: EngineOptions = EngineOptions()
+    base_url: str | None = None
     out: str | None = None
+
+    @model_validator(mode="after")
+    def _engine(self) -> ExperimentConfig:
+        check_engine(self.engine, self.engine_options, self.base_url)
+        return self
 
     @pydantic.field_validator("policies")
     @classmethod

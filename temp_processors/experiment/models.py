@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from huggingface_hub.errors import HFValidationError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from temp_processors.config import ExperimentConfig
+from temp_processors.experiment.decode import Decoded, DecodeRow, PolicyFactory, decode
 from temp_processors.fox import FOX_PATH
 from temp_processors.model_spec import model_spec
 
@@ -58,15 +60,35 @@ class LoadedModel:
             return int(self.tokenizer.pad_token_id)
         return self.eos_token_ids[0] if self.eos_token_ids else 0
 
+    def decode(
+        self, rows: Sequence[DecodeRow], policies: Sequence[PolicyFactory], *, max_new_tokens: int
+    ) -> Iterator[Decoded]:
+        """Continue every row; rows are handed over as they finish."""
+        return decode(
+            self.model,
+            rows,
+            policies,
+            max_new_tokens=max_new_tokens,
+            eos_token_ids=self.eos_token_ids,
+            pad_token_id=self.pad_token_id,
+        )
+
+
+def model_path(name: str) -> str:
+    """The folder of the model that ships for `fox`; any other name as it is."""
+    return str(FOX_PATH) if name == "fox" else name
+
 
 def load_model(config: ExperimentConfig) -> LoadedModel:
-    """Load `config.model`: `fox`, a folder, or a Hub id.
+    """Load `config.model` (`fox`, a folder, or a Hub id) into the engine of the configuration.
 
     Raises:
-        ModelError: No such model, or its own generation_config sets sampling values and `checkpoint_sampling` is `refuse`.
+        ModelError: No such model, no such engine here, or a server that does not answer.
     """
+    if config.engine == "vllm":
+        return _load_elsewhere(config)
     spec = model_spec(config.model)
-    name = str(FOX_PATH) if spec.name == "fox" else spec.name
+    name = model_path(spec.name)
     try:
         tokenizer = AutoTokenizer.from_pretrained(name, **spec.tokenizer_options)
         model = AutoModelForCausalLM.from_pretrained(name, **spec.load_options).eval()
@@ -84,3 +106,13 @@ def load_model(config: ExperimentConfig) -> LoadedModel:
     if spec.device_map is None and torch.cuda.is_available() and spec.quantization_config is None:
         model = model.to(torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))))
     return LoadedModel(model, tokenizer)
+
+
+def _load_elsewhere(config: ExperimentConfig) -> LoadedModel:
+    if config.base_url is not None:
+        from temp_processors.experiment.server_engine import ServerModel
+
+        return ServerModel.load(config)
+    from temp_processors.experiment.vllm_engine import VllmModel
+
+    return VllmModel.load(config)

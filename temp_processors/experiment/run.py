@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from temp_processors.config import ExperimentConfig
 from temp_processors.experiment.batches import plan_batches
-from temp_processors.experiment.decode import Decoded, DecodeRow, PolicyFactory, decode
+from temp_processors.experiment.decode import Decoded, DecodeRow, PolicyFactory
 from temp_processors.experiment.models import LoadedModel, load_model
 from temp_processors.experiment.parts import Part, write_parquet
 from temp_processors.experiment.plan import Job, Plan
@@ -155,14 +155,7 @@ class _Work:
         return failures
 
     def _decode(self, rows: list[DecodeRow]) -> Iterator[Decoded]:
-        return decode(
-            self.loaded.model,
-            rows,
-            self.policies,
-            max_new_tokens=self.config.max_new_tokens,
-            eos_token_ids=self.loaded.eos_token_ids,
-            pad_token_id=self.loaded.pad_token_id,
-        )
+        return self.loaded.decode(rows, self.policies, max_new_tokens=self.config.max_new_tokens)
 
     def _progress(self) -> Progress:
         columns = (TextColumn("generating"), BarColumn(), MofNCompleteColumn(), TextColumn("texts"))

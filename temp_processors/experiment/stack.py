@@ -44,7 +44,12 @@ def refuse_checkpoint_sampling(model: Any, config: ExperimentConfig) -> None:
 
 
 def sampler_stack(loaded: LoadedModel, config: ExperimentConfig, policies: Sequence[PolicyFactory]) -> dict[str, Any]:
-    """The stack that `generate` applies for every policy, as `stack.json` keeps it."""
+    """The stack that is applied for every policy, as `stack.json` keeps it."""
+    if config.engine == "vllm":
+        return {
+            "policies": {named.name: engine_stack() for named in config.policies},
+            "neutralised": checkpoint_sampling(loaded.model),
+        }
     audits = {
         named.name: audit(
             loaded.model, None, [factory(1), SeededSampling([0], prompt_length=1)], **draw_kwargs()
@@ -52,6 +57,13 @@ def sampler_stack(loaded: LoadedModel, config: ExperimentConfig, policies: Seque
         for named, factory in zip(config.policies, policies, strict=True)
     }
     return {"policies": audits, "neutralised": checkpoint_sampling(loaded.model)}
+
+
+def engine_stack() -> dict[str, Any]:
+    """What vLLM applies to a request of an experiment: the policy alone, then its own draw."""
+    names = ("TemperaturePolicyLogitsProcessor", "vLLM's sampler")
+    stack = [{"name": name, "parameters": {}, "origin": "experiment"} for name in names]
+    return {"mode": "sample", "stack": stack, "effective_temperature": "by the policy", "findings": []}
 
 
 def stack_lines(stack: dict[str, Any], config: ExperimentConfig) -> list[str]:
