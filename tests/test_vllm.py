@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import pytest
 import torch
@@ -40,7 +40,7 @@ def llm() -> Iterator[Any]:
     from temp_processors.vllm import TemperaturePolicyLogitsProcessor
 
     class Recording(TemperaturePolicyLogitsProcessor):
-        seen: dict[int | None, list[Step]] = {}
+        seen: ClassVar[dict[int | None, list[Step]]] = {}
 
         def apply(self, logits: torch.Tensor) -> torch.Tensor:
             before = logits.clone()
