@@ -3,7 +3,8 @@
 python scripts/benchmark_vllm.py
 python scripts/benchmark_vllm.py --model DIR --requests 64 --tokens 128 --rounds 5
 
-Rounds alternate between the three, so that a busy machine slows all of them; the ratio is of the medians.
+Rounds alternate between the three. Beside the rate stands the processor time of the whole process, which other programs
+on the machine do not add to; ratios are of medians. Set OMP_NUM_THREADS=1 on a busy machine.
 """
 
 from __future__ import annotations
@@ -46,21 +47,26 @@ def main(
         logits_processors=["temp_processors.vllm:TemperaturePolicyLogitsProcessor"],
     )
     prompts = [{"prompt_token_ids": [1, 270, 404, 405, 295]}] * requests
-    seconds: dict[str, list[float]] = {name: [] for name in CASES}
+    wall: dict[str, list[float]] = {name: [] for name in CASES}
+    processor: dict[str, list[float]] = {name: [] for name in CASES}
     for measured in [False, *[True] * rounds]:  # the first round warms up
         for name, settings in CASES.items():
             params = [
                 SamplingParams(**settings, seed=i, max_tokens=tokens, ignore_eos=True, detokenize=False)
                 for i in range(requests)
             ]
-            start = time.perf_counter()
+            start, used = time.perf_counter(), time.process_time()
             llm.generate(prompts, params, use_tqdm=False)
             if measured:
-                seconds[name].append(time.perf_counter() - start)
-    medians = {name: statistics.median(values) for name, values in seconds.items()}
-    base = next(iter(medians.values()))
-    for name, value in medians.items():
-        print(f"{name:24} {requests * tokens / value:8.0f} tokens/s  x {value / base:.3f}")
+                wall[name].append(time.perf_counter() - start)
+                processor[name].append(time.process_time() - used)
+    first = next(iter(CASES))
+    for name in CASES:
+        seconds, work = statistics.median(wall[name]), statistics.median(processor[name])
+        print(
+            f"{name:24} {requests * tokens / seconds:8.0f} tokens/s  x {seconds / statistics.median(wall[first]):.3f}"
+            f"   processor time x {work / statistics.median(processor[first]):.3f}"
+        )
 
 
 if __name__ == "__main__":
