@@ -12,11 +12,15 @@ import typer
 from rich.console import Console
 
 from temp_processors import __version__
+from temp_processors.report.page import report_command
+from temp_processors.report.softmax import softmax_command
 from temp_processors.yaml_source import ConfigError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 USER_ERROR = 2
 INTERRUPTED = 130
+app.command("report")(report_command)
+app.command("softmax")(softmax_command)
 
 
 @app.callback(invoke_without_command=True)
@@ -39,6 +43,7 @@ def run(
         bool, typer.Option("--overwrite", help="Replace a run that is already in the folder.")
     ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that stopped.")] = False,
+    report: Annotated[bool, typer.Option(help="End with the page, the pictures and what they need.")] = True,
 ) -> None:
     """Generate continuations under every policy of CONFIG and compare their diversity."""
     from temp_processors.config import load_config
@@ -76,6 +81,10 @@ def run(
     if os.environ.get("RANK", "0") != "0":
         return
     show_run(folder.path, console)
+    if report:
+        from temp_processors.report.page import write_report
+
+        console.print(f"report: {write_report(folder.path)}", markup=False, soft_wrap=True)
     if folder.failures:
         raise _failed(folder.failures)
 

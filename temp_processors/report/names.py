@@ -8,10 +8,14 @@ from typing import Literal
 LARGER: dict[str, Literal["more diverse", "less diverse", "less likely text", "longer"]] = {
     "distinct": "more diverse",
     "expectation_adjusted_distinct": "more diverse",
+    "unique_share": "more diverse",
+    "mtld": "more diverse",
+    "hdd": "more diverse",
     "self_bleu": "less diverse",
-    "repetition": "less diverse",
-    "duplicate": "less diverse",
-    "compression": "less diverse",
+    "pairwise_bleu": "less diverse",
+    "seq_rep": "less diverse",
+    "cross_repetition": "less diverse",
+    "compression_ratio": "less diverse",
     "perplexity": "less likely text",
     "mean_length": "longer",
 }

@@ -90,19 +90,42 @@ def _digest(content: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"
 
 
+def write_report(run_folder: Path) -> Path:
+    """What every run ends with: traces of its first samples, `report.html` and `plots/`; the page's path is returned.
+
+    Raises:
+        ConfigError, ModelError: The configuration of the run or its model cannot be read.
+    """
+    from temp_processors.report.plots import write_plots
+    from temp_processors.report.traces import write_traces
+
+    write_traces(run_folder)
+    write_plots(run_folder)
+    return write_page([run_folder], run_folder / "report.html")
+
+
 def report_command(
     runs: Annotated[list[Path], typer.Argument(help="Run folders; several are shown side by side.")],
     out: Annotated[Path | None, typer.Option(help="Page to write; report.html in the (first) run folder.")] = None,
+    trace: Annotated[bool, typer.Option("--trace", help="Look at the tokens again with the run's model.")] = False,
 ) -> None:
-    """Write the HTML page and the pictures of one or several runs."""
+    """Write the HTML page of one or several runs, and the pictures of each."""
     from temp_processors.report.plots import write_plots
 
     target = out or runs[0] / "report.html"
     try:
+        for run in runs if trace else []:
+            _trace(run)
         write_page(runs, target)
-    except OSError as error:
+        for run in runs:
+            write_plots(run)
+    except (OSError, ValueError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from error
-    if len(runs) == 1:
-        write_plots(runs[0])
     typer.echo(f"report: {target}")
+
+
+def _trace(run: Path) -> None:
+    from temp_processors.report.traces import write_traces
+
+    write_traces(run)

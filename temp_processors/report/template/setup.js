@@ -1,8 +1,24 @@
 // Pane 4: what was really done: sampler stack, configuration, environment, the signature of every metric.
 
+function entryText(entry) {
+  if (typeof entry === "string") return entry;
+  const values = Object.entries(entry.parameters || {}).map(([name, value]) => `${name}=${JSON.stringify(value)}`).join(", ");
+  return `${entry.name}(${values})` + (entry.origin ? `  [${entry.origin}]` : "");
+}
+
+function policyStack([name, found]) {
+  const entries = Array.isArray(found) ? found : found.stack || [], findings = (!Array.isArray(found) && found.findings) || [];
+  const effective = found.effective_temperature ? `effective temperature: ${found.effective_temperature}` : "";
+  return element("div", {}, element("h4", {}, isolated(name)),
+    element("ol", { class: "code" }, ...entries.map((entry) => element("li", {}, entryText(entry)))),
+    effective ? element("p", { class: "quiet" }, effective) : null,
+    ...findings.map((finding) => element("p", {}, `${finding.severity}: ${finding.message}`)));
+}
+
 function stackView(stack) {
-  if (Array.isArray(stack.lines) && stack.lines.length) return element("pre", {}, stack.lines.join("\n"));
-  return Object.keys(stack).length ? element("pre", {}, JSON.stringify(stack, null, 2)) : element("p", {}, "not recorded");
+  const policies = stack.policies && typeof stack.policies === "object" ? Object.entries(stack.policies) : [];
+  if (policies.length) return element("div", { class: "stacks" }, ...policies.map(policyStack));
+  return element("pre", {}, Object.keys(stack).length ? JSON.stringify(stack, null, 2) : "not recorded");
 }
 
 function signatureTable(run) {
