@@ -1,7 +1,7 @@
 """Make the pictures of the README from a finished run: the page in a browser, the frontier, the textbook softmax.
 
-    python scripts/make_readme_pictures.py runs/fox --out docs
-    python scripts/make_readme_pictures.py runs/fox --out docs --browser /usr/bin/chromium
+    python scripts/make_readme_pictures.py runs/fox
+    python scripts/make_readme_pictures.py runs/fox --browser /usr/bin/chromium
 
 The page's picture needs playwright and a Chromium; without --browser only the other two are made.
 """
@@ -25,7 +25,7 @@ VIEW = "#pane=strip&policy=T%3D1.0&token=13"
 
 def main(
     run: Path,
-    out: Annotated[Path, typer.Option(help="Folder of the pictures.")] = Path("docs"),
+    out: Annotated[Path, typer.Option(help="Folder of the pictures.")] = Path(__file__).parent / "pictures",
     browser: Annotated[Path | None, typer.Option(help="Chromium for the picture of the page.")] = None,
 ) -> None:
     """Write softmax.png, frontier.png and, with a browser, report.png."""
