@@ -47,6 +47,7 @@ def token_pieces(run: LoadedRun, ids: Iterable[int]) -> tuple[dict[int, Piece], 
 
 def _tokenizer(run: LoadedRun) -> tuple[Any, str]:
     model = run.config.get("model", "fox")
+    model = model.get("name") if isinstance(model, dict) else model
     place = _tokenizer_file(model) if isinstance(model, str) else None
     if place is None:
         return None, f"The tokenizer of {model!r} is not on this machine: tokens are shown by their numbers."

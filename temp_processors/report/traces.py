@@ -15,6 +15,8 @@ import torch
 
 from temp_processors.config import load_config
 from temp_processors.experiment.models import LoadedModel, load_model
+from temp_processors.experiment.plan import Plan
+from temp_processors.experiment.prompts import prepare
 from temp_processors.experiment.store import RunFolder, Sample
 from temp_processors.policy_config import build_policy
 from temp_processors.trace import trace_tokens
@@ -45,9 +47,10 @@ def write_traces(run_folder: Path, loaded: LoadedModel | None = None) -> Path:
     loaded = loaded or load_model(config)
     budget = min(MOST_TOKENS, MOST_SCORES // loaded.model.config.get_text_config().vocab_size)
     policies = {named.name: named.policy for named in config.policies}
+    prompts = prepare(Plan(config).prompts, loaded, config.system_prompt, config.max_new_tokens).token_ids
     records = []
     for samples in _batches(_first(RunFolder(run_folder).samples(), budget)):
-        records += _traced(loaded, policies[samples[0].policy], samples)
+        records += _traced(loaded, list(prompts[samples[0].prompt_id]), policies[samples[0].policy], samples)
     target, partial = run_folder / "traces.parquet", run_folder / ".traces.parquet.partial"
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(records), partial)
     partial.replace(target)
@@ -75,9 +78,8 @@ def _batches(samples: Sequence[Sample]) -> Iterator[list[Sample]]:
             yield same[start : start + ROWS]
 
 
-def _traced(loaded: LoadedModel, policy: Any, samples: Sequence[Sample]) -> list[dict[str, Any]]:
+def _traced(loaded: LoadedModel, prompt: list[int], policy: Any, samples: Sequence[Sample]) -> list[dict[str, Any]]:
     """Records of samples of one prompt and policy, their end-of-sequence tokens included."""
-    prompt = loaded.tokenizer(samples[0].prompt)["input_ids"]
     end = loaded.eos_token_ids[:1] or [loaded.pad_token_id]
     width = 1 + max(len(sample.token_ids) for sample in samples)
     rows = [prompt + s.token_ids + end * (width - len(s.token_ids)) for s in samples]
