@@ -16,6 +16,7 @@ from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 from temp_processors.metrics import (
     METRIC_NAMES,
     distinct_n,
+    matched,
     mean_length,
     metric_by_name,
     perplexity,
@@ -82,6 +83,46 @@ def test_outside_cases(shared: Path) -> None:
                 assert self_bleu(case["texts"], n).value == pytest.approx(expected, abs=1e-12), case["name"]
                 compared += 1
     assert compared >= 60
+
+
+def test_without_smoothing_it_equals_nltk_without_smoothing(shared: Path) -> None:
+    compared = 0
+    for case in golden_cases(shared):
+        for n in (2, 3, 4, 5):
+            expected = case["expected"]["self_bleu_nltk_nosmoothing"][str(n)].get("mean")
+            if isinstance(expected, float) and len(case["texts"]) > 1:
+                assert self_bleu(case["texts"], n, smoothing="method0").value == pytest.approx(expected, abs=1e-12)
+                compared += 1
+    assert compared >= 30
+    with pytest.raises(ValueError, match="`smoothing` has to be one of method1, method0, but is 'none'"):
+        self_bleu(["a", "b"], smoothing="none")
+
+
+@given(texts=CORPORA, which=st.integers(0, 8))
+@settings(max_examples=60, deadline=None)
+def test_a_duplicate_raises_the_self_bleu_of_what_it_repeats(texts: list[list[str]], which: int) -> None:
+    before, after = self_bleu(texts).per_text, self_bleu([*texts, texts[which % len(texts)]]).per_text
+    assert before is not None
+    assert after is not None
+    assert after[which % len(texts)] >= before[which % len(texts)] - 1e-12
+
+
+@given(texts=CORPORA, first=st.integers(1, 6))
+@settings(max_examples=40, deadline=None)
+def test_cut_texts_score_as_texts_that_were_short(texts: list[list[str]], first: int) -> None:
+    cut = tokenize(texts).first(first)
+    for metric in (distinct_n, self_bleu):
+        expected = metric([text[:first] for text in texts])
+        assert metric(cut).value == pytest.approx(expected.value, nan_ok=True)
+        assert f"|len:first:{first}|" in metric(cut).signature
+
+
+def test_matched_groups_have_equal_length() -> None:
+    groups = matched([tokenize(["a b c d", "a b c"]), tokenize(["e f", "g h i"])])
+    assert [group.lengths.tolist() for group in groups] == [[2, 2], [2, 2]]
+    assert "|len:matched:2|" in distinct_n(groups[0]).signature
+    with pytest.raises(ValueError, match="2 texts, 1 texts: groups of unequal number"):
+        matched([tokenize(["a", "b"]), tokenize(["a"])])
 
 
 def test_what_moves_a_score_stands_beside_it() -> None:

@@ -27,6 +27,7 @@ from temp_processors.metrics.self_bleu import self_bleu as self_bleu
 from temp_processors.metrics.semantic import mean_pairwise_distance as mean_pairwise_distance
 from temp_processors.metrics.semantic import vendi_score as vendi_score
 from temp_processors.metrics.tokenization import TokenizedTexts as TokenizedTexts
+from temp_processors.metrics.tokenization import matched as matched
 from temp_processors.metrics.tokenization import tokenize as tokenize
 from temp_processors.metrics.zipf_exponent import zipf_exponent as zipf_exponent
 

@@ -28,7 +28,10 @@ def cross_repetition(
     if n < 1:
         raise ValueError(f"`n` has to be an integer >= 1, but is {n!r}")
     tokenized = tokenize(texts, tokenizer)
-    name, sign = f"cross_repetition_{n}", signature("cross_repetition", n=n, tok=tokenized.tokenizer, len="full")
+    name, sign = (
+        f"cross_repetition_{n}",
+        signature("cross_repetition", n=n, tok=tokenized.tokenizer, len=tokenized.length),
+    )
     counts = {**tokenized.counts, "shorter_than_n_share": tokenized.shorter_than(n)}
     if not len(tokenized):
         return undefined(name, sign, "there are no texts", counts)

@@ -37,7 +37,7 @@ def distinct_n(texts: Iterable[str | Tokens] | TokenizedTexts, n: int = 2, *, to
         raise ValueError(f"`n` has to be an integer >= 1, but is {n!r}")
     tokenized = tokenize(texts, tokenizer)
     name = f"distinct_{n}"
-    sign = signature("distinct_n", n=n, pool="all", tok=tokenized.tokenizer, len="full")
+    sign = signature("distinct_n", n=n, pool="all", tok=tokenized.tokenizer, len=tokenized.length)
     counts = {**tokenized.counts, "shorter_than_n_share": tokenized.shorter_than(n)}
     *_, (grams, _) = tokenized.ngrams(n)
     if not len(grams):

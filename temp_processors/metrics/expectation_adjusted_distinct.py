@@ -48,7 +48,7 @@ def expectation_adjusted_distinct(
         raise ValueError(f"`n` has to be >= 1 and `vocabulary` >= 2, but they are {n!r} and {vocabulary!r}")
     tokenized = tokenize(texts, tokenizer)
     name = f"expectation_adjusted_distinct_{n}"
-    sign = signature("expectation_adjusted_distinct", n=n, V=vocabulary, tok=tokenized.tokenizer, len="full")
+    sign = signature("expectation_adjusted_distinct", n=n, V=vocabulary, tok=tokenized.tokenizer, len=tokenized.length)
     counts = {**tokenized.counts, "shorter_than_n_share": tokenized.shorter_than(n)}
     *_, (grams, _) = tokenized.ngrams(n)
     if not len(grams):

@@ -32,7 +32,9 @@ def pairwise_bleu(
         raise ValueError(f"`n` has to be an integer >= 1, but is {n!r}")
     tokenized = tokenize(texts, tokenizer)
     name = f"pairwise_bleu_{n}"
-    sign = signature("pairwise_bleu", n=n, pairs="ordered", smooth="method1", tok=tokenized.tokenizer, len="full")
+    sign = signature(
+        "pairwise_bleu", n=n, pairs="ordered", smooth="method1", tok=tokenized.tokenizer, len=tokenized.length
+    )
     counts = {**tokenized.counts, "shorter_than_n_share": tokenized.shorter_than(n)}
     size = len(tokenized)
     if size < 2:

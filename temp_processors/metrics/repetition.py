@@ -35,7 +35,7 @@ def seq_rep_n(texts: Iterable[str | Tokens] | TokenizedTexts, n: int = 4, *, tok
     if n < 1:
         raise ValueError(f"`n` has to be an integer >= 1, but is {n!r}")
     tokenized = tokenize(texts, tokenizer)
-    name, sign = f"seq_rep_{n}", signature("seq_rep_n", n=n, pool="all", tok=tokenized.tokenizer, len="full")
+    name, sign = f"seq_rep_{n}", signature("seq_rep_n", n=n, pool="all", tok=tokenized.tokenizer, len=tokenized.length)
     counts = {**tokenized.counts, "shorter_than_n_share": tokenized.shorter_than(n)}
     *_, (grams, text) = tokenized.ngrams(n)
     if not len(grams):

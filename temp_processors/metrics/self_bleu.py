@@ -5,7 +5,8 @@ With c_i(g) the count of n-gram g in text i, for orders k = 1..n
     p_k = sum_g min(c_i(g), max over j != i of c_j(g)) / max(1, len_i - k + 1)
 
 weights 1/n, brevity penalty exp(1 - r / len_i) for len_i <= r with r the length of another text closest to len_i, ties to the shorter.
-A text without any matching unigram scores 0. Smoothing `method1`: a numerator of 0 becomes 0.1.
+A text without any matching unigram scores 0. Smoothing `method1`: a numerator of 0 becomes 0.1; `method0`:
+the smallest float.
 
 Equals NLTK's `sentence_bleu(others, text, smoothing_function=SmoothingFunction().method1)` averaged over texts, to 1e-12. Source: Zhu et
 al. 2018 (Texygen), arXiv 1802.01886. Differs on purpose from Texygen's fast mode (first 500 texts only) and from pairwise BLEU.
@@ -15,6 +16,7 @@ Linear time: for every n-gram the two largest counts over texts suffice, then "t
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -25,14 +27,22 @@ from temp_processors.metrics.tokenization import Ints, TokenizedTexts, Tokens, t
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 SMOOTHED_NUMERATOR = 0.1
+NUMERATORS = {"method1": SMOOTHED_NUMERATOR, "method0": sys.float_info.min}
 
 
-def self_bleu(texts: Iterable[str | Tokens] | TokenizedTexts, n: int = 4, *, tokenizer: Any = "whitespace") -> Score:
+def self_bleu(
+    texts: Iterable[str | Tokens] | TokenizedTexts,
+    n: int = 4,
+    *,
+    smoothing: str = "method1",
+    tokenizer: Any = "whitespace",
+) -> Score:
     """Mean BLEU-n of each text against all others, in [0, 1]; higher is less diverse.
 
     Args:
         texts: Strings or token lists; prompts should not be part of them.
         n: Largest n-gram order, 1 to 5 are usual.
+        smoothing: What a numerator of 0 becomes: 0.1 (`"method1"`) or the smallest float (`"method0"`, which NLTK calls no smoothing).
         tokenizer: See `tokenize`.
 
     Returns:
@@ -40,7 +50,7 @@ def self_bleu(texts: Iterable[str | Tokens] | TokenizedTexts, n: int = 4, *, tok
         texts with an order that had no match: where it is high, the value is mostly the smoothing.
 
     Raises:
-        TypeError, ValueError: As `tokenize`; `n` below 1.
+        TypeError, ValueError: As `tokenize`; `n` below 1 or an unknown smoothing.
 
     Example:
         >>> self_bleu(["the fox ran home", "the fox ran home", "the fox ran home"]).value
@@ -48,9 +58,11 @@ def self_bleu(texts: Iterable[str | Tokens] | TokenizedTexts, n: int = 4, *, tok
     """
     if n < 1:
         raise ValueError(f"`n` has to be an integer >= 1, but is {n!r}")
+    if smoothing not in NUMERATORS:
+        raise ValueError(f"`smoothing` has to be one of {', '.join(NUMERATORS)}, but is {smoothing!r}")
     tokenized = tokenize(texts, tokenizer)
     name = f"self_bleu_{n}"
-    sign = signature("self_bleu", n=n, refs="others", smooth="method1", tok=tokenized.tokenizer, len="full")
+    sign = signature("self_bleu", n=n, refs="others", smooth=smoothing, tok=tokenized.tokenizer, len=tokenized.length)
     counts = {**tokenized.counts, "shorter_than_n_share": tokenized.shorter_than(n)}
     if len(tokenized) < 2:
         return undefined(name, sign, f"it compares texts with each other, and there are {len(tokenized)}", counts)
@@ -62,7 +74,7 @@ def self_bleu(texts: Iterable[str | Tokens] | TokenizedTexts, n: int = 4, *, tok
         nothing |= (matches == 0) & (order == 1)
         smoothed |= matches == 0
         log_precision += (
-            np.log(np.where(matches == 0, SMOOTHED_NUMERATOR, matches) / np.maximum(1, lengths - order + 1)) / n
+            np.log(np.where(matches == 0, NUMERATORS[smoothing], matches) / np.maximum(1, lengths - order + 1)) / n
         )
     values = np.where(nothing, 0.0, brevity_penalty(lengths) * np.exp(log_precision))
     counts["smoothed_share"] = float(smoothed.mean())

@@ -26,11 +26,13 @@ class TokenizedTexts:
         ids: Token ids in order of first appearance, shape (tokens,).
         starts: Where each text begins, and the number of tokens at the end, shape (texts + 1,).
         tokenizer: Name of the tokenizer, for signatures.
+        length: What was cut off the texts, for signatures: `full`, `first:k` or `matched:k`.
     """
 
     ids: Ints
     starts: Ints
     tokenizer: str
+    length: str = "full"
 
     def __len__(self) -> int:
         return len(self.starts) - 1
@@ -47,7 +49,21 @@ class TokenizedTexts:
         starts = np.concatenate([[0], np.cumsum(lengths)])
         places = np.arange(starts[-1]) + np.repeat(self.starts[chosen] - starts[:-1], lengths)
         ids = np.unique(self.ids[places], return_inverse=True)[1].astype(np.int64)
-        return TokenizedTexts(ids, starts.astype(np.int64), self.tokenizer)
+        return TokenizedTexts(ids, starts.astype(np.int64), self.tokenizer, self.length)
+
+    def first(self, k: int, name: str = "first") -> TokenizedTexts:
+        """The first k tokens of every text; shorter texts stay as they are. Scores of it say so: `len:first:k`.
+
+        Example:
+            >>> tokenize(["a b c", "d"]).first(2).starts.tolist()
+            [0, 2, 3]
+        """
+        if k < 1:
+            raise ValueError(f"`k` has to be an integer >= 1, but is {k!r}")
+        kept = np.arange(len(self.ids)) - np.repeat(self.starts[:-1], self.lengths) < k
+        starts = np.concatenate([[0], np.cumsum(np.minimum(self.lengths, k))]).astype(np.int64)
+        ids = np.unique(self.ids[kept], return_inverse=True)[1].astype(np.int64)
+        return TokenizedTexts(ids, starts, self.tokenizer, f"{name}:{k}")
 
     @cached_property
     def lengths(self) -> Ints:
@@ -110,6 +126,19 @@ def tokenize(
         ids.extend([numbers.setdefault(token, len(numbers)) for token in tokens])
         starts.append(len(ids))
     return TokenizedTexts(np.array(ids, dtype=np.int64), np.array(starts, dtype=np.int64), name)
+
+
+def matched(groups: Sequence[TokenizedTexts]) -> list[TokenizedTexts]:
+    """Groups that compare: every text of every group cut to the length of the shortest text of all.
+
+    Raises:
+        ValueError: The groups differ in their number of texts, which moves most scores.
+    """
+    if len({len(group) for group in groups}) > 1:
+        sizes = ", ".join(f"{len(group)} texts" for group in groups)
+        raise ValueError(f"{sizes}: groups of unequal number do not compare; take equal numbers")
+    shortest = min((int(group.lengths.min()) for group in groups if len(group)), default=1)
+    return [group.first(max(1, shortest), "matched") for group in groups]
 
 
 def _splitter(tokenizer: Any) -> tuple[Callable[[str], Tokens], str]:
