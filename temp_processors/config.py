@@ -87,6 +87,7 @@ class ExperimentConfig(BaseModel):
         seed: Together with policy name, prompt number and sample number it fixes every draw.
         policies: What chooses the temperature; each has a `name`, a `kind` and the parameters of that kind.
         metrics: Scores of the table, computed on the continuations without the prompt.
+        baseline: Name of the policy that the others are compared with; the first one by default.
         batch_size: Most rows that are generated together.
         checkpoint_sampling: `refuse` stops when the checkpoint's own generation_config holds a temperature or truncation,
             which would multiply with the policies; `neutralise` ignores those values.
@@ -111,6 +112,7 @@ class ExperimentConfig(BaseModel):
     seed: Annotated[int, Field(ge=0)] = 0
     policies: Annotated[list[NamedPolicy], Field(min_length=1)]
     metrics: Annotated[list[Annotated[str, AfterValidator(_known_metric)]], Field(min_length=1)] = list(DEFAULT_METRICS)
+    baseline: str | None = None
     batch_size: Annotated[int, Field(ge=1)] = 256
     checkpoint_sampling: Literal["refuse", "neutralise"] = "refuse"
     engine: Engine = "transformers"
@@ -140,6 +142,14 @@ class ExperimentConfig(BaseModel):
         if repeated:
             raise ValueError(f"prompts {repeated[0]} and {repeated[1]} are the same: raise samples_per_prompt instead")
         return prompts
+
+    @model_validator(mode="after")
+    def _baseline_is_a_policy(self) -> ExperimentConfig:
+        names = [policy.name for policy in self.policies]
+        if self.baseline is not None and self.baseline not in names:
+            hint = suggestion(self.baseline, names) or f"; allowed: {', '.join(names)}"
+            raise ValueError(f"`baseline` has to name a policy, but is {self.baseline!r}{hint}")
+        return self
 
     @property
     def folder(self) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from temp_processors.comparison import compare_groups
 from temp_processors.config import ExperimentConfig
 from temp_processors.experiment.batches import plan_batches
 from temp_processors.experiment.decode import Decoded, DecodeRow, PolicyFactory
@@ -25,7 +27,6 @@ from temp_processors.experiment.prompts import Prompts, prepare
 from temp_processors.experiment.resume import Key, locked, recover, refuse_if_changed
 from temp_processors.experiment.stack import refuse_checkpoint_sampling, sampler_stack, stack_lines
 from temp_processors.experiment.store import RunFolder, RunFolderError, Sample
-from temp_processors.metrics import Score, metric_by_name, perplexity
 from temp_processors.policy_config import build_policy
 
 
@@ -107,7 +108,7 @@ def _conclude(config: ExperimentConfig, folder: RunFolder, failures: Sequence[di
     """Gather, score, and mark the run as complete."""
     recover(folder)
     scores = score_run(config, folder)
-    folder.write("metrics.json", json.dumps(_as_json(scores), indent=2, ensure_ascii=False) + "\n")
+    folder.write("metrics.json", json.dumps({"policies": scores}, indent=2, ensure_ascii=False) + "\n")
     folder.write("comparison.csv", _as_csv(config, scores))
     write_parquet(folder.path / "samples.jsonl", folder.path / "samples.parquet", [p.name for p in config.policies])
     (folder.path / "failures.json").unlink(missing_ok=True)
@@ -193,33 +194,22 @@ def _sample(config: ExperimentConfig, job: Job, prompt: str, done: Decoded, toke
     )
 
 
-def score_run(config: ExperimentConfig, folder: RunFolder) -> dict[str, dict[str, Score]]:
-    """Every metric of the configuration for every policy, on the continuations without their prompts."""
-    samples: dict[str, list[Sample]] = {named.name: [] for named in config.policies}
-    for sample in folder.samples():
-        samples[sample.policy].append(sample)
-    in_order = {
-        name: sorted(group, key=lambda s: (s.prompt_id, s.sample_id)) for name, group in samples.items() if group
-    }
-    return {name: {metric: _score(metric, group) for metric in config.metrics} for name, group in in_order.items()}
+def score_run(config: ExperimentConfig, folder: RunFolder) -> dict[str, dict[str, dict[str, Any]]]:
+    """Every metric of the configuration for every policy, with intervals and differences to the baseline."""
+    groups = folder.groups([named.name for named in config.policies])
+    baseline = config.baseline if config.baseline in groups else None
+    return compare_groups(groups, config.metrics, baseline)
 
 
-def _score(metric: str, samples: Sequence[Sample]) -> Score:
-    if metric == "perplexity":
-        return perplexity([s.log_prob for s in samples], [s.scored_tokens for s in samples])
-    return metric_by_name(metric)([s.text for s in samples])
-
-
-def _as_json(scores: dict[str, dict[str, Score]]) -> dict[str, Any]:
-    return {
-        "policies": {name: {metric: score.to_dict() for metric, score in row.items()} for name, row in scores.items()}
-    }
-
-
-def _as_csv(config: ExperimentConfig, scores: dict[str, dict[str, Score]]) -> str:
+def _as_csv(config: ExperimentConfig, scores: dict[str, dict[str, dict[str, Any]]]) -> str:
+    """Value and bounds of every metric, a row for each policy; an undefined value is `nan`, unknown bounds are empty."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["policy", *config.metrics])
+    writer.writerow(["policy", *(f"{metric}{part}" for metric in config.metrics for part in ("", "_low", "_high"))])
     for name, row in scores.items():
-        writer.writerow([name, *(repr(row[metric].value) for metric in config.metrics)])
+        cells: list[object] = []
+        for metric in config.metrics:
+            value, interval = row[metric]["value"], row[metric]["interval"] or ["", ""]
+            cells += [math.nan if value is None else value, *interval]
+        writer.writerow([name, *cells])
     return text.getvalue()

@@ -6,13 +6,14 @@ import importlib.metadata
 import json
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 
+from temp_processors.comparison import Group
 from temp_processors.config import ExperimentConfig
 
 PACKAGES = ("torch", "transformers", "accelerate", "datasets", "evaluate", "numpy", "pydantic")
@@ -151,9 +152,26 @@ class RunFolder:
             for line in lines:
                 yield Sample(**json.loads(line))
 
+    def groups(self, names: Sequence[str]) -> dict[str, Group]:
+        """The samples as groups to score, one for each of `names` that has any, in the order of prompts and samples."""
+        found: dict[str, list[Sample]] = {name: [] for name in names}
+        for sample in self.samples():
+            found[sample.policy].append(sample)
+        return {name: _group(samples) for name, samples in found.items() if samples}
+
     def finish(self) -> None:
         """Mark the run as complete."""
         self.write("DONE", "")
+
+
+def _group(samples: list[Sample]) -> Group:
+    ordered = sorted(samples, key=lambda sample: (sample.prompt_id, sample.sample_id))
+    return Group(
+        texts=[sample.text for sample in ordered],
+        keys=[(sample.prompt_id, sample.sample_id) for sample in ordered],
+        log_probs=[sample.log_prob for sample in ordered],
+        token_counts=[sample.scored_tokens for sample in ordered],
+    )
 
 
 def sample_line(sample: Sample) -> str:

@@ -91,14 +91,19 @@ def _digest(content: str) -> str:
 
 
 def write_report(run_folder: Path) -> Path:
-    """What every run ends with: traces of its first samples, `report.html` and `plots/`; the page's path is returned.
+    """What every run ends with: `comparison.md` and `.tex`, traces of its first samples, `report.html` and `plots/`.
+
+    Returns:
+        The path of the page.
 
     Raises:
         ConfigError, ModelError: The configuration of the run or its model cannot be read.
     """
     from temp_processors.report.plots import write_plots
+    from temp_processors.report.table import write_tables
     from temp_processors.report.traces import write_traces
 
+    write_tables(run_folder)
     write_traces(run_folder)
     write_plots(run_folder)
     return write_page([run_folder], run_folder / "report.html")
