@@ -89,13 +89,86 @@ def run(
         raise _failed(folder.failures)
 
 
+Sources = Annotated[list[str], typer.Argument(help="Files (text, JSONL, CSV, Parquet), run folders, datasets.")]
+MetricNames = Annotated[list[str] | None, typer.Option("--metric", help="distinct_2, self_bleu_4...; repeatable.")]
+Baseline = Annotated[str | None, typer.Option(help="Group that the others are compared with; the first by default.")]
+TextColumn = Annotated[str, typer.Option(help="Column that holds the text.")]
+GroupBy = Annotated[str | None, typer.Option(help="Column whose values make the groups.")]
+Split = Annotated[str, typer.Option(help="Part of a dataset.")]
+
+
+@app.command()
+def score(
+    sources: Sources,
+    metrics: MetricNames = None,
+    baseline: Baseline = None,
+    text_column: TextColumn = "text",
+    group_by: GroupBy = None,
+    split: Split = "train",
+    out: Annotated[Path, typer.Option(help="Folder for metrics.json and comparison.md, .tex.")] = Path("scores"),
+) -> None:
+    """Score texts that are already there, and write metrics.json and the table."""
+    scores = _scored(sources, metrics, baseline, text_column, group_by, split)
+    from temp_processors.report.table import write_tables
+
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "metrics.json").write_text(json.dumps({"policies": scores}, indent=2, ensure_ascii=False) + "\n")
+        write_tables(out)
+    except OSError as error:
+        raise _refused(f"{out}: cannot be written: {error.strerror}") from error
+    typer.echo(f"scores: {out / 'metrics.json'}")
+
+
+@app.command()
+def compare(
+    sources: Sources,
+    metrics: MetricNames = None,
+    baseline: Baseline = None,
+    text_column: TextColumn = "text",
+    group_by: GroupBy = None,
+    split: Split = "train",
+) -> None:
+    """Put runs or files side by side: values, intervals, and which differences to the baseline are real."""
+    scores = _scored(sources, metrics, baseline, text_column, group_by, split)
+    from temp_processors.report.table import difference_table
+
+    if len(scores) > 1:
+        Console(highlight=False).print(difference_table(scores))
+
+
+def _scored(
+    sources: list[str],
+    metrics: list[str] | None,
+    baseline: str | None,
+    text_column: str,
+    group_by: str | None,
+    split: str,
+) -> dict[str, Any]:
+    """Scores of the sources, shown as a table."""
+    from temp_processors.report.table import footnotes, metric_table
+    from temp_processors.scoring import score_sources
+
+    try:
+        scores = score_sources(
+            sources, metrics or (), baseline=baseline, text_column=text_column, group_by=group_by, split=split
+        )
+    except ValueError as error:
+        raise _refused(str(error)) from error
+    console = Console(highlight=False)
+    console.print(metric_table(scores))
+    for note in footnotes(scores):
+        console.print(note, style="dim", markup=False)
+    return scores
+
+
 def show_run(path: Path, console: Console) -> None:
     """Print a finished run: the table, two texts for each policy, where everything is."""
     from temp_processors.experiment.store import RunFolder
     from temp_processors.report.table import footnotes, metric_table, sample_lines
 
     folder = RunFolder(path)
-    scores = json.loads((path / "metrics.json").read_text(encoding="utf-8"))["policies"]
+    scores = folder.metrics
     console.print(metric_table(scores))
     for note in footnotes(scores):
         console.print(note, style="dim", markup=False)

@@ -1,7 +1,7 @@
 """Score groups of texts side by side: values, intervals, differences to a baseline. What `metrics.json` holds.
 
 A group is what one policy wrote, or one file of texts. Groups are compared on the texts that all of them have (by prompt and sample number,
-or by position), because scores move with the number of texts; `counts["compared_texts"]` says how many that were.
+or by position), because scores move with the number of texts; `counts["left_out_texts"]` says how many each group has beyond them.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def compare_groups(
             score = function(items[name])
             reach = interval(function, items[name], clusters, confidence=confidence)
             found[name][metric] = {**score.to_dict(), "interval": _bounds(reach), "difference": None}
-            found[name][metric]["counts"]["compared_texts"] = len(common[name].texts)
+            found[name][metric]["counts"]["left_out_texts"] = len(groups[name].texts) - len(common[name].texts)
             if name in changes:
                 found[name][metric]["difference"] = _as_dict(changes[name], corrected[name], reference, confidence)
     return found

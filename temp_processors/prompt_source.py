@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import json
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
-import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from temp_processors.rows import RowsError, read_dataset, read_rows
 
 Messages = list[dict[str, str]]
 Prompt = str | Messages
@@ -56,7 +55,10 @@ class PromptSource(BaseModel):
         Raises:
             PromptError: No such file or column, no prompts, or an empty one.
         """
-        rows = list(islice(self._rows(), self.limit))
+        try:
+            rows = list(islice(self._rows(), self.limit))
+        except RowsError as error:
+            raise PromptError(f"prompts: {error}") from error
         if not rows:
             raise PromptError(f"prompts: {self.file or self.dataset} holds no prompt")
         if self.column not in rows[0]:
@@ -66,24 +68,10 @@ class PromptSource(BaseModel):
         return [row[self.column] for row in rows]
 
     def _rows(self) -> Iterator[dict[str, Any]]:
-        if self.file is None:
-            from datasets import load_dataset
-
-            yield from load_dataset(self.dataset, self.subset, split=self.split, streaming=self.streaming)
-            return
-        path = Path(self.file)
-        if not path.is_file():
-            raise PromptError(f"prompts.file: there is no file {self.file!r}")
-        if path.suffix == ".parquet":
-            yield from pq.read_table(path).to_pylist()
-            return
-        with path.open(encoding="utf-8", newline="") as lines:
-            if path.suffix == ".csv":
-                yield from csv.DictReader(lines)
-            elif path.suffix == ".jsonl":
-                yield from (json.loads(line) for line in lines)
-            else:
-                yield from ({self.column: line.rstrip("\r\n")} for line in lines if line.strip())
+        if self.dataset is not None:
+            yield from read_dataset(self.dataset, self.subset, self.split, streaming=self.streaming)
+        else:
+            yield from read_rows(Path(str(self.file)), self.column)
 
 
 def check_prompt(prompt: Any, where: str) -> None:

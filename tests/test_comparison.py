@@ -48,7 +48,10 @@ def test_a_real_difference_is_told_from_none(scores: dict[str, Any]) -> None:
 def test_groups_are_compared_on_what_both_have() -> None:
     short = tales(3, count=20)
     scores = compare_groups({"long": tales(1, count=32), "short": short}, ["distinct_2"])
-    assert scores["long"]["distinct_2"]["counts"]["compared_texts"] == 20
+    assert scores["long"]["distinct_2"]["counts"]["left_out_texts"] == 12
+    assert "long: 12 texts left out, so that all groups have equally many: scores move with their number" in footnotes(
+        scores
+    )
     assert scores["long"]["distinct_2"]["value"] == distinct_n(tales(1, count=32).texts[:20], 2).value
     other = Group(short.texts, [(1, i) for i in range(20)])
     with pytest.raises(ValueError, match="no prompt and sample number in common"):

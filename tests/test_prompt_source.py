@@ -56,7 +56,7 @@ def test_a_wrong_column_names_the_right_ones(tmp_path: Path) -> None:
 
 
 def test_no_file_no_prompts_no_words(tmp_path: Path) -> None:
-    with pytest.raises(PromptError, match=r"there is no file 'nowhere\.txt'"):
+    with pytest.raises(PromptError, match=r"nowhere\.txt: no such file"):
         PromptSource(file="nowhere.txt").read()
     (tmp_path / "empty.txt").write_text("\n")
     with pytest.raises(PromptError, match="holds no prompt"):

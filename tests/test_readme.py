@@ -39,12 +39,19 @@ def argv(command: str) -> list[str]:
     return [sys.executable, "-c", "from temp_processors.cli import main; main()", *rest]
 
 
-@pytest.mark.parametrize("command", [line for line in COMMANDS if not line.startswith("python3 -m venv")])
-def test_commands_run(command: str, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the commands run one after the other, as a reader would paste them."""
+    made = tmp_path_factory.mktemp("readme")
     for name in ("configs", "scripts"):
-        shutil.copytree(ROOT / name, tmp_path / name)
+        shutil.copytree(ROOT / name, made / name)
+    return made
+
+
+@pytest.mark.parametrize("command", [line for line in COMMANDS if not line.startswith("python3 -m venv")])
+def test_commands_run(command: str, folder: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
-    done = subprocess.run(argv(command), cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=280)
+    done = subprocess.run(argv(command), cwd=folder, env=environment, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -21,8 +21,8 @@ from typer.testing import CliRunner
 from temp_processors.cli import app
 from temp_processors.config import load_config
 from temp_processors.experiment import models
-from temp_processors.experiment import run as running
 from temp_processors.experiment.decode import Decoded, decode
+from temp_processors.experiment.plan import Plan
 from temp_processors.experiment.processes import Processes
 from temp_processors.experiment.resume import locked, recover
 from temp_processors.experiment.run import run_experiment
@@ -130,14 +130,14 @@ def test_a_full_disk_keeps_what_is_whole(whole: Path, tmp_path: Path, monkeypatc
         resource.setrlimit(resource.RLIMIT_FSIZE, (1500, hard))
         return decode(*args, **kwargs)
 
-    monkeypatch.setattr(running, "decode", filling)
+    monkeypatch.setattr(models, "decode", filling)
     try:
         with pytest.raises(RunFolderError, match="cannot be written: File too large; what was finished before is kept"):
             run_experiment(config_in(tmp_path / "full"))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert (tmp_path / "full" / "samples.jsonl").stat().st_size == 1500
-    monkeypatch.setattr(running, "decode", decode)
+    monkeypatch.setattr(models, "decode", decode)
     run_experiment(config_in(tmp_path / "full"), resume=True)
     assert_equal_runs(tmp_path / "full", whole)
 
@@ -149,12 +149,12 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             if number == 2:
                 signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(running, "decode", interrupted)
+    monkeypatch.setattr(models, "decode", interrupted)
     flags = [flag for setting in SMALL for flag in ("--set", setting)]
     done = CliRunner().invoke(app, ["run", "fox", *flags, "--out", str(tmp_path / "run")])
     assert done.exit_code == 130
     assert "go on with the same command and --resume" in done.stderr
-    monkeypatch.setattr(running, "decode", decode)
+    monkeypatch.setattr(models, "decode", decode)
     run_experiment(config_in(tmp_path / "run"), resume=True)
     assert_equal_runs(tmp_path / "run", whole)
 
@@ -164,14 +164,14 @@ def test_nan_is_reported_and_the_others_go_on(tmp_path: Path, monkeypatch: pytes
         for done in decode(*args, **kwargs):
             yield Decoded(done.row, [5, 6], "nan", float("nan")) if done.row == 1 else done
 
-    monkeypatch.setattr(running, "decode", broken)
+    monkeypatch.setattr(models, "decode", broken)
     folder = tmp_path / "run"
     done = CliRunner().invoke(app, ["run", "fox", "--set", "max_new_tokens=4", "--out", str(folder)])
     assert done.exit_code == 1
     assert "prompt 0, sample 1, step 2: NaN logits" in done.stderr
     run = RunFolder.load(folder)
     assert [failure["step"] for failure in run.failures] == [2] * len(run.failures) != []
-    assert len(in_order(folder)) + len(run.failures) == len(list(running.Plan(load_config("fox")).jobs()))
+    assert len(in_order(folder)) + len(run.failures) == len(list(Plan(load_config("fox")).jobs()))
 
 
 def test_parts_of_several_processes_become_one_file(whole: Path, tmp_path: Path) -> None:

@@ -72,6 +72,27 @@ def _cell(score: Mapping[str, Any]) -> Text:
     )
 
 
+def difference_table(scores: Scores) -> Table:
+    """Differences to the baseline with their intervals; `no difference` where none is real."""
+    metrics = list(next(iter(scores.values())))
+    changes = {name: [row[metric]["difference"] for metric in metrics] for name, row in scores.items()}
+    compared = {name: row for name, row in changes.items() if row[0] is not None}
+    baseline = next(iter(compared.values()))[0]["baseline"]
+    table = Table(title=f"difference to {baseline}", title_justify="left", box=box.SIMPLE_HEAD, padding=0)
+    table.add_column("policy", no_wrap=True)
+    for metric in metrics:
+        table.add_column(heading(metric), justify="right")
+    for name, row in compared.items():
+        table.add_row(Text(name), *map(_change, row))
+    return table
+
+
+def _change(change: Mapping[str, Any]) -> Text:
+    if change["verdict"] == "no difference":
+        return Text("no dif-\nference", style="dim")
+    return Text.assemble(f"{change['value']:+.3f}", (f"\n{half_width(change)}", "dim"))
+
+
 def footnotes(scores: Scores) -> list[str]:
     """What the marks mean, why a score is undefined, and the signature of every metric."""
     cells = [(name, metric, score) for name, row in scores.items() for metric, score in row.items()]
@@ -81,6 +102,9 @@ def footnotes(scores: Scores) -> list[str]:
         f"{SAME}  no difference to {name} (paired interval, Holm-corrected over policies)" for name in sorted(baselines)
     ]
     notes += [f"{name}, {metric}: undefined, {score['reason']}" for name, metric, score in cells if score.get("reason")]
+    left_out = {name: int(score.get("counts", {}).get("left_out_texts", 0)) for name, _, score in cells}
+    why = "so that all groups have equally many: scores move with their number"
+    notes += [f"{name}: {count:,} texts left out, {why}" for name, count in left_out.items() if count]
     signatures = dict.fromkeys(score["signature"] for _, _, score in cells)
     return [*notes, "signatures: " + "  ".join(signatures)]
 

@@ -1,0 +1,151 @@
+"""`score` and `compare` on what others generated: every format, every way it can be wrong."""
+
+from __future__ import annotations
+
+import csv
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pyarrow
+import pyarrow.parquet
+import pytest
+from datasets import Dataset, DatasetDict
+from typer.testing import CliRunner
+
+from temp_processors.cli import app
+from temp_processors.config import load_config
+from temp_processors.experiment.run import run_experiment
+from temp_processors.fox.grammar import sample_story
+from temp_processors.metrics import distinct_n
+from temp_processors.rows import RowsError
+from temp_processors.scoring import read_groups, score_sources
+
+ROWS = [{"answer": f"the fox number {i} ran {i % 3} miles", "T": 0.5 + i % 2} for i in range(12)]
+TEXTS = [str(row["answer"]) for row in ROWS]
+
+
+def write(path: Path) -> Path:
+    if path.suffix == ".jsonl":
+        path.write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    elif path.suffix == ".csv":
+        with path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, ["answer", "T"])
+            writer.writeheader()
+            writer.writerows(ROWS)
+    elif path.suffix == ".parquet":
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(ROWS), path)
+    else:
+        path.write_text("\n\n".join(TEXTS) + "\n")
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".parquet", ".txt"])
+def test_every_format_gives_the_same_scores(tmp_path: Path, suffix: str) -> None:
+    path = write(tmp_path / f"texts{suffix}")
+    scores = score_sources([str(path)], ["distinct_2"], text_column="answer")
+    assert scores["texts"]["distinct_2"]["value"] == distinct_n(TEXTS, 2).value
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".parquet"])
+def test_groups_by_a_column(tmp_path: Path, suffix: str) -> None:
+    groups = read_groups([str(write(tmp_path / f"t{suffix}"))], text_column="answer", group_by="T")
+    assert list(groups) == ["0.5", "1.5"]
+    assert groups["0.5"].texts == TEXTS[::2]
+
+
+def test_datasets_folders(tmp_path: Path) -> None:
+    Dataset.from_list(ROWS).save_to_disk(str(tmp_path / "plain"))
+    DatasetDict({"test": Dataset.from_list(ROWS)}).save_to_disk(str(tmp_path / "splits"))
+    assert read_groups([str(tmp_path / "plain")], text_column="answer")[str(tmp_path / "plain")].texts == TEXTS
+    found = read_groups([str(tmp_path / "splits")], text_column="answer", split="test")
+    assert found[str(tmp_path / "splits")].texts == TEXTS
+
+
+def test_two_files_with_one_name_and_a_file_named_twice(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    paths = [str(write(tmp_path / folder / "t.txt")) for folder in "ab"]
+    assert list(read_groups(paths)) == [f"{path}: t" for path in paths]
+    with pytest.raises(RowsError, match="a source is named twice"):
+        read_groups([paths[0], paths[0]])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("x.jsonl", b'{"text": "a"}\n{"text": \n', r"x\.jsonl:2: is not JSON"),
+        ("x.jsonl", b'{"text": "a"}\n[1]\n', r"x\.jsonl:2: has to be a JSON object, but is \[1\]"),
+        ("x.txt", b"fine\ncaf\xe9\n", r"x\.txt:2: is not UTF-8 \(byte 3 of the line\)"),
+        ("x.jsonl", b'{"text": null}\n', r"row 1: 'text' has to be a text, but is None"),
+        ("x.jsonl", b'{"answer": "a", "T": 1}\n', r"row 1: there is no column 'text'; columns: answer, T"),
+        ("x.txt", b"\n\n", r"x\.txt: holds no texts"),
+        ("x.parquet", b"not parquet", r"x\.parquet: is not a Parquet file"),
+    ],
+)
+def test_bad_files_are_refused_at_their_line(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(RowsError, match=message):
+        read_groups([str(tmp_path / name)])
+
+
+def test_missing_files_and_datasets(tmp_path: Path) -> None:
+    with pytest.raises(RowsError, match=r"nowhere\.jsonl: no such file"):
+        read_groups([str(tmp_path / "nowhere.jsonl")])
+    with pytest.raises(RowsError, match="cannot be read as a dataset"):
+        read_groups([str(tmp_path / "nowhere")])
+
+
+def invoke(*arguments: str) -> Any:
+    return CliRunner(env={"COLUMNS": "120"}).invoke(app, arguments)
+
+
+@pytest.fixture(scope="module")
+def tales(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Two files of tales: whole ones, and such as repeat their first six words."""
+    folder, rng = tmp_path_factory.mktemp("tales"), random.Random(0)
+    stories = [sample_story(rng).text for _ in range(32)]
+    (folder / "whole.txt").write_text("\n".join(stories))
+    (folder / "alike.txt").write_text(
+        "\n".join(" ".join((story.split()[:6] * 15)[: len(story.split())]) for story in stories)
+    )
+    return folder / "whole.txt", folder / "alike.txt"
+
+
+def test_score_writes_metrics_and_tables(tales: tuple[Path, Path], tmp_path: Path) -> None:
+    done = invoke("score", *map(str, tales), "--metric", "distinct_2", "--out", str(tmp_path / "scores"))
+    assert done.exit_code == 0, done.output
+    written = json.loads((tmp_path / "scores" / "metrics.json").read_text())["policies"]
+    assert list(written) == ["whole", "alike"]
+    assert written["alike"]["distinct_2"]["difference"]["verdict"] == "lower"
+    assert (tmp_path / "scores" / "comparison.md").is_file()
+    assert "whole" in done.stdout
+
+
+def test_compare_says_which_differences_are_real(tales: tuple[Path, Path]) -> None:
+    done = invoke("compare", *map(str, tales), "--metric", "distinct_2", "--metric", "mean_length")
+    assert done.exit_code == 0, done.output
+    assert "difference to whole" in done.stdout
+    assert "no dif-" in done.stdout
+
+
+def test_compare_puts_runs_side_by_side(tmp_path: Path) -> None:
+    small = ["samples_per_prompt=4", "max_new_tokens=6"]
+    for name in ("one", "two"):
+        run_experiment(load_config("fox", [*small, f"seed={len(name)}"], out=tmp_path / name))
+    done = invoke("compare", str(tmp_path / "one"), str(tmp_path / "two"), "--metric", "perplexity")
+    assert done.exit_code == 0, done.output
+    assert f"{tmp_path / 'one'}: T=0.1" in done.stdout
+
+
+def test_mistakes_end_with_code_2(tales: tuple[Path, Path], tmp_path: Path) -> None:
+    for arguments, message in [
+        ((str(tales[0]), "--metric", "distict_2"), "did you mean 'distinct_2'"),
+        ((str(tales[0]), "--baseline", "x"), "`baseline` has to be one of whole"),
+        ((str(tales[0]), "--metric", "perplexity"), "perplexity needs the log-probability"),
+        ((str(tmp_path / "x.csv"),), "no such file"),
+    ]:
+        done = invoke("compare", *arguments)
+        assert done.exit_code == 2
+        assert message in done.stderr
