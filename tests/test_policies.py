@@ -15,6 +15,7 @@ from temp_processors import (
     EDTLogitsWarper,
     FixedTemperatureLogitsWarper,
     ScheduledTemperatureLogitsWarper,
+    TopPDecayLogitsWarper,
 )
 
 IDS = torch.zeros(1, 2, dtype=torch.long)
@@ -179,6 +180,13 @@ REFUSED = [
 def test_refused_with_name_interval_and_value(make: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_of_a_tie_the_nucleus_takes_the_first() -> None:
+    """Half of six equal tokens: the first three."""
+    nucleus = TopPDecayLogitsWarper(top_p=0.5, minimum=0.0)
+    kept = nucleus(torch.zeros(1, 0, dtype=torch.long), torch.zeros(1, 6, dtype=torch.float64))
+    assert torch.isfinite(kept)[0].tolist() == [True] * 3 + [False] * 3
 
 
 def test_one_temperature_per_row_of_the_batch() -> None:
