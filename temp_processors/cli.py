@@ -46,7 +46,7 @@ def run(
     report: Annotated[bool, typer.Option(help="End with the page, the pictures and what they need.")] = True,
 ) -> None:
     """Generate continuations under every policy of CONFIG and compare their diversity."""
-    from temp_processors.config import load_config
+    from temp_processors.config import load_config, located
     from temp_processors.experiment.plan import Plan
     from temp_processors.prompt_source import PromptError
 
@@ -71,6 +71,8 @@ def run(
     console = Console(highlight=False)
     try:
         folder = run_experiment(loaded, overwrite=overwrite, resume=resume, console=console)
+    except ConfigError as error:
+        raise _refused(str(located(error, config, overrides or ()))) from error
     except (ModelError, RunFolderError) as error:
         raise _refused(str(error)) from error
     except KeyboardInterrupt:

@@ -26,7 +26,7 @@ from temp_processors.metrics import METRIC_NAMES
 from temp_processors.model_spec import NameOrSpec
 from temp_processors.policy_config import PolicyConfig
 from temp_processors.prompt_source import PromptSource, prompts_tag
-from temp_processors.yaml_source import ConfigError, Problem, read_yaml
+from temp_processors.yaml_source import ConfigError, Problem, YamlSource, read_yaml
 
 DEFAULT_METRICS = ("distinct_1", "distinct_2", "distinct_3", "distinct_4", "self_bleu_4", "perplexity", "mean_length")
 
@@ -66,6 +66,13 @@ class NamedPolicy(BaseModel):
             return data
         parameters = {key: value for key, value in data.items() if key != "name"}
         return {**({"name": data["name"]} if "name" in data else {}), "policy": parameters}
+
+    @pydantic.field_validator("policy")
+    @classmethod
+    def _one_for_every_row(cls, policy: PolicyConfig) -> PolicyConfig:
+        if policy.per_row:
+            raise ValueError("differs from row to row of a batch, and a run mixes its rows: give one policy for each")
+        return policy
 
     @model_serializer
     def _join(self) -> dict[str, Any]:
@@ -181,6 +188,24 @@ def load_config(path: Path | str, overrides: Sequence[str] = (), out: Path | Non
     Raises:
         ConfigError: Naming every problem with its file, line, field and what is allowed.
     """
+    source = _read(path, overrides, out)
+    try:
+        config = ExperimentConfig.model_validate(source.data)
+    except pydantic.ValidationError as error:
+        raise ConfigError([*source.problems, *problems_of(error, source)]) from error
+    if source.problems:
+        raise ConfigError(source.problems)
+    return config
+
+
+def located(error: ConfigError, path: Path | str, overrides: Sequence[str] = ()) -> ConfigError:
+    """An error found after reading, such as a tag that the tokenizer splits, with the file and line of its fields."""
+    source = _read(path, overrides, None)
+    return ConfigError(source.problem(problem.path, problem.message) for problem in error.problems)
+
+
+def _read(path: Path | str, overrides: Sequence[str], out: Path | None) -> YamlSource:
+    """The data of a configuration with the overrides applied, not validated."""
     found = find_config(Path(path))
     source = read_yaml(found, shown_as=str(path) if found == Path(path) else str(found))
     if not isinstance(source.data, dict):
@@ -189,13 +214,7 @@ def load_config(path: Path | str, overrides: Sequence[str] = (), out: Path | Non
         source.set(assignment)
     if out is not None:
         source.data["out"] = str(out)
-    try:
-        config = ExperimentConfig.model_validate(source.data)
-    except pydantic.ValidationError as error:
-        raise ConfigError([*source.problems, *problems_of(error, source)]) from error
-    if source.problems:
-        raise ConfigError(source.problems)
-    return config
+    return source
 
 
 def shipped_configs() -> Path:

@@ -12,10 +12,10 @@ tensor([[2., 4.]])
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence, Sized
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationInfo, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, model_validator
 from torch import Tensor
 
 from temp_processors.adaptive import (
@@ -24,21 +24,25 @@ from temp_processors.adaptive import (
     EDTLogitsWarper,
     EntropyThresholdLogitsWarper,
 )
-from temp_processors.arguments import (
-    COUNT,
-    POSITIVE,
-    SHARE,
-    STEPS,
-    TEMPERATURE,
-    Interval,
-    check_token_ids,
-    check_whole,
-)
+from temp_processors.arguments import Interval
 from temp_processors.base import PolicyLogitsWarper
 from temp_processors.combine import ProductLogitsWarper, RowsLogitsWarper, check_bounds
 from temp_processors.entropy_target import EntropyTargetLogitsWarper
 from temp_processors.fixed import FixedTemperatureLogitsWarper, check_temperatures
 from temp_processors.phase import BlockStartLogitsWarper, PhaseLogitsWarper, resolve_tag
+from temp_processors.policy_fields import (
+    AnyTokenIds,
+    Count,
+    Curve,
+    NotNegative,
+    Positive,
+    Share,
+    Steps,
+    Temperature,
+    TokenIds,
+    Unit,
+    checked,
+)
 from temp_processors.scheduled import (
     AnnealedTemperatureLogitsWarper,
     ScheduledTemperatureLogitsWarper,
@@ -46,34 +50,9 @@ from temp_processors.scheduled import (
     check_points,
     check_schedule,
 )
-from temp_processors.shaping import CURVE, QuadraticLogitsWarper
-from temp_processors.truncation import UNIT, TopPDecayLogitsWarper, TruncateThenTemperLogitsWarper
+from temp_processors.shaping import QuadraticLogitsWarper
+from temp_processors.truncation import TopPDecayLogitsWarper, TruncateThenTemperLogitsWarper
 
-
-def _named(check: Callable[..., Any], *more: Any) -> BeforeValidator:
-    """A check of arguments.py as a pydantic validator that knows the name of its field. None is left alone."""
-
-    def validate(value: Any, info: ValidationInfo) -> Any:
-        return None if value is None else check(info.field_name, value, *more)
-
-    return BeforeValidator(validate)
-
-
-def _number(interval: Interval) -> BeforeValidator:
-    return _named(interval.check)
-
-
-Temperature: TypeAlias = Annotated[float, _number(TEMPERATURE)]
-Positive: TypeAlias = Annotated[float, _number(POSITIVE)]
-NotNegative: TypeAlias = Annotated[float, _number(COUNT)]
-Share: TypeAlias = Annotated[float, _number(SHARE)]
-Steps: TypeAlias = Annotated[int, _named(check_whole, STEPS)]
-Count: TypeAlias = Annotated[int, _named(check_whole, COUNT)]
-Unit: TypeAlias = Annotated[float, _number(UNIT)]
-AnyTokenIds: TypeAlias = Annotated[
-    tuple[int, ...], _named(lambda name, value: check_token_ids(name, value, empty=True))
-]
-TokenIds: TypeAlias = Annotated[tuple[int, ...], _named(check_token_ids)]
 SeveralPolicies: TypeAlias = Annotated[
     tuple["PolicyConfig", ...],
     BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value),
@@ -92,6 +71,13 @@ class BasePolicy(BaseModel):
 
     kind: str
 
+    @property
+    def per_row(self) -> bool:
+        """Whether the position of a row in the batch decides about its temperature."""
+        inside = [getattr(self, name) for name in type(self).model_fields]
+        policies = [item for value in inside for item in (value if isinstance(value, tuple) else (value,))]
+        return any(item.per_row for item in policies if isinstance(item, BasePolicy))
+
     def build(self, *, prompt_length: int | Tensor = 0, tokenizer: Any = None) -> PolicyLogitsWarper:
         """The policy for prompts of `prompt_length` tokens; `tokenizer` resolves tags given as text."""
         return type(self).warper(**self.arguments(tokenizer), prompt_length=prompt_length)
@@ -99,7 +85,18 @@ class BasePolicy(BaseModel):
     def arguments(self, tokenizer: Any) -> dict[str, Any]:
         """The arguments of `warper`, policies among them built; `prompt_length` comes on top."""
         fields = {name: getattr(self, name) for name in type(self).model_fields if name != "kind"}
+        for name, value in fields.items():
+            if tokenizer is not None and name.endswith("_ids"):
+                check_known(name, value or (), tokenizer)
         return {name: _built(value, tokenizer) for name, value in fields.items()}
+
+
+def check_known(name: str, ids: Sequence[int], tokenizer: Sized) -> None:
+    """Refuse token ids that the tokenizer does not have. Without one they pass, and never match."""
+    for place, token in enumerate(ids):
+        if token >= len(tokenizer):
+            known = Interval(0, len(tokenizer) - 1, ends="[]", note=" (the ids of the tokenizer)")
+            raise ValueError(f"`{name}[{place}]` has to be {known}, but is {token}")
 
 
 def _built(value: Any, tokenizer: Any) -> Any:
@@ -119,6 +116,10 @@ class FixedPolicy(BasePolicy):
     kind: Literal["fixed"] = "fixed"
     temperature: Annotated[float | tuple[float, ...], BeforeValidator(check_temperatures)]
 
+    @property
+    def per_row(self) -> bool:
+        return isinstance(self.temperature, tuple)
+
 
 class ScheduledPolicy(BasePolicy):
     """See [`ScheduledTemperatureLogitsWarper`]."""
@@ -129,7 +130,7 @@ class ScheduledPolicy(BasePolicy):
     start: Temperature | None = None
     end: Temperature | None = None
     steps: Steps | None = None
-    points: Annotated[tuple[tuple[float, float], ...], _named(lambda _, value: check_points(value))] | None = None
+    points: Annotated[tuple[tuple[float, float], ...], checked(lambda _, value: check_points(value))] | None = None
     decay: Positive | None = None
     warmup: Count = 0
     reset_ids: AnyTokenIds = ()
@@ -242,6 +243,7 @@ class BlockStartPolicy(BasePolicy):
     indent_ids: TokenIds
     start_temperature: Temperature = 0.8
     temperature: Temperature = 0.6
+    initial_temperature: Temperature | None = None
 
 
 class QuadraticPolicy(BasePolicy):
@@ -250,7 +252,7 @@ class QuadraticPolicy(BasePolicy):
     warper = QuadraticLogitsWarper
     kind: Literal["quadratic"] = "quadratic"
     factor: Positive
-    curve: Annotated[float, _number(CURVE)] = 1.0
+    curve: Curve = 1.0
 
 
 class TopPDecayPolicy(BasePolicy):
@@ -285,6 +287,10 @@ class RowsPolicy(BasePolicy):
     warper = RowsLogitsWarper
     kind: Literal["rows"] = "rows"
     policies: SeveralPolicies
+
+    @property
+    def per_row(self) -> bool:
+        return True
 
 
 class TruncateThenTemperPolicy(BasePolicy):
@@ -335,9 +341,11 @@ def build_policy(
     Args:
         config: The kind and its parameters, named as the arguments of the class that it builds.
         prompt_length: Width of the prompt in tokens, padding included; needed by policies that count steps.
-        tokenizer: Needed only where a tag is given as text.
+        tokenizer: Needed only where a tag is given as text. With one, token ids that it does not have are refused;
+            without one they pass, and never match.
 
     Raises:
+        ValueError: a tag that is not tokenised the same inside a text, a token id outside the tokenizer.
         pydantic.ValidationError: an unknown kind or key, a missing one, a value out of its interval; all at once.
     """
     model = config if isinstance(config, BasePolicy) else _ADAPTER.validate_python(dict(config))

@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 import yaml
+from transformers import AutoTokenizer
 
-from temp_processors.config import ExperimentConfig, load_config, shipped_configs
+from temp_processors import FOX_PATH
+from temp_processors.config import ExperimentConfig, load_config, located, shipped_configs
 from temp_processors.experiment.plan import Plan, sample_seed
+from temp_processors.experiment.run import policy_factories
 from temp_processors.yaml_source import ConfigError
 
 GOOD = """name: demo
@@ -147,3 +150,28 @@ def test_frozen(tmp_path: Path) -> None:
     config: Any = load_config("fox")
     with pytest.raises(ValueError, match="frozen"):
         config.seed = 1
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        "kind: fixed, temperature: [0.5, 0.7]",
+        "kind: rows, policies: [{kind: fixed, temperature: 1.0}]",
+        "kind: product, policies: [{kind: fixed, temperature: [1.0, 2.0]}]",
+    ],
+)
+def test_policies_that_differ_by_row_have_no_place_in_a_run(policy: str, tmp_path: Path) -> None:
+    text = f"name: x\nprompts: [a]\npolicies:\n  - {{name: p, {policy}}}\n"
+    (found,) = errors(tmp_path, text)
+    assert found.startswith("demo.yaml:4: policies.0: differs from row to row of a batch")
+
+
+def test_what_only_the_tokenizer_knows_is_refused_with_file_and_line(tmp_path: Path) -> None:
+    """As the command does it: found when the model is there, told as if found while reading."""
+    path = tmp_path / "demo.yaml"
+    path.write_text(GOOD + "    reset_ids: [99999]\n")
+    tokenizer = AutoTokenizer.from_pretrained(FOX_PATH)
+    with pytest.raises(ConfigError) as caught:
+        policy_factories(load_config(path), tokenizer)
+    expected = f"{path}:8: policies.1: `reset_ids[0]` has to be a number in [0, 1023] (the ids of the tokenizer), "
+    assert str(located(caught.value, path)) == expected + "but is 99999"

@@ -151,3 +151,11 @@ def test_a_tag_that_merges_with_its_surroundings_is_refused() -> None:
 def test_a_tag_as_text_needs_a_tokenizer() -> None:
     with pytest.raises(ValueError, match=r"`open` is given as text \('<think>'\), which needs a tokenizer"):
         build_policy(PHASE)
+
+
+def test_token_ids_beyond_the_tokenizer_are_refused_where_there_is_one() -> None:
+    config = {**LINEAR, "reset_ids": [1, 10_000]}
+    message = r"`reset_ids\[1\]` has to be a number in \[0, \d+\] \(the ids of the tokenizer\), but is 10000"
+    with pytest.raises(ValueError, match=message):
+        build_policy({"kind": "product", "policies": [config]}, tokenizer=word_tokenizer([]))
+    assert build_policy(config).reset_ids == (1, 10_000)

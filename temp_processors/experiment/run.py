@@ -28,6 +28,7 @@ from temp_processors.experiment.resume import Key, locked, recover, refuse_if_ch
 from temp_processors.experiment.stack import refuse_checkpoint_sampling, sampler_stack, stack_lines
 from temp_processors.experiment.store import RunFolder, RunFolderError, Sample
 from temp_processors.policy_config import build_policy
+from temp_processors.yaml_source import ConfigError, Problem
 
 
 def run_experiment(
@@ -172,7 +173,19 @@ class _Work:
 
 
 def policy_factories(config: ExperimentConfig, tokenizer: Any) -> list[PolicyFactory]:
-    """For every policy of the configuration a function from prompt length to the processor."""
+    """For every policy of the configuration a function from prompt length to the processor.
+
+    Raises:
+        ConfigError: a tag or a token id that does not go with the tokenizer.
+    """
+    problems = []
+    for place, named in enumerate(config.policies):
+        try:
+            named.policy.build(tokenizer=tokenizer)
+        except ValueError as error:
+            problems.append(Problem(f"policy {named.name!r}", None, ("policies", place), str(error)))
+    if problems:
+        raise ConfigError(problems)
 
     def factory(policy: Any) -> PolicyFactory:
         return lambda prompt_length: build_policy(policy, prompt_length=prompt_length, tokenizer=tokenizer)
