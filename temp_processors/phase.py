@@ -96,17 +96,20 @@ class BlockStartLogitsWarper(PolicyLogitsWarper):
 
     A block starts where a newline token is followed by one or more indent tokens: the token after them is drawn at
     `start_temperature`, every other at `temperature`. The prompt counts, a prompt that ends in an indented line
-    starts a block. The published code carries a position along the text and differs from its description in one place:
-    it treats an indent after the very first token as a block start.
+    starts a block. As in the published code, the first token of a text that is neither counts as the end of a line, so
+    that a text of one token and an indent starts a block.
 
     Args:
         newline_ids (token ids): Tokens that end a line.
         indent_ids (token ids): Tokens that indent one, such as a tab or four spaces.
         start_temperature (`float`, *optional*, defaults to 0.8): At the start of a block, >= 0.
         temperature (`float`, *optional*, defaults to 0.6): Elsewhere, >= 0.
+        initial_temperature (`float`, *optional*, defaults to `temperature`): Where the text so far is nothing but
+            indents, >= 0.
         prompt_length: Not used; every policy takes it.
 
-    Source: Zhu et al. 2024, arXiv 2309.02772.
+    Source: Zhu et al. 2024, arXiv 2309.02772, and its code, whose rule is: after a newline the position is 1, after any
+    other token but an indent one more; an indent at position 1 starts a block.
 
     Example:
 
@@ -128,6 +131,7 @@ class BlockStartLogitsWarper(PolicyLogitsWarper):
         indent_ids: Sequence[int] | int,
         start_temperature: float = 0.8,
         temperature: float = 0.6,
+        initial_temperature: float | None = None,
         *,
         prompt_length: int | Tensor = 0,
     ) -> None:
@@ -136,15 +140,29 @@ class BlockStartLogitsWarper(PolicyLogitsWarper):
         self.indent_ids = check_token_ids("indent_ids", indent_ids)
         self.at_start = TEMPERATURE.check("start_temperature", start_temperature)
         self.elsewhere = TEMPERATURE.check("temperature", temperature)
+        given = temperature if initial_temperature is None else initial_temperature
+        self.initial = TEMPERATURE.check("initial_temperature", given)
 
     def temperature(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        indent = is_one_of(input_ids, self.indent_ids)
-        line_end = last_place(is_one_of(input_ids, self.newline_ids) & ~indent)
-        other = last_place(~indent)
-        after_indent = last_place(indent) > other
-        starts = at_prefixes(after_indent & (line_end == other) & (other > 0), prefix_lengths(input_ids, scores))
-        value = torch.full(starts.shape, self.elsewhere, dtype=working_dtype(scores), device=scores.device)
-        return value.masked_fill(starts, self.at_start)
+        newline = is_one_of(input_ids, self.newline_ids)
+        indent = is_one_of(input_ids, self.indent_ids) & ~newline
+        position = positions(newline, indent)
+        after_indent = last_place(indent) > last_place(~indent)
+        lengths = prefix_lengths(input_ids, scores)
+        value = torch.full_like(position, self.elsewhere, dtype=working_dtype(scores))
+        value = value.masked_fill(after_indent & (position == 1), self.at_start)
+        return at_prefixes(value.masked_fill(after_indent & (position == 0), self.initial), lengths)
+
+
+def positions(newline: Tensor, indent: Tensor) -> Tensor:
+    """Position in the line after each prefix, indents not counted: 0 before anything, 1 after a newline.
+
+    Two boolean tensors (batch, length) -> (batch, length + 1).
+    """
+    none = torch.zeros(newline.shape[0], 1, dtype=torch.long, device=newline.device)
+    words = torch.cat([none, (~newline & ~indent).cumsum(dim=-1)], dim=-1)
+    seen = last_place(newline)
+    return words - words.gather(-1, seen) + (seen > 0)
 
 
 def resolve_tag(tokenizer: Any, name: str, text: str) -> tuple[int, ...]:

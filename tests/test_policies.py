@@ -8,9 +8,12 @@ import math
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from transformers import TemperatureLogitsWarper
 
 from temp_processors import (
+    BlockStartLogitsWarper,
     DynamicTemperatureLogitsWarper,
     EDTLogitsWarper,
     FixedTemperatureLogitsWarper,
@@ -140,6 +143,28 @@ def test_edt_by_hand() -> None:
     scores = torch.tensor([[0.5, 0.25, 0.25, 0.0]], dtype=torch.float64).log()
     got = EDTLogitsWarper(0.9, 0.5, base=0.7).temperature(IDS, scores).item()
     assert got == pytest.approx(0.9 * 0.7 ** (0.5 / (1.5 * math.log(2))), abs=1e-12)
+
+
+def published_block_start(previous: list[int]) -> float:
+    """The rule as the published code carries it along, after the tokens `previous`: newline 1, indent 2."""
+    position, value = 0, 0.5
+    for token in previous:
+        if token == 1:
+            position, value = 1, 0.6
+        elif token != 2:
+            position, value = position + 1, 0.6
+        elif position == 1:
+            value = 0.8
+    return value
+
+
+@given(st.lists(st.integers(1, 4), max_size=12))
+def test_block_starts_as_the_published_code_has_them(tokens: list[int]) -> None:
+    policy = BlockStartLogitsWarper(1, 2, 0.8, 0.6, initial_temperature=0.5)
+    ids = torch.tensor([tokens], dtype=torch.long)
+    got = policy.temperature(ids, torch.zeros(1, len(tokens) + 1, 5)).flatten()
+    expected = [published_block_start(tokens[:count]) for count in range(len(tokens) + 1)]
+    assert got.tolist()[1:] == pytest.approx(expected[1:])
 
 
 def test_temperatures_rise_with_entropy() -> None:

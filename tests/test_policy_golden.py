@@ -155,10 +155,10 @@ def test_top_p_decay(case: dict[str, Any], dtype: torch.dtype) -> None:
 
 @cases("adapt_official_code")
 def test_block_start(case: dict[str, Any]) -> None:
-    if case["id"].endswith("indent_without_newline"):
-        pytest.skip("the published code differs from its description here, see BlockStartLogitsWarper")
-    previous = case["inputs"]["previous_token_ids_per_step"]
-    policy = BlockStartLogitsWarper(198, [197, 50268], case["params"]["t_1"], case["params"]["t_2"])
+    previous, given = case["inputs"]["previous_token_ids_per_step"], case["params"]
+    policy = BlockStartLogitsWarper(
+        198, [197, 50268], given["t_1"], given["t_2"], given.get("initial_temperature", given["t_2"])
+    )
     got = policy.temperature(torch.tensor([previous]), torch.zeros(1, len(previous), 4)).flatten()
     assert got.tolist() == pytest.approx(case["expected"]["temperature_per_step"])
 
