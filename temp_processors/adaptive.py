@@ -66,11 +66,10 @@ class DynamicTemperatureLogitsWarper(PolicyLogitsWarper):
     def temperature(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         span = self.high - self.low
         if self.exponent == 1.0:
-            rise, alone = entropy_share(scores, span)
+            value, alone = entropy_share(scores, span, self.low)
         else:
             share, alone = entropy_share(scores)
-            rise = share**self.exponent * span
-        value = rise.add_(self.low)
+            value = share**self.exponent * span + self.low
         return value if alone is None else value.masked_fill(alone, 1.0)
 
 

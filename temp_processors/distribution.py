@@ -65,7 +65,7 @@ def without_sync(scores: Tensor) -> bool:
 
     Elsewhere, which is eager code on the CPU, looking at a value costs nothing and buffers may be used again.
     """
-    if scores.device.type != "cpu" or torch.compiler.is_compiling():
+    if not scores.is_cpu or torch.compiler.is_compiling():
         return True
     return scores.requires_grad and torch.is_grad_enabled()
 
@@ -130,6 +130,8 @@ def quick_negentropy(scores: Tensor) -> Tensor | None:
 
 def sure(quick: Tensor) -> bool:
     """Whether every row of [`quick_negentropy`] can be used, and with it: no entry is -inf."""
+    if quick.numel() == 1:
+        return quick.item() < -PEAKED
     return all(value < -PEAKED for value in quick.flatten().tolist())
 
 
@@ -145,20 +147,20 @@ def careful_entropy(scores: Tensor, quick: Tensor | None) -> Tensor:
     return value.view(quick.shape)
 
 
-def entropy_share(scores: Tensor, scale: float = 1.0) -> tuple[Tensor, Tensor | None]:
-    """`scale` times H / ln n, which is 0 when certain and 1 when uniform; (..., vocab) -> (..., 1).
+def entropy_share(scores: Tensor, scale: float = 1.0, offset: float = 0.0) -> tuple[Tensor, Tensor | None]:
+    """`offset` + `scale` H / ln n: `offset` when certain, `scale` more when uniform; (..., vocab) -> (..., 1).
 
     n counts the entries that are not -inf. The second tensor says which rows have at most one such entry
-    (there the share is 0); None if no row has.
+    (there H is 0); None if no row has.
     """
     quick = quick_negentropy(scores)
     if quick is not None and sure(quick):
-        return quick.mul_(-scale / math.log(scores.shape[-1])), None
+        return torch.rsub(quick, offset, alpha=scale / math.log(scores.shape[-1])), None
     spread = careful_entropy(scores, quick)
     if not without_sync(scores) and scores.shape[-1] > 1 and bool(scores.amin() > -torch.inf):
-        return spread * (scale / math.log(scores.shape[-1])), None
+        return torch.rsub(spread.neg(), offset, alpha=scale / math.log(scores.shape[-1])), None
     count = finite_count(scores)
-    return spread * scale / torch.log(count.clamp(min=2.0)), count <= 1.0
+    return spread * scale / torch.log(count.clamp(min=2.0)) + offset, count <= 1.0
 
 
 def varentropy(scores: Tensor) -> Tensor:
