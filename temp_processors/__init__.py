@@ -10,6 +10,8 @@ from temp_processors.audit import plain_sampling_kwargs as plain_sampling_kwargs
 from temp_processors.base import PolicyLogitsWarper as PolicyLogitsWarper
 from temp_processors.combine import ProductLogitsWarper as ProductLogitsWarper
 from temp_processors.combine import RowsLogitsWarper as RowsLogitsWarper
+from temp_processors.continuous import with_policy as with_policy
+from temp_processors.custom_generate import custom_generate_path as custom_generate_path
 from temp_processors.entropy_target import EntropyTargetLogitsWarper as EntropyTargetLogitsWarper
 from temp_processors.evaluate_modules import evaluate_module as evaluate_module
 from temp_processors.fixed import FixedTemperatureLogitsWarper as FixedTemperatureLogitsWarper
@@ -22,6 +24,10 @@ from temp_processors.sampling import SeededSampling as SeededSampling
 from temp_processors.scheduled import AnnealedTemperatureLogitsWarper as AnnealedTemperatureLogitsWarper
 from temp_processors.scheduled import ScheduledTemperatureLogitsWarper as ScheduledTemperatureLogitsWarper
 from temp_processors.shaping import QuadraticLogitsWarper as QuadraticLogitsWarper
+from temp_processors.trace import TemperatureTrace as TemperatureTrace
+from temp_processors.trace import policy_log_probs as policy_log_probs
+from temp_processors.trace import trace_tokens as trace_tokens
+from temp_processors.trace_table import TokenTrace as TokenTrace
 from temp_processors.truncation import TopPDecayLogitsWarper as TopPDecayLogitsWarper
 from temp_processors.truncation import TruncateThenTemperLogitsWarper as TruncateThenTemperLogitsWarper
 
