@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from temp_processors.metrics.ngrams import repeated_ngrams
 from temp_processors.metrics.score import Score, signature, undefined
 from temp_processors.metrics.tokenization import TokenizedTexts, Tokens, tokenize
 
@@ -35,8 +36,8 @@ def cross_repetition(
     counts = {**tokenized.counts, "shorter_than_n_share": tokenized.shorter_than(n)}
     if not len(tokenized):
         return undefined(name, sign, "there are no texts", counts)
-    *_, (grams, text) = tokenized.ngrams(n)
-    gram, owner = np.divmod(np.unique(grams * len(tokenized) + text), len(tokenized))
-    others = np.bincount(gram)[gram] - 1 if len(gram) else gram
-    per_text = np.log1p(np.bincount(owner, weights=others, minlength=len(tokenized)))
+    *_, found = repeated_ngrams(tokenized, n)
+    held = found.held
+    others = np.bincount(held.gram)[held.gram] - 1
+    per_text = np.log1p(np.bincount(held.text, weights=others, minlength=len(tokenized)))
     return Score(name, float(per_text.mean()), sign, counts=counts, per_text=per_text)

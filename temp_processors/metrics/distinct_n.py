@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from temp_processors.metrics.ngrams import count_ngrams
 from temp_processors.metrics.score import Score, signature, undefined
 from temp_processors.metrics.tokenization import TokenizedTexts, Tokens, tokenize
 
@@ -39,7 +40,7 @@ def distinct_n(texts: Iterable[str | Tokens] | TokenizedTexts, n: int = 2, *, to
     name = f"distinct_{n}"
     sign = signature("distinct_n", n=n, pool="all", tok=tokenized.tokenizer, len=tokenized.length)
     counts = {**tokenized.counts, "shorter_than_n_share": tokenized.shorter_than(n)}
-    *_, (grams, _) = tokenized.ngrams(n)
-    if not len(grams):
+    different, total = count_ngrams(tokenized, n)
+    if not total:
         return undefined(name, sign, f"no text has {n} tokens" if len(tokenized) else "there are no texts", counts)
-    return Score(name, (int(grams.max()) + 1) / len(grams), sign, counts=counts)
+    return Score(name, different / total, sign, counts=counts)

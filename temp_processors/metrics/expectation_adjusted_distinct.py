@@ -15,6 +15,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+from temp_processors.metrics.ngrams import count_ngrams
 from temp_processors.metrics.score import Score, signature, undefined
 from temp_processors.metrics.tokenization import TokenizedTexts, Tokens, tokenize
 
@@ -50,8 +51,8 @@ def expectation_adjusted_distinct(
     name = f"expectation_adjusted_distinct_{n}"
     sign = signature("expectation_adjusted_distinct", n=n, V=vocabulary, tok=tokenized.tokenizer, len=tokenized.length)
     counts = {**tokenized.counts, "shorter_than_n_share": tokenized.shorter_than(n)}
-    *_, (grams, _) = tokenized.ngrams(n)
-    if not len(grams):
+    different, total = count_ngrams(tokenized, n)
+    if not total:
         return undefined(name, sign, f"no text has {n} tokens" if len(tokenized) else "there are no texts", counts)
-    expected = -vocabulary * math.expm1(len(grams) * math.log1p(-1 / vocabulary))
-    return Score(name, (int(grams.max()) + 1) / expected, sign, counts=counts)
+    expected = -vocabulary * math.expm1(total * math.log1p(-1 / vocabulary))
+    return Score(name, different / expected, sign, counts=counts)

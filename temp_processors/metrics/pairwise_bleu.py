@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from temp_processors.metrics.ngrams import Repeated, repeated_ngrams
 from temp_processors.metrics.score import Score, signature, undefined
 from temp_processors.metrics.self_bleu import SMOOTHED_NUMERATOR, Floats
-from temp_processors.metrics.tokenization import Ints, TokenizedTexts, Tokens, tokenize
+from temp_processors.metrics.tokenization import TokenizedTexts, Tokens, tokenize
 
 BLOCK = 4096
 
@@ -41,8 +42,8 @@ def pairwise_bleu(
         return undefined(name, sign, f"it compares texts with each other, and there are {size}", counts)
     lengths = tokenized.lengths.astype(float)
     log_precision, nothing = np.zeros((size, size)), np.zeros((size, size), dtype=bool)
-    for order, (grams, text) in enumerate(tokenized.ngrams(n), start=1):
-        common = common_counts(grams, text, size)
+    for order, found in enumerate(repeated_ngrams(tokenized, n), start=1):
+        common = common_counts(found, size)
         nothing |= (common == 0) & (order == 1)
         possible = np.maximum(1, lengths - order + 1)[:, None]
         log_precision += np.log(np.where(common == 0, SMOOTHED_NUMERATOR, common) / possible) / n
@@ -52,11 +53,10 @@ def pairwise_bleu(
     return Score(name, float(bleu.sum() / (size * (size - 1))), sign, counts=counts, per_text=bleu.sum(1) / (size - 1))
 
 
-def common_counts(grams: Ints, text: Ints, texts: int) -> Floats:
+def common_counts(found: Repeated, texts: int) -> Floats:
     """Sum over n-grams of min(count in i, count in j) for every pair, (texts, texts): min(a, b) counts the t with a, b >= t."""
     total = np.zeros((texts, texts))
-    keys, here = np.unique(grams * texts + text, return_counts=True)
-    gram, owner = np.divmod(keys, texts)
+    gram, owner, here = found.held
     for level in range(1, int(here.max()) + 1 if len(here) else 1):
         kept = here >= level
         columns, held = np.unique(gram[kept], return_inverse=True)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from temp_processors.metrics.ngrams import different_in_texts
 from temp_processors.metrics.score import Score, signature, undefined
 from temp_processors.metrics.tokenization import TokenizedTexts, Tokens, tokenize
 
@@ -37,10 +38,9 @@ def seq_rep_n(texts: Iterable[str | Tokens] | TokenizedTexts, n: int = 4, *, tok
     tokenized = tokenize(texts, tokenizer)
     name, sign = f"seq_rep_{n}", signature("seq_rep_n", n=n, pool="all", tok=tokenized.tokenizer, len=tokenized.length)
     counts = {**tokenized.counts, "shorter_than_n_share": tokenized.shorter_than(n)}
-    *_, (grams, text) = tokenized.ngrams(n)
-    if not len(grams):
+    total = tokenized.ngram_lengths(n)
+    if not total.any():
         return undefined(name, sign, f"no text has {n} tokens" if len(tokenized) else "there are no texts", counts)
-    different = np.bincount(np.unique(grams * len(tokenized) + text) % len(tokenized), minlength=len(tokenized))
-    total = np.bincount(text, minlength=len(tokenized))
+    different = different_in_texts(tokenized, n)
     per_text = np.where(total > 0, 1 - different / np.maximum(total, 1), np.nan)
     return Score(name, 1 - float(different.sum() / total.sum()), sign, counts=counts, per_text=per_text)

@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from temp_processors.metrics.ngrams import Repeated, in_runs, repeated_ngrams, run_starts
 from temp_processors.metrics.score import Score, signature, undefined
 from temp_processors.metrics.tokenization import Ints, TokenizedTexts, Tokens, tokenize
 
@@ -69,8 +70,8 @@ def self_bleu(
     lengths = tokenized.lengths
     log_precision, smoothed = np.zeros(len(tokenized)), np.zeros(len(tokenized), dtype=bool)
     nothing = np.zeros(len(tokenized), dtype=bool)
-    for order, (grams, text) in enumerate(tokenized.ngrams(n), start=1):
-        matches = clipped_matches(grams, text, len(tokenized))
+    for order, found in enumerate(repeated_ngrams(tokenized, n), start=1):
+        matches = clipped_matches(found, len(tokenized))
         nothing |= (matches == 0) & (order == 1)
         smoothed |= matches == 0
         log_precision += (
@@ -81,22 +82,28 @@ def self_bleu(
     return Score(name, float(values.mean()), sign, counts=counts, per_text=values)
 
 
-def clipped_matches(grams: Ints, text: Ints, texts: int) -> Floats:
+def clipped_matches(found: Repeated, texts: int) -> Floats:
     """For each text the sum over its n-grams of min(count here, largest count in another text), shape (texts,)."""
-    if not len(grams):
-        return np.zeros(texts)
-    keys = np.sort(grams * texts + text)
-    first = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
-    here = np.diff(np.append(first, len(keys)))
-    gram, owner = np.divmod(keys[first], texts)
-    groups = np.flatnonzero(np.concatenate([[True], gram[1:] != gram[:-1]]))
+    gram, text, times = found.held
+    matches = in_runs(gram).astype(np.int64)
+    often = np.zeros(int(gram[-1]) + 1 if len(gram) else 0, dtype=bool)
+    often[gram[times > 1]] = True  # elsewhere a text that holds the n-gram holds it once: 1 match, found above
+    rows = np.flatnonzero(often[gram])
+    matches[rows] = np.minimum(times[rows], _largest_elsewhere(gram[rows], times[rows]))
+    return np.bincount(text, weights=matches, minlength=texts).astype(np.float64)
+
+
+def _largest_elsewhere(gram: Ints, times: Ints) -> Ints:
+    """The largest of `times` over the other entries of the same n-gram, 0 where there are none; `gram` ascends."""
+    if not len(gram):
+        return times
+    groups = np.flatnonzero(run_starts(gram))
     sizes = np.diff(np.append(groups, len(gram)))
-    largest = np.repeat(np.maximum.reduceat(here, groups), sizes)
-    is_largest = here == largest
-    alone = is_largest & (np.repeat(np.add.reduceat(is_largest.astype(np.int64), groups), sizes) == 1)
-    second = np.repeat(np.maximum.reduceat(np.where(alone, 0, here), groups), sizes)
-    elsewhere = np.where(alone, second, largest)
-    return np.bincount(owner, weights=np.minimum(here, elsewhere), minlength=texts).astype(np.float64)
+    largest = np.maximum.reduceat(times, groups)
+    is_largest = times == np.repeat(largest, sizes)
+    tied = np.add.reduceat(is_largest.astype(np.int64), groups) > 1
+    second = np.where(tied, largest, np.maximum.reduceat(np.where(is_largest, 0, times), groups))
+    return np.where(is_largest, np.repeat(second, sizes), np.repeat(largest, sizes))
 
 
 def brevity_penalty(lengths: Ints) -> Floats:

@@ -6,16 +6,20 @@ and normalisation form count. Peers differ here more than in their formulas, hen
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from array import array
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import count
 from typing import Any
 
 import numpy as np
 
+from temp_processors.metrics.ngrams import Ints as Ints
+
 Tokens = Sequence[Hashable]
 Tokenizer = str | Callable[[str], Tokens]
-Ints = np.ndarray[Any, np.dtype[np.int64]]
 
 
 @dataclass(frozen=True)
@@ -85,19 +89,14 @@ class TokenizedTexts:
         """Share of the texts with fewer than n tokens."""
         return float((self.lengths < n).mean()) if len(self) else 0.0
 
-    def ngrams(self, largest: int) -> Iterator[tuple[Ints, Ints]]:
-        """For n = 1 to `largest` the ids of all n-grams and the text of each; equal n-grams have equal ids."""
-        vocabulary = int(self.ids.max()) + 1 if len(self.ids) else 1
-        text = np.repeat(np.arange(len(self)), self.lengths)
-        left = self.starts[1:][text] - np.arange(len(self.ids))  # tokens from here to the end of the text
-        grams, places = self.ids, np.arange(len(self.ids))
-        yield grams, text
-        for n in range(2, largest + 1):
-            kept = left[places] >= n
-            places, grams = places[kept], grams[kept]
-            pairs = grams * vocabulary + self.ids[places + n - 1]
-            grams = np.unique(pairs, return_inverse=True)[1].astype(np.int64)
-            yield grams, text[places]
+    @cached_property
+    def vocabulary(self) -> int:
+        """Number of different tokens, at least 1."""
+        return int(self.ids.max()) + 1 if len(self.ids) else 1
+
+    def ngram_lengths(self, n: int) -> Ints:
+        """n-grams of each text, shape (texts,)."""
+        return np.maximum(self.lengths - (n - 1), 0)
 
 
 def tokenize(
@@ -118,14 +117,13 @@ def tokenize(
     if isinstance(texts, (str, bytes)):
         raise TypeError("`texts` has to be a list of strings, but is one string: write [text]")
     split, name = _splitter(tokenizer)
-    numbers: dict[Hashable, int] = {}
-    ids: list[int] = []
-    starts = [0]
+    numbers: defaultdict[Hashable, int] = defaultdict(count().__next__)
+    ids, starts = array("q"), array("q", [0])
     for position, text in enumerate(texts):
         tokens = split(text) if isinstance(text, str) else _as_tokens(text, position)
-        ids.extend([numbers.setdefault(token, len(numbers)) for token in tokens])
+        ids.extend(map(numbers.__getitem__, tokens))
         starts.append(len(ids))
-    return TokenizedTexts(np.array(ids, dtype=np.int64), np.array(starts, dtype=np.int64), name)
+    return TokenizedTexts(np.frombuffer(ids, dtype=np.int64), np.frombuffer(starts, dtype=np.int64), name)
 
 
 def matched(groups: Sequence[TokenizedTexts]) -> list[TokenizedTexts]:

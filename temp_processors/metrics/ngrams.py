@@ -1,0 +1,159 @@
+"""n-grams as integers: what all n-gram metrics count with, in numpy and in time linear in the number of tokens.
+
+An n-gram is numbered by packing the number of its first n - 1 tokens and its last token into one 64-bit integer and ranking the packed
+values, so numbers stay below the number of tokens and nothing overflows, whatever n and the vocabulary. Where there is room the place of
+the n-gram goes into the low bits: a plain sort then ranks, groups and orders by text at once. Nothing is hashed: counts are exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from temp_processors.metrics.tokenization import TokenizedTexts
+
+Ints = np.ndarray[Any, np.dtype[np.int64]]
+Bools = np.ndarray[Any, np.dtype[np.bool_]]
+BITS = 63
+"""Bits of a packed n-gram; the sign stays free."""
+
+
+class Repeated(NamedTuple):
+    """The n-grams of one n that occur at least twice, one entry for each occurrence.
+
+    Args:
+        gram: Number of the n-gram, ascending from 0, shape (occurrences,).
+        text: Text that it occurs in, ascending within an n-gram, shape (occurrences,).
+    """
+
+    gram: Ints
+    text: Ints
+
+    @property
+    def held(self) -> Held:
+        """The same with one entry for each text and n-gram that it holds, and how often it does."""
+        first = np.flatnonzero(run_starts(self.gram) | run_starts(self.text))
+        return Held(self.gram[first], self.text[first], np.diff(np.append(first, len(self.gram))))
+
+
+class Held(NamedTuple):
+    """n-grams and the texts that hold them: number of the n-gram (ascending), text, occurrences in it, all of one shape."""
+
+    gram: Ints
+    text: Ints
+    times: Ints
+
+
+def repeated_ngrams(texts: TokenizedTexts, largest: int) -> Iterator[Repeated]:
+    """For n = 1 to `largest` the n-grams that occur more than once, in one text or in several.
+
+    The others are left out because no text shares them, and neither does it share a longer n-gram that begins with one.
+
+    Example:
+        >>> from temp_processors.metrics import tokenize
+        >>> [(found.gram.tolist(), found.text.tolist()) for found in repeated_ngrams(tokenize(["a b c", "d a b"]), 2)]
+        [([0, 0, 1, 1], [0, 1, 0, 1]), ([0, 0], [0, 1])]
+    """
+    text, ends = np.repeat(np.arange(len(texts)), texts.lengths), np.repeat(texts.starts[1:], texts.lengths)
+    place, gram = np.arange(len(texts.ids)), np.zeros(len(texts.ids), dtype=np.int64)
+    for n in range(1, largest + 1):
+        inside = place < ends[place] - (n - 1)
+        place, gram = place[inside], gram[inside]
+        gram, place = _ranked(gram * texts.vocabulary + texts.ids[place + (n - 1)], place, len(texts.ids))
+        twice = in_runs(gram)
+        place, gram = place[twice], _ranks(gram[twice])
+        yield Repeated(gram, text[place])
+
+
+def count_ngrams(texts: TokenizedTexts, n: int) -> tuple[int, int]:
+    """Number of different n-grams and number of n-grams, of all texts together.
+
+    Example:
+        >>> from temp_processors.metrics import tokenize
+        >>> count_ngrams(tokenize(["a b a b", "a b c"]), 2)
+        (3, 5)
+    """
+    keys = _packed(texts, n)
+    keys.sort()
+    return int(np.count_nonzero(run_starts(keys))), len(keys)
+
+
+def different_in_texts(texts: TokenizedTexts, n: int) -> Ints:
+    """Number of different n-grams of each text, shape (texts,)."""
+    *_, found = repeated_ngrams(texts, n)
+    _, text, times = found.held
+    more = times > 1
+    return texts.ngram_lengths(n) - np.bincount(text[more], weights=times[more] - 1, minlength=len(texts)).astype(
+        np.int64
+    )
+
+
+def run_starts(values: Ints) -> Bools:
+    """Whether each value differs from the one before it; the first does.
+
+    Example:
+        >>> run_starts(np.array([4, 4, 7])).tolist()
+        [True, False, True]
+    """
+    new = np.ones(len(values), dtype=bool)
+    np.not_equal(values[1:], values[:-1], out=new[1:])
+    return new
+
+
+def in_runs(values: Ints) -> Bools:
+    """Whether each value has an equal neighbour.
+
+    Example:
+        >>> in_runs(np.array([4, 4, 7])).tolist()
+        [True, True, False]
+    """
+    inside = ~run_starts(values)
+    inside[:-1] |= inside[1:]
+    return inside
+
+
+def _packed(texts: TokenizedTexts, n: int) -> Ints:
+    """All n-grams as integers that are equal where the n-grams are, shape (n-grams,)."""
+    places = _starts(texts, n)
+    keys, size = texts.ids[places], texts.vocabulary
+    for offset in range(1, n):
+        if size * texts.vocabulary >= 1 << BITS:
+            values, keys = np.unique(keys, return_inverse=True)
+            size = len(values)
+        keys *= texts.vocabulary
+        keys += texts.ids[places + offset]
+        size *= texts.vocabulary
+    return keys
+
+
+def _starts(texts: TokenizedTexts, n: int) -> Ints:
+    """Where the n-grams begin, shape (n-grams,)."""
+    begins = np.ones(len(texts.ids), dtype=bool)
+    for back in range(1, n):
+        ends = texts.starts[1:][texts.lengths >= back] - back
+        begins[ends] = False
+    return np.flatnonzero(begins)
+
+
+def _ranked(keys: Ints, places: Ints, tokens: int) -> tuple[Ints, Ints]:
+    """Ranks of the keys from 0 in ascending order, and the places in the same order, ascending within a rank."""
+    bits = tokens.bit_length()
+    if not len(keys) or int(keys.max()) >= 1 << (BITS - bits):
+        order = np.argsort(keys, kind="stable")
+        return _ranks(keys[order]), places[order]
+    keys <<= bits
+    keys |= places
+    keys.sort()
+    places = keys & ((1 << bits) - 1)
+    keys >>= bits
+    return _ranks(keys), places
+
+
+def _ranks(ascending: Ints) -> Ints:
+    """How many different values came before each of these."""
+    ranks = np.cumsum(run_starts(ascending), dtype=np.int64)
+    ranks -= 1
+    return ranks
