@@ -1,7 +1,7 @@
 """Draw continuations: rows in, finished rows out, each row with its own policy and its own seed.
 
-Rows of all policies and prompts share one batch. A prompt is prefilled once however many rows continue it, each
-policy is called once per step on its slice, one draw serves all rows, and rows that ended leave the batch.
+Rows of all policies and prompts share one batch. A prompt is prefilled once however many rows continue it (on the CPU
+its keys and values are also read once a step, see shared_prefix.py), each policy is called once per step on its slice, one draw serves all rows, and rows that ended leave the batch.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from torch import Tensor
 from temp_processors.base import PolicyLogitsWarper
 from temp_processors.experiment.batches import Decoded, DecodeRow
 from temp_processors.experiment.prefix import NoBatchableCacheError, draw_kwargs, keep_rows, prefill, share_out
+from temp_processors.experiment.shared_prefix import can_share, share_prefix, shared_attention
 from temp_processors.sampling import SeededSampling, draw, uniform
 
 __all__ = ["DecodeRow", "Decoded", "PolicyFactory", "decode", "decode_with_generate", "draw_kwargs"]
@@ -93,9 +94,10 @@ def _decode_together(
 ) -> Iterator[Decoded]:
     order = sorted(chosen, key=lambda row: rows[row].policy)  # a policy's rows are one slice
     batch = _Batch(model, [rows[row] for row in order], policies, max_new_tokens, eos_token_ids, pad_token_id)
-    while batch.size:
-        for done in batch.step():
-            yield done._replace(row=order[done.row])
+    with shared_attention(model, batch.shares):
+        while batch.size:
+            for done in batch.step():
+                yield done._replace(row=order[done.row])
 
 
 class _Batch:
@@ -120,7 +122,8 @@ class _Batch:
         self.width = self.length = start.input_ids.shape[1]
         self.ids = start.input_ids.new_full((len(rows), self.width + max_new_tokens), pad_token_id)
         self.ids[:, : self.width] = start.input_ids[index]
-        self.kwargs = share_out(start, index, self.width + max_new_tokens)
+        self.shares = can_share(model, start, index)
+        self.kwargs = (share_prefix if self.shares else share_out)(start, index, self.width + max_new_tokens)
         self.logits = start.logits[index.to(start.logits.device)]
         self.eos = torch.tensor(list(eos_token_ids), dtype=torch.long, device=device)
         self.seeds = SeededSampling([row.seed for row in rows]).seeds.to(device).view(-1, 1)

@@ -151,6 +151,8 @@ def share_out(prefilled: Prefilled, index: Tensor, capacity: int) -> dict[str, A
     for cache in _caches(prefilled.cache):
         grows = cache is _caches(prefilled.cache)[0]
         for position, layer in enumerate(cache.layers):
+            if isinstance(layer, PreallocatedLayer):
+                continue  # its rows are those of `index` already
             if grows and type(layer) is DynamicLayer and layer.is_initialized:
                 cache.layers[position] = PreallocatedLayer(layer.keys, layer.values, index, capacity)
             else:
