@@ -1,5 +1,9 @@
 """Temperature for Hugging Face generation: policies for `generate()`, experiments and diversity scores."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from temp_processors.adaptive import AdaptiveSharpeningLogitsWarper as AdaptiveSharpeningLogitsWarper
 from temp_processors.adaptive import DynamicTemperatureLogitsWarper as DynamicTemperatureLogitsWarper
 from temp_processors.adaptive import EDTLogitsWarper as EDTLogitsWarper
@@ -31,4 +35,24 @@ from temp_processors.trace_table import TokenTrace as TokenTrace
 from temp_processors.truncation import TopPDecayLogitsWarper as TopPDecayLogitsWarper
 from temp_processors.truncation import TruncateThenTemperLogitsWarper as TruncateThenTemperLogitsWarper
 
+if TYPE_CHECKING:
+    from temp_processors.config import load_config as load_config
+    from temp_processors.experiment.run import run_experiment as run_experiment
+    from temp_processors.experiment.store import Run as Run
+
 __version__ = "0.1.0"
+
+EXPERIMENTS = {
+    "Run": "temp_processors.experiment.store",
+    "load_config": "temp_processors.config",
+    "run_experiment": "temp_processors.experiment.run",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Names of experiments are imported when they are first asked for: policies alone need neither scipy nor pyarrow."""
+    if name not in EXPERIMENTS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(EXPERIMENTS[name]), name)

@@ -166,16 +166,16 @@ def _scored(
 
 def show_run(path: Path, console: Console) -> None:
     """Print a finished run: the table, two texts for each policy, where everything is."""
-    from temp_processors.experiment.store import RunFolder
+    from temp_processors.experiment.store import Run
     from temp_processors.report.table import footnotes, metric_table, sample_lines
 
-    folder = RunFolder(path)
+    folder = Run(path)
     scores = folder.metrics
     console.print(metric_table(scores))
     for note in footnotes(scores):
         console.print(note, style="dim", markup=False)
     console.print()
-    for line in sample_lines(folder.samples(), list(scores)):
+    for line in sample_lines(folder.samples, list(scores)):
         console.print(line, soft_wrap=True)
     console.print(f"run folder: {path}", markup=False, soft_wrap=True)
 

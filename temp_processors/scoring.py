@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from temp_processors.comparison import Group, compare_groups
-from temp_processors.experiment.store import RunFolder
+from temp_processors.experiment.store import Run
 from temp_processors.rows import RowsError, column_of, read_dataset, read_rows
 
 TEXT_METRICS = ("distinct_1", "distinct_2", "distinct_3", "distinct_4", "self_bleu_4", "unique_share", "mean_length")
@@ -95,9 +95,9 @@ def _groups(source: str, text_column: str, group_by: str | None, split: str) -> 
 
 def _of_run(path: Path) -> Iterator[tuple[str, Group]]:
     """The policies of a run; one that is not complete is scored as far as it came."""
-    folder = RunFolder(path)
+    folder = Run(path)
     try:
-        names = dict.fromkeys(sample.policy for sample in folder.samples())
+        names = dict.fromkeys(sample.policy for sample in folder.samples)
     except (json.JSONDecodeError, TypeError) as error:
         raise RowsError(f"{path / 'samples.jsonl'}: is damaged: {error}") from error
     if not names:

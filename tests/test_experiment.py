@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import csv
+import doctest
 import json
+import subprocess
+import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -13,10 +17,13 @@ import yaml
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 from typer.testing import CliRunner
 
+import temp_processors
+import temp_processors.experiment.run as run_module
 from temp_processors.cli import app
 from temp_processors.config import ExperimentConfig, load_config
+from temp_processors.experiment import store
 from temp_processors.experiment.run import run_experiment
-from temp_processors.experiment.store import RunFolder, RunFolderError
+from temp_processors.experiment.store import Run, RunFolderError
 from temp_processors.fixed import FixedTemperatureLogitsWarper
 from temp_processors.fox import FOX_PATH
 
@@ -24,11 +31,11 @@ SMALL = ["samples_per_prompt=3", "max_new_tokens=6"]
 
 
 @pytest.fixture(scope="module")
-def small_run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+def small_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return run_experiment(load_config("fox", SMALL, out=tmp_path_factory.mktemp("runs") / "small"))
 
 
-def test_the_run_folder_holds_what_it_should(small_run: RunFolder) -> None:
+def test_the_run_folder_holds_what_it_should(small_run: Run) -> None:
     names = {path.name for path in small_run.path.iterdir()}
     assert {
         "config.yaml",
@@ -45,7 +52,7 @@ def test_the_run_folder_holds_what_it_should(small_run: RunFolder) -> None:
     assert json.loads((small_run.path / "environment.json").read_text())["packages"]["torch"] == torch.__version__
 
 
-def test_every_sample_is_one_object_with_the_named_fields(small_run: RunFolder) -> None:
+def test_every_sample_is_one_object_with_the_named_fields(small_run: Run) -> None:
     lines = [json.loads(line) for line in (small_run.path / "samples.jsonl").read_text().splitlines()]
     assert len(lines) == 6 * 3
     assert set(lines[0]) == {
@@ -58,7 +65,7 @@ def test_every_sample_is_one_object_with_the_named_fields(small_run: RunFolder) 
         assert line["finish_reason"] == "length"
 
 
-def test_metrics_have_value_and_signature_and_the_csv_agrees(small_run: RunFolder) -> None:
+def test_metrics_have_value_and_signature_and_the_csv_agrees(small_run: Run) -> None:
     policies = json.loads((small_run.path / "metrics.json").read_text())["policies"]
     assert list(policies) == ["T=0.1", "T=0.5", "T=1.0", "T=1.5", "cooling", "dynamic"]
     with (small_run.path / "comparison.csv").open() as file:
@@ -69,9 +76,9 @@ def test_metrics_have_value_and_signature_and_the_csv_agrees(small_run: RunFolde
             assert float(rows[name][metric]) == score["value"]
 
 
-def test_log_prob_is_that_of_the_untempered_model(small_run: RunFolder) -> None:
+def test_log_prob_is_that_of_the_untempered_model(small_run: Run) -> None:
     tokenizer, model = AutoTokenizer.from_pretrained(FOX_PATH), AutoModelForCausalLM.from_pretrained(FOX_PATH)
-    for sample in list(small_run.samples())[:4]:
+    for sample in list(small_run.samples)[:4]:
         prompt = tokenizer(sample.prompt)["input_ids"]
         ids = torch.tensor([prompt + sample.token_ids])
         with torch.inference_mode():
@@ -80,13 +87,39 @@ def test_log_prob_is_that_of_the_untempered_model(small_run: RunFolder) -> None:
         assert sample.log_prob == pytest.approx(expected, abs=1e-4)
 
 
-def test_the_same_configuration_gives_the_same_samples_in_any_batch_size(small_run: RunFolder, tmp_path: Path) -> None:
+@pytest.mark.parametrize("module", [store, run_module])
+def test_examples(module: ModuleType, tmp_path: Path) -> None:
+    result = doctest.testmod(module, extraglobs={"tmp_path": tmp_path})
+    assert result.attempted > 0
+    assert result.failed == 0
+
+
+def test_samples_can_be_looped_over_counted_and_picked(small_run: Run) -> None:
+    samples = temp_processors.Run.load(str(small_run.path)).samples
+    assert len(samples) == len(list(samples)) == 18
+    assert samples[0] == next(iter(samples))
+    assert samples[-1] == samples[17] == list(samples)[17]
+    with pytest.raises(IndexError, match="there are 18 samples, so there is none at 18"):
+        samples[18]
+
+
+def test_only_a_complete_run_is_loaded(tmp_path: Path) -> None:
+    with pytest.raises(RunFolderError, match="holds no complete run"):
+        Run.load(tmp_path)
+
+
+def test_policies_alone_import_neither_scipy_nor_pyarrow() -> None:
+    code = "import sys, temp_processors; sys.exit(bool({'scipy.stats', 'pyarrow', 'datasets'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_same_configuration_gives_the_same_samples_in_any_batch_size(small_run: Run, tmp_path: Path) -> None:
     again = run_experiment(load_config("fox", [*SMALL, "batch_size=5"], out=tmp_path / "again"))
-    texts = [{(s.policy, s.sample_id): s.text for s in run.samples()} for run in (small_run, again)]
+    texts = [{(s.policy, s.sample_id): s.text for s in run.samples} for run in (small_run, again)]
     assert texts[0] == texts[1]
 
 
-def test_an_existing_run_is_not_overwritten_unless_told(small_run: RunFolder) -> None:
+def test_an_existing_run_is_not_overwritten_unless_told(small_run: Run) -> None:
     config = load_config("fox", SMALL, out=small_run.path)
     before = (small_run.path / "samples.jsonl").read_bytes()
     with pytest.raises(RunFolderError, match=r"holds a complete run; choose another folder with --out, or"):
@@ -115,7 +148,7 @@ def test_a_temperature_of_the_checkpoint_is_refused_or_neutralised(opinionated: 
     assert not (tmp_path / "refused").exists()
     run = run_experiment(load_config("fox", [*overrides, "checkpoint_sampling=neutralise"], out=tmp_path / "run"))
     plain = run_experiment(load_config("fox", SMALL, out=tmp_path / "plain"))
-    assert [s.text for s in run.samples()] == [s.text for s in plain.samples()]
+    assert [s.text for s in run.samples] == [s.text for s in plain.samples]
     assert json.loads((run.path / "stack.json").read_text())["neutralised"] == {"temperature": 0.6, "top_k": 20}
 
 
@@ -186,7 +219,7 @@ def test_what_the_table_of_the_fox_config_shows(tmp_path: Path) -> None:
     bleu = [scores[name]["self_bleu_4"]["value"] for name in names]
     assert distinct == sorted(set(distinct))
     assert bleu == sorted(set(bleu), reverse=True)
-    texts = {name: [s.text for s in run.samples() if s.policy == name] for name in names}
+    texts = {name: [s.text for s in run.samples if s.policy == name] for name in names}
     assert sum(text.startswith(" jumped over the lazy dog.") for text in texts["T=0.1"]) >= 0.95 * 64
     assert len(set(texts["T=0.1"])) <= 24
     assert len(set(texts["T=1.0"])) >= 0.9 * 64

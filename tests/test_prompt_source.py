@@ -46,7 +46,7 @@ def test_a_run_on_prompts_of_a_file(tmp_path: Path) -> None:
     settings = [f"prompts={{file: {file}}}", "samples_per_prompt=2", "max_new_tokens=3"]
     config = load_config("fox", settings, out=tmp_path / "run")
     run = run_experiment(config)
-    assert {sample.prompt for sample in run.samples()} == set(TEXTS)
+    assert {sample.prompt for sample in run.samples} == set(TEXTS)
     assert load_config(run.path / "config.yaml").prompts == config.prompts
 
 

@@ -26,7 +26,7 @@ from temp_processors.experiment.plan import Plan
 from temp_processors.experiment.processes import Processes
 from temp_processors.experiment.resume import locked, recover
 from temp_processors.experiment.run import run_experiment
-from temp_processors.experiment.store import RunFolder, RunFolderError
+from temp_processors.experiment.store import Run, RunFolderError
 
 SMALL = ["samples_per_prompt=4", "max_new_tokens=6", "batch_size=5"]
 COMMAND = [sys.executable, "-m", "temp_processors", "run", "fox"]
@@ -169,7 +169,7 @@ def test_nan_is_reported_and_the_others_go_on(tmp_path: Path, monkeypatch: pytes
     done = CliRunner().invoke(app, ["run", "fox", "--set", "max_new_tokens=4", "--out", str(folder)])
     assert done.exit_code == 1
     assert "prompt 0, sample 1, step 2: NaN logits" in done.stderr
-    run = RunFolder.load(folder)
+    run = Run.load(folder)
     assert [failure["step"] for failure in run.failures] == [2] * len(run.failures) != []
     assert len(in_order(folder)) + len(run.failures) == len(list(Plan(load_config("fox")).jobs()))
 
@@ -179,7 +179,7 @@ def test_parts_of_several_processes_become_one_file(whole: Path, tmp_path: Path)
     lines = (whole / "samples.jsonl").read_bytes().splitlines(keepends=True)
     (folder / "samples.0.jsonl").write_bytes(b"".join(lines[:5]) + lines[5][:20])
     (folder / "samples.1.jsonl").write_bytes(b"".join(lines[3:9]))
-    assert len(recover(RunFolder(folder))) == 9
+    assert len(recover(Run(folder))) == 9
     assert not list(folder.glob("samples.*.jsonl"))
     run_experiment(config_in(folder), resume=True)
     assert_equal_runs(folder, whole)
@@ -191,11 +191,11 @@ def test_work_is_split_by_plan() -> None:
 
 
 def test_results_as_a_dataset_and_a_table(whole: Path) -> None:
-    run = RunFolder.load(whole)
-    assert sorted(run.to_pandas()["text"]) == sorted(sample.text for sample in run.samples())
+    run = Run.load(whole)
+    assert sorted(run.to_pandas()["text"]) == sorted(sample.text for sample in run.samples)
     rows = load_dataset("parquet", data_files=str(whole / "samples.parquet"), split="train", streaming=True)
     assert next(iter(rows))["sample_id"] == 0
-    assert set(run.metrics) == {sample.policy for sample in run.samples()}
+    assert set(run.metrics) == {sample.policy for sample in run.samples}
 
 
 @pytest.mark.slow

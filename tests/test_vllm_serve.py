@@ -120,7 +120,7 @@ def test_an_experiment_runs_at_the_server(base_url: str, tmp_path: Path) -> None
         }
     )
     folder = run_experiment(config)
-    samples = list(folder.samples())
+    samples = list(folder.samples)
     assert folder.complete
     assert len(samples) == 12
     cold = {(sample.prompt_id, tuple(sample.token_ids)) for sample in samples if sample.policy == "cold"}

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from temp_processors.experiment.store import RunFolder, RunFolderError
+from temp_processors.experiment.store import Run, RunFolderError
 
 Key = tuple[str, int, int]
 """Policy name, prompt number, sample number."""
@@ -47,7 +47,7 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
-def refuse_if_changed(folder: RunFolder, config_yaml: str, model: dict[str, Any]) -> None:
+def refuse_if_changed(folder: Run, config_yaml: str, model: dict[str, Any]) -> None:
     """Raise `RunFolderError`, with the difference, when the folder was begun with another configuration or model."""
     was = (folder.path / "config.yaml").read_text(encoding="utf-8")
     lines = list(difflib.unified_diff(_settings(was), _settings(config_yaml), lineterm="", n=0))
@@ -68,7 +68,7 @@ def _settings(text: str) -> list[str]:
     return yaml.safe_dump(settings, sort_keys=True, allow_unicode=True).splitlines()
 
 
-def recover(folder: RunFolder) -> set[Key]:
+def recover(folder: Run) -> set[Key]:
     """Cut off a line that was being written, gather the parts of several processes, and say which samples are there."""
     samples = folder.path / "samples.jsonl"
     done = {_key(line) for line in _whole_lines(samples)} if samples.exists() else set()

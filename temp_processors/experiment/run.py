@@ -26,14 +26,14 @@ from temp_processors.experiment.processes import Processes
 from temp_processors.experiment.prompts import Prompts, prepare
 from temp_processors.experiment.resume import Key, locked, recover, refuse_if_changed
 from temp_processors.experiment.stack import refuse_checkpoint_sampling, sampler_stack, stack_lines
-from temp_processors.experiment.store import RunFolder, RunFolderError, Sample
+from temp_processors.experiment.store import Run, RunFolderError, Sample
 from temp_processors.policy_config import build_policy
 from temp_processors.yaml_source import ConfigError, Problem
 
 
 def run_experiment(
     config: ExperimentConfig, *, overwrite: bool = False, resume: bool = False, console: Console | None = None
-) -> RunFolder:
+) -> Run:
     """Run `config` from prompts to scores and return its complete run folder.
 
     Samples are on disk as soon as they are finished. Under `torchrun` the processes share the work, and process 0
@@ -54,12 +54,12 @@ def run_experiment(
         >>> from temp_processors.config import load_config
         >>> config = load_config("fox", ["samples_per_prompt=2", "max_new_tokens=4"], out=tmp_path / "fox")
         >>> run = run_experiment(config)
-        >>> run.complete, len(list(run.samples()))
+        >>> run.complete, len(list(run.samples))
         (True, 12)
     """
     processes = Processes.join()
     console = console if console is not None and processes.first else Console(quiet=True)
-    folder = RunFolder(config.folder)
+    folder = Run(config.folder)
     if resume and folder.complete:
         return folder
     if not resume:
@@ -105,7 +105,7 @@ def _begin(work: _Work, overwrite: bool, resume: bool, held: ExitStack) -> set[K
     return set()
 
 
-def _conclude(config: ExperimentConfig, folder: RunFolder, failures: Sequence[dict[str, Any]]) -> None:
+def _conclude(config: ExperimentConfig, folder: Run, failures: Sequence[dict[str, Any]]) -> None:
     """Gather, score, and mark the run as complete."""
     recover(folder)
     scores = score_run(config, folder)
@@ -127,7 +127,7 @@ class _Work:
     loaded: LoadedModel
     prompts: Prompts
     policies: Sequence[PolicyFactory]
-    folder: RunFolder
+    folder: Run
     console: Console
     processes: Processes
 
@@ -207,7 +207,7 @@ def _sample(config: ExperimentConfig, job: Job, prompt: str, done: Decoded, toke
     )
 
 
-def score_run(config: ExperimentConfig, folder: RunFolder) -> dict[str, dict[str, dict[str, Any]]]:
+def score_run(config: ExperimentConfig, folder: Run) -> dict[str, dict[str, dict[str, Any]]]:
     """Every metric of the configuration for every policy, with intervals and differences to the baseline."""
     groups = folder.groups([named.name for named in config.policies])
     baseline = config.baseline if config.baseline in groups else None

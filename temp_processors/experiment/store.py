@@ -8,6 +8,7 @@ import platform
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -49,11 +50,46 @@ class Sample:
         return len(self.token_ids) + (self.finish_reason == "stop")
 
 
-class RunFolder:
-    """Writes and reads one run folder.
+class Samples:
+    """Every sample on disk, read anew at each loop and one at a time, so that any number of them fits into memory.
+
+    Args:
+        path: A `samples.jsonl`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __iter__(self) -> Iterator[Sample]:
+        with self.path.open(encoding="utf-8") as lines:
+            for line in lines:
+                yield Sample(**json.loads(line))
+
+    def __len__(self) -> int:
+        with self.path.open("rb") as lines:
+            return sum(1 for _ in lines)
+
+    def __getitem__(self, place: int) -> Sample:
+        """The sample of one line; reads the file up to there."""
+        count = len(self)
+        if not -count <= place < count:
+            raise IndexError(f"there are {count} samples, so there is none at {place}")
+        return next(islice(self, place % count, None))
+
+
+class Run:
+    """One run: its samples, scores and settings, as its folder keeps them.
 
     Args:
         path: The folder. It is made when it does not exist.
+
+    Example:
+        >>> from temp_processors import Run, load_config, run_experiment
+        >>> path = tmp_path / "two"
+        >>> run = run_experiment(load_config("fox", ["samples_per_prompt=2", "max_new_tokens=4"], out=path))
+        >>> again = Run.load(path)
+        >>> len(again.samples), again.samples[0].policy, again.metrics["T=0.1"]["mean_length"]["value"]
+        (12, 'T=0.1', 4.0)
     """
 
     def __init__(self, path: Path) -> None:
@@ -135,8 +171,8 @@ class RunFolder:
         return self.dataset.to_pandas()
 
     @classmethod
-    def load(cls, path: Path | str) -> RunFolder:
-        """A complete run.
+    def load(cls, path: Path | str) -> Run:
+        """The complete run in a folder.
 
         Raises:
             RunFolderError: There is none in that folder.
@@ -146,16 +182,15 @@ class RunFolder:
             raise RunFolderError(f"{folder.path}: holds no complete run")
         return folder
 
-    def samples(self) -> Iterator[Sample]:
-        """Every sample on disk, one at a time."""
-        with (self.path / "samples.jsonl").open(encoding="utf-8") as lines:
-            for line in lines:
-                yield Sample(**json.loads(line))
+    @property
+    def samples(self) -> Samples:
+        """Every sample on disk, to be looped over, counted or picked."""
+        return Samples(self.path / "samples.jsonl")
 
     def groups(self, names: Sequence[str]) -> dict[str, Group]:
         """The samples as groups to score, one for each of `names` that has any, in the order of prompts and samples."""
         found: dict[str, list[Sample]] = {name: [] for name in names}
-        for sample in self.samples():
+        for sample in self.samples:
             found[sample.policy].append(sample)
         return {name: _group(samples) for name, samples in found.items() if samples}
 

@@ -6,7 +6,7 @@ it was drawn, so generating does not have to carry them along.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from temp_processors.config import load_config
 from temp_processors.experiment.models import LoadedModel, load_model
 from temp_processors.experiment.plan import Plan
 from temp_processors.experiment.prompts import prepare
-from temp_processors.experiment.store import RunFolder, Sample
+from temp_processors.experiment.store import Run, Sample
 from temp_processors.policy_config import build_policy
 from temp_processors.trace import trace_tokens
 
@@ -49,7 +49,7 @@ def write_traces(run_folder: Path, loaded: LoadedModel | None = None) -> Path:
     policies = {named.name: named.policy for named in config.policies}
     prompts = prepare(Plan(config).prompts, loaded, config.system_prompt, config.max_new_tokens).token_ids
     records = []
-    for samples in _batches(_first(RunFolder(run_folder).samples(), budget)):
+    for samples in _batches(_first(Run(run_folder).samples, budget)):
         records += _traced(loaded, list(prompts[samples[0].prompt_id]), policies[samples[0].policy], samples)
     target, partial = run_folder / "traces.parquet", run_folder / ".traces.parquet.partial"
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(records), partial)
@@ -57,7 +57,7 @@ def write_traces(run_folder: Path, loaded: LoadedModel | None = None) -> Path:
     return target
 
 
-def _first(samples: Iterator[Sample], budget: int) -> list[Sample]:
+def _first(samples: Iterable[Sample], budget: int) -> list[Sample]:
     """Every cell's first sample, then second, ..., until the tokens are spent; at least one of every cell."""
     chosen, tokens, last = [], 0, 0
     for sample in sorted(samples, key=lambda s: s.sample_id):
