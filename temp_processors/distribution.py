@@ -34,10 +34,15 @@ def top_score(scores: Tensor) -> Tensor:
 
 def below_top(scores: Tensor) -> tuple[Tensor, Tensor]:
     """(scores - max, clamped where exp() is 0 anyway; index of the first maximum), (..., vocab) and (..., 1)."""
+    gap, where = whole_gap(scores)
+    return gap.clamp(min=_floor(gap.dtype)), where
+
+
+def whole_gap(scores: Tensor) -> tuple[Tensor, Tensor]:
+    """(scores - max, index of the first maximum), (..., vocab) and (..., 1), for a temperature that comes later."""
     scores = scores.to(working_dtype(scores))
     top, where = scores.max(dim=-1, keepdim=True)
-    top = top.masked_fill(torch.isneginf(top), 0.0)
-    return (scores - top).clamp(min=_floor(scores.dtype)), where
+    return scores - top.masked_fill(torch.isneginf(top), 0.0), where
 
 
 def moments(scores: Tensor) -> Moments:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from temp_processors.arguments import COUNT, POSITIVE
 from temp_processors.base import PolicyLogitsWarper
-from temp_processors.distribution import BLOCK, below_top, finite_count, without_sync
+from temp_processors.distribution import BLOCK, finite_count, whole_gap, without_sync
 
 MOST_STEPS = 24  # Newton alone needs at most 12 on rows of every spread; the rest is for bisection where it is refused
 
@@ -20,7 +20,7 @@ class EntropyTargetLogitsWarper(PolicyLogitsWarper):
     [`PolicyLogitsWarper`] at the temperature where H(softmax(scores / T)) = `entropy`, in nats, row by row.
 
     H rises with T, so the solution is unique: Newton's method on ln H over 1 / T, kept inside a bracket by bisection,
-    in a fixed number of vectorised steps, to 1e-6 in entropy (2e-6 in float32 above 10 nats).
+    in a fixed number of vectorised steps, the last one in float64, to 1e-6 in entropy.
     What can be reached lies between ln(number of ties at the maximum) and ln(number of entries that are not -inf): a
     target above that gives `max_temperature`, one below gives `min_temperature`, as does one
     that only a temperature outside these two would meet. A row with one such entry is left as it is.
@@ -72,8 +72,8 @@ class EntropyTargetLogitsWarper(PolicyLogitsWarper):
         return torch.cat(found).view(*scores.shape[:-1], 1)
 
     def _solved(self, scores: Tensor) -> Tensor:
-        gap, top = below_top(scores)
-        value = solve(gap.masked_fill(torch.isneginf(scores), -torch.inf), top, self.target, self.low, self.high)
+        gap, top = whole_gap(scores)
+        value = solve(gap, top, self.target, self.low, self.high)
         return torch.where(finite_count(scores) > 1.0, value, torch.ones_like(value))
 
 
@@ -111,10 +111,19 @@ def solve(gap: Tensor, top: Tensor, target: float, low: float, high: float) -> T
         done = done | close
         if _finished(done):
             break
+    if gap.dtype != torch.float64 and gap.device.type != "mps":  # which has no float64
+        value = torch.where(done, _polished(gap, top, value, target), value)
     if _finished(done):
         return value
     value = torch.where(~done & (_measure(gap, top, torch.full_like(value, low)).entropy >= target), low, value)
     return torch.where(~done & (_measure(gap, top, torch.full_like(value, high)).entropy <= target), high, value)
+
+
+def _polished(gap: Tensor, top: Tensor, value: Tensor, target: float) -> Tensor:
+    """One more step in float64: float32 sums over a large vocabulary are good to some 1e-6 only."""
+    precise = value.double()
+    newton = _newton(precise, _measure(gap.double(), top, precise), target)
+    return torch.where((newton / precise - 1.0).abs() < 1e-3, newton, precise).to(value.dtype)
 
 
 def _measure(gap: Tensor, top: Tensor, temperature: Tensor) -> _Point:

@@ -16,10 +16,12 @@ from temp_processors import (
     BlockStartLogitsWarper,
     DynamicTemperatureLogitsWarper,
     EDTLogitsWarper,
+    EntropyTargetLogitsWarper,
     FixedTemperatureLogitsWarper,
     ScheduledTemperatureLogitsWarper,
     TopPDecayLogitsWarper,
 )
+from temp_processors.distribution import entropy
 
 IDS = torch.zeros(1, 2, dtype=torch.long)
 NAMES = [
@@ -143,6 +145,16 @@ def test_edt_by_hand() -> None:
     scores = torch.tensor([[0.5, 0.25, 0.25, 0.0]], dtype=torch.float64).log()
     got = EDTLogitsWarper(0.9, 0.5, base=0.7).temperature(IDS, scores).item()
     assert got == pytest.approx(0.9 * 0.7 ** (0.5 / (1.5 * math.log(2))), abs=1e-12)
+
+
+@pytest.mark.parametrize("spread", [0.3, 3.0, 20.0, 60.0])
+@pytest.mark.parametrize("target", [0.01, 1.0, 6.0, 10.4])
+def test_the_target_is_met_to_a_millionth_in_float32(spread: float, target: float) -> None:
+    """Also where scores lie hundreds below the maximum, which counts at high temperatures, and in a large vocabulary."""
+    scores = torch.randn(2, 50_257, generator=torch.Generator().manual_seed(0)) * spread
+    value = EntropyTargetLogitsWarper(target).temperature(IDS.expand(2, -1), scores)
+    reached = entropy(scores.double() / value.double())
+    assert reached.flatten().tolist() == pytest.approx([target] * 2, abs=1e-6)
 
 
 def published_block_start(previous: list[int]) -> float:

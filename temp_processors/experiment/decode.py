@@ -1,7 +1,8 @@
 """Draw continuations: rows in, finished rows out, each row with its own policy and its own seed.
 
 Rows of all policies and prompts share one batch. A prompt is prefilled once however many rows continue it (on the CPU
-its keys and values are also read once a step, see shared_prefix.py), each policy is called once per step on its slice, one draw serves all rows, and rows that ended leave the batch.
+its keys and values are also read once a step, see shared_prefix.py), each policy is called once per step on its slice,
+one draw serves all rows, and rows that ended leave the batch.
 """
 
 from __future__ import annotations
