@@ -9,7 +9,7 @@ from torch import Tensor
 
 from temp_processors.arguments import COUNT, POSITIVE, SHARE, TEMPERATURE
 from temp_processors.base import PolicyLogitsWarper
-from temp_processors.distribution import entropy, entropy_share
+from temp_processors.distribution import entropy, entropy_share, precise_dtype
 
 
 class DynamicTemperatureLogitsWarper(PolicyLogitsWarper):
@@ -189,5 +189,7 @@ class AdaptiveSharpeningLogitsWarper(PolicyLogitsWarper):
 
     def temperature(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         spread = entropy(scores)
-        beta = (((-0.037 * spread + 0.481) * spread - 2.3) * spread + 4.917) * spread - 1.791
-        return torch.where(spread > 0.5, 1.0 / beta.clamp(min=1.0), torch.ones_like(spread) + 0.0 * spread)
+        h = spread.to(precise_dtype(spread))  # the terms of the polynomial cancel
+        beta = (((-0.037 * h + 0.481) * h - 2.3) * h + 4.917) * h - 1.791
+        sharpened = (1.0 / beta.clamp(min=1.0)).to(spread.dtype)
+        return torch.where(spread > 0.5, sharpened, torch.ones_like(spread) + 0.0 * spread)

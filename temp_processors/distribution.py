@@ -26,6 +26,11 @@ def working_dtype(scores: Tensor) -> torch.dtype:
     return torch.float64 if scores.dtype == torch.float64 else torch.float32
 
 
+def precise_dtype(values: Tensor) -> torch.dtype:
+    """float64, for the few numbers that are ill-conditioned in float32; float32 on Apple's GPUs, which lack it."""
+    return torch.float32 if values.device.type == "mps" else torch.float64
+
+
 def top_score(scores: Tensor) -> Tensor:
     """The maximum of each row in the working dtype, 0 for a row of -inf only; (..., vocab) -> (..., 1)."""
     top = scores.amax(dim=-1, keepdim=True).to(working_dtype(scores))

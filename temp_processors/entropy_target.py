@@ -10,7 +10,7 @@ from torch import Tensor
 
 from temp_processors.arguments import COUNT, POSITIVE
 from temp_processors.base import PolicyLogitsWarper
-from temp_processors.distribution import BLOCK, finite_count, whole_gap, without_sync
+from temp_processors.distribution import BLOCK, finite_count, precise_dtype, whole_gap, without_sync
 
 MOST_STEPS = 24  # Newton alone needs at most 12 on rows of every spread; the rest is for bisection where it is refused
 
@@ -111,7 +111,7 @@ def solve(gap: Tensor, top: Tensor, target: float, low: float, high: float) -> T
         done = done | close
         if _finished(done):
             break
-    if gap.dtype != torch.float64 and gap.device.type != "mps":  # which has no float64
+    if gap.dtype != precise_dtype(gap):
         value = torch.where(done, _polished(gap, top, value, target), value)
     if _finished(done):
         return value
@@ -121,8 +121,8 @@ def solve(gap: Tensor, top: Tensor, target: float, low: float, high: float) -> T
 
 def _polished(gap: Tensor, top: Tensor, value: Tensor, target: float) -> Tensor:
     """One more step in float64: float32 sums over a large vocabulary are good to some 1e-6 only."""
-    precise = value.double()
-    newton = _newton(precise, _measure(gap.double(), top, precise), target)
+    precise = value.to(precise_dtype(gap))
+    newton = _newton(precise, _measure(gap.to(precise.dtype), top, precise), target)
     return torch.where((newton / precise - 1.0).abs() < 1e-3, newton, precise).to(value.dtype)
 
 
