@@ -92,6 +92,8 @@ class ExperimentConfig(BaseModel):
         samples_per_prompt: Continuations for every prompt and policy.
         max_new_tokens: Longest continuation, in tokens.
         seed: Together with policy name, prompt number and sample number it fixes every draw.
+        coupled: Policies share the random numbers of a prompt and sample number, so that differences between them have
+            less noise (see `SeededSampling`). Every policy by itself draws as it would without.
         policies: What chooses the temperature; each has a `name`, a `kind` and the parameters of that kind.
         metrics: Scores of the table, computed on the continuations without the prompt.
         baseline: Name of the policy that the others are compared with; the first one by default.
@@ -117,6 +119,7 @@ class ExperimentConfig(BaseModel):
     samples_per_prompt: Annotated[int, Field(ge=1)] = 16
     max_new_tokens: Annotated[int, Field(ge=1)] = 48
     seed: Annotated[int, Field(ge=0)] = 0
+    coupled: bool = False
     policies: Annotated[list[NamedPolicy], Field(min_length=1)]
     metrics: Annotated[list[Annotated[str, AfterValidator(_known_metric)]], Field(min_length=1)] = list(DEFAULT_METRICS)
     baseline: str | None = None
@@ -130,6 +133,10 @@ class ExperimentConfig(BaseModel):
     @model_validator(mode="after")
     def _engine(self) -> ExperimentConfig:
         check_engine(self.engine, self.engine_options, self.base_url)
+        if self.coupled and self.engine != "transformers":
+            raise ValueError(
+                f"`coupled` is for `engine: transformers`, but engine is {self.engine!r}, which draws by itself"
+            )
         return self
 
     @pydantic.field_validator("policies")

@@ -34,6 +34,11 @@ class SeededSampling(LogitsProcessor):
         prompt_length (`int` or `torch.LongTensor` of shape `(batch,)`, *optional*, defaults to 0):
             Width of the prompt in tokens, padding included. Rows whose prompts are padded to another width in
             another batch draw the same there, if this says so.
+        coupled (`bool`, *optional*, defaults to `False`):
+            Lay the tokens out from the most to the least probable before the uniform number picks one (ties by token
+            id). Each row follows softmax(scores) as before; but rows that share a seed and differ in temperature
+            now take tokens of similar rank, so that a difference between two temperatures has less noise. By how much
+            less, `scripts/measure_coupling.py` measures. It costs a sort of every row.
 
     Example:
 
@@ -51,18 +56,21 @@ class SeededSampling(LogitsProcessor):
     supports_continuous_batching = False
     draws_token = True  # `audit` asks for it: after this processor one token is left
 
-    def __init__(self, seeds: Sequence[int] | Tensor, *, prompt_length: int | Tensor = 0) -> None:
+    def __init__(
+        self, seeds: Sequence[int] | Tensor, *, prompt_length: int | Tensor = 0, coupled: bool = False
+    ) -> None:
         values = seeds.tolist() if isinstance(seeds, Tensor) else list(seeds)
         if not values:
             raise ValueError("`seeds` has to hold one whole number per row of the batch, but is empty")
         whole = [check_whole(f"seeds[{row}]", seed, FINITE) & _MASK for row, seed in enumerate(values)]
         self.seeds = torch.tensor([_signed(seed) for seed in whole], dtype=torch.long)
         self.prompt_length = check_prompt_length(prompt_length)
+        self.coupled = coupled
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """0 at each row's choice, -inf elsewhere, in a new tensor of the shape and dtype of `scores`."""
         step = steps_after(input_ids, scores, self.prompt_length)
-        choice, total = draw(scores, uniform(per_row(self.seeds, "seeds", scores), step))
+        choice, total = choose(scores, per_row(self.seeds, "seeds", scores), step, coupled=self.coupled)
         mark = torch.log(total / total).nan_to_num(nan=-torch.inf)  # 0, or -inf where there is nothing to draw
         mark = torch.where(torch.isnan(total), total, mark).to(scores.dtype)
         return torch.full_like(scores, -torch.inf).scatter_(-1, choice, mark)
@@ -90,6 +98,16 @@ def uniform(seeds: Tensor, step: Tensor) -> Tensor:
     golden = _signed(0x9E3779B97F4A7C15)
     word = _mix(_mix(seeds + golden) + (step + 1) * golden)
     return (_shift(word, 11).double() + 0.5) * 2.0**-53
+
+
+def choose(scores: Tensor, seeds: Tensor, step: Tensor, *, coupled: bool = False) -> tuple[Tensor, Tensor]:
+    """The draw of every row, (..., 1), and its partition function; `coupled` as `SeededSampling` says."""
+    u = uniform(seeds, step)
+    if not coupled:
+        return draw(scores, u)
+    order = scores.argsort(dim=-1, descending=True, stable=True)
+    rank, total = draw(scores.gather(-1, order), u)
+    return order.gather(-1, rank), total
 
 
 def draw(scores: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:

@@ -115,6 +115,11 @@ def test_bad_temperatures_are_refused_by_field_and_value(tmp_path: Path, value: 
     assert line.startswith("demo.yaml:7: policies.0.temperature: ")
 
 
+def test_only_this_engine_couples() -> None:
+    with pytest.raises(ConfigError, match="`coupled` is for `engine: transformers`, but engine is 'vllm'"):
+        load_config("fox", ["coupled=true", "engine=vllm"])
+
+
 def test_all_problems_come_at_once(tmp_path: Path) -> None:
     text = changed("temperature: 0.1", "temperature: -1").replace("steps: 10", "stepz: 10").replace("name: demo\n", "")
     assert len(errors(tmp_path, text)) >= 3

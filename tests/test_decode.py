@@ -99,6 +99,15 @@ def test_rows_together_are_the_rows_alone(make):
     assert_same(by_row(decode(model, ROWS, POLICIES, **OPTIONS)), [a._replace(row=i) for i, a in enumerate(alone)])
 
 
+def test_coupled_rows_are_those_of_generate():
+    model = build(llama)
+    options = {**OPTIONS, "coupled": True}
+    wanted = one_by_one(model, ROWS, options=options)
+    got = by_row(decode(model, ROWS, POLICIES, **options))
+    assert_same(got, [a._replace(row=i) for i, a in enumerate(wanted)])
+    assert [d.token_ids for d in got] != [d.token_ids for d in by_row(decode(model, ROWS, POLICIES, **OPTIONS))]
+
+
 def test_plain_generate_written_out():
     model = build(llama)
     row = DecodeRow((5, 6, 7), 0, 3)

@@ -119,6 +119,20 @@ def test_the_same_configuration_gives_the_same_samples_in_any_batch_size(small_r
     assert texts[0] == texts[1]
 
 
+def test_coupled_policies_share_their_random_numbers(small_run: Run, tmp_path: Path) -> None:
+    run = run_experiment(
+        load_config("fox", [*SMALL, "coupled=true", "policies.1.temperature=0.1"], out=tmp_path / "run")
+    )
+    seeds = {(s.policy, s.sample_id): s.seed for s in run.samples}
+    texts = {(s.policy, s.sample_id): s.text for s in run.samples}
+    for sample in range(3):
+        assert len({seeds[policy, sample] for policy, _ in seeds}) == 1
+        assert texts["T=0.1", sample] == texts["T=0.5", sample]
+    assert len(set(seeds.values())) == 3
+    assert len({s.seed for s in small_run.samples}) == 18
+    assert "coupled" in (run.path / "stack.json").read_text()
+
+
 def test_an_existing_run_is_not_overwritten_unless_told(small_run: Run) -> None:
     config = load_config("fox", SMALL, out=small_run.path)
     before = (small_run.path / "samples.jsonl").read_bytes()

@@ -11,11 +11,11 @@ import torch
 from temp_processors.sampling import SeededSampling, draw, uniform
 
 
-def choices(scores: torch.Tensor, seeds: list[int], step: int = 0) -> list[int]:
+def choices(scores: torch.Tensor, seeds: list[int], step: int = 0, *, coupled: bool = False) -> list[int]:
     """The tokens drawn for a row of scores repeated once per seed."""
     rows = scores.expand(len(seeds), -1)
     input_ids = torch.zeros(len(seeds), step + 2, dtype=torch.long)
-    return SeededSampling(seeds, prompt_length=2)(input_ids, rows).argmax(-1).tolist()
+    return SeededSampling(seeds, prompt_length=2, coupled=coupled)(input_ids, rows).argmax(-1).tolist()
 
 
 def chi_square(counts: torch.Tensor, probs: torch.Tensor) -> float:
@@ -27,14 +27,37 @@ def chi_square(counts: torch.Tensor, probs: torch.Tensor) -> float:
     return ((statistic / freedom) ** (1 / 3) - (1 - 2 / (9 * freedom))) / math.sqrt(2 / (9 * freedom))
 
 
+@pytest.mark.parametrize("coupled", [False, True])
 @pytest.mark.parametrize("vocab", [7, 512, 1300])
-def test_draws_follow_softmax(vocab: int) -> None:
+def test_draws_follow_softmax(vocab: int, coupled: bool) -> None:
     scores = torch.randn(1, vocab, generator=torch.Generator().manual_seed(vocab)) * 2
     scores[0, 3] = -torch.inf
-    drawn = torch.tensor(choices(scores, list(range(20_000))))
+    drawn = torch.tensor(choices(scores, list(range(20_000)), coupled=coupled))
     counts = torch.bincount(drawn, minlength=vocab).double()
     assert counts[3] == 0
     assert abs(chi_square(counts, scores.double().softmax(-1)[0])) < 4.5
+
+
+def test_coupled_temperatures_take_tokens_of_similar_rank() -> None:
+    """With one number for both, the colder row never takes a less probable token than the warmer one."""
+    scores = torch.randn(1, 800, generator=torch.Generator().manual_seed(1)) * 2
+    rank = scores.argsort(descending=True)[0].argsort()
+    seeds = list(range(5000))
+    cold, warm = (rank[choices(scores / temperature, seeds, coupled=True)] for temperature in (0.7, 1.3))
+    assert (cold <= warm).all()
+    loose = [rank[choices(scores / temperature, seeds)] for temperature in (0.7, 1.3)]
+    together, apart = (torch.stack(pair).double() for pair in ([cold, warm], loose))
+    assert torch.corrcoef(together)[0, 1] > torch.corrcoef(apart)[0, 1] + 0.3
+
+
+def test_coupled_rows_with_masks_and_nan() -> None:
+    scores = torch.full((3, 600), -torch.inf)
+    scores[0, 555] = -3.0
+    scores[1, 4] = torch.nan
+    result = SeededSampling([1, 2, 3], coupled=True)(torch.zeros(3, 1, dtype=torch.long), scores)
+    assert result[0].argmax() == 555
+    assert torch.isnan(result[1]).sum() == 1
+    assert torch.isneginf(result[2]).all()
 
 
 def test_steps_of_one_seed_are_as_good_as_seeds() -> None:
@@ -127,8 +150,9 @@ def test_one_seed_per_row() -> None:
         SeededSampling([1, 2])(torch.zeros(3, 1, dtype=torch.long), torch.zeros(3, 5))
 
 
-def test_compiles_without_a_graph_break() -> None:
-    sampler = SeededSampling([1, 2])
+@pytest.mark.parametrize("coupled", [False, True])
+def test_compiles_without_a_graph_break(coupled: bool) -> None:
+    sampler = SeededSampling([1, 2], coupled=coupled)
     scores = torch.randn(2, 1300)
     input_ids = torch.zeros(2, 4, dtype=torch.long)
     torch.compiler.reset()

@@ -20,7 +20,7 @@ from temp_processors.base import PolicyLogitsWarper
 from temp_processors.experiment.batches import Decoded, DecodeRow
 from temp_processors.experiment.prefix import NoBatchableCacheError, draw_kwargs, keep_rows, prefill, share_out
 from temp_processors.experiment.shared_prefix import can_share, share_prefix, shared_attention
-from temp_processors.sampling import SeededSampling, draw, uniform
+from temp_processors.sampling import SeededSampling, choose
 
 __all__ = ["DecodeRow", "Decoded", "PolicyFactory", "decode", "decode_with_generate", "draw_kwargs"]
 
@@ -41,6 +41,7 @@ def decode(
     max_new_tokens: int,
     eos_token_ids: Sequence[int],
     pad_token_id: int,
+    coupled: bool = False,
 ) -> Iterator[Decoded]:
     """Continue every row of one batch, and yield rows as they finish.
 
@@ -56,11 +57,13 @@ def decode(
         max_new_tokens: Longest continuation, in tokens.
         eos_token_ids: Tokens that end a row; may be empty.
         pad_token_id: Fills up shorter prompts.
+        coupled: Draw as `SeededSampling(coupled=True)` does.
     """
     options: dict[str, Any] = {
         "max_new_tokens": max_new_tokens,
         "eos_token_ids": eos_token_ids,
         "pad_token_id": pad_token_id,
+        "coupled": coupled,
     }
     waiting = [list(range(len(rows)))] if rows else []
     while waiting:
@@ -92,9 +95,10 @@ def _decode_together(
     max_new_tokens: int,
     eos_token_ids: Sequence[int],
     pad_token_id: int,
+    coupled: bool,
 ) -> Iterator[Decoded]:
     order = sorted(chosen, key=lambda row: rows[row].policy)  # a policy's rows are one slice
-    batch = _Batch(model, [rows[row] for row in order], policies, max_new_tokens, eos_token_ids, pad_token_id)
+    batch = _Batch(model, [rows[row] for row in order], policies, max_new_tokens, eos_token_ids, pad_token_id, coupled)
     with shared_attention(model, batch.shares):
         while batch.size:
             for done in batch.step():
@@ -113,6 +117,7 @@ class _Batch:
         max_new_tokens: int,
         eos_token_ids: Sequence[int],
         pad_token_id: int,
+        coupled: bool,
     ) -> None:
         prompts = list(dict.fromkeys(row.prompt_ids for row in rows))
         place = {prompt: position for position, prompt in enumerate(prompts)}
@@ -134,6 +139,7 @@ class _Batch:
         self.names = list(range(len(rows)))  # position in `rows` of every row that is still here
         self.ended = torch.zeros(len(rows), dtype=torch.bool, device=device)
         self.wasted = 0
+        self.coupled = coupled
 
     @property
     def size(self) -> int:
@@ -168,7 +174,7 @@ class _Batch:
             tempered[rows] = self.policies[policy](ids[rows], scores[rows])
             begin = rows.stop
         step = torch.tensor(self.length - self.width, device=ids.device)
-        token, total = draw(tempered, uniform(self.seeds, step))
+        token, total = choose(tempered, self.seeds, step, coupled=self.coupled)
         return token, ~(total > 0).squeeze(1) | raw.isnan().any(dim=-1)
 
     def _finished(self, now: Tensor, stopped: Tensor, bad: Tensor) -> list[Decoded]:
@@ -219,13 +225,14 @@ def decode_with_generate(
     max_new_tokens: int,
     eos_token_ids: Sequence[int],
     pad_token_id: int,
+    coupled: bool = False,
 ) -> Iterator[Decoded]:
     """`decode` by `model.generate`, one call per policy and prompt: for models without a batchable cache."""
     order = sorted(range(len(rows)), key=lambda row: (rows[row].prompt_ids, rows[row].policy))
     for (prompt_ids, policy), group in groupby(order, key=lambda row: rows[row][:2]):
         chosen = list(group)
         width = 1 if model.config.is_encoder_decoder else len(prompt_ids)
-        draws = SeededSampling([rows[row].seed for row in chosen], prompt_length=width)
+        draws = SeededSampling([rows[row].seed for row in chosen], prompt_length=width, coupled=coupled)
         prompt = torch.tensor([prompt_ids] * len(chosen), device=model.device)
         with torch.inference_mode():
             output = model.generate(

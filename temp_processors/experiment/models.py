@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +25,11 @@ class ModelError(ValueError):
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A causal language model in evaluation mode with its tokenizer."""
+    """A causal language model in evaluation mode with its tokenizer; `coupled` draws as `SeededSampling(coupled=True)`."""
 
     model: Any
     tokenizer: Any
+    coupled: bool = field(default=False, kw_only=True)
 
     @property
     def eos_token_ids(self) -> list[int]:
@@ -71,6 +72,7 @@ class LoadedModel:
             max_new_tokens=max_new_tokens,
             eos_token_ids=self.eos_token_ids,
             pad_token_id=self.pad_token_id,
+            coupled=self.coupled,
         )
 
 
@@ -105,7 +107,7 @@ def load_model(config: ExperimentConfig) -> LoadedModel:
         ) from error
     if spec.device_map is None and torch.cuda.is_available() and spec.quantization_config is None:
         model = model.to(torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))))
-    return LoadedModel(model, tokenizer)
+    return LoadedModel(model, tokenizer, coupled=config.coupled)
 
 
 def _load_elsewhere(config: ExperimentConfig) -> LoadedModel:

@@ -38,7 +38,8 @@ class Plan:
         for prompt_id in range(len(self.prompts)):
             for policy, named in enumerate(self.config.policies):
                 for sample_id in range(self.config.samples_per_prompt):
-                    seed = sample_seed(self.config.seed, prompt_id, sample_id, named.name)
+                    policy_name = None if self.config.coupled else named.name
+                    seed = sample_seed(self.config.seed, prompt_id, sample_id, policy_name)
                     yield Job(policy, prompt_id, sample_id, seed)
 
     def __len__(self) -> int:
@@ -52,12 +53,14 @@ class Plan:
         )
 
 
-def sample_seed(experiment_seed: int, prompt_id: int, sample_id: int, policy: str) -> int:
+def sample_seed(experiment_seed: int, prompt_id: int, sample_id: int, policy: str | None) -> int:
     """The seed of one sample: 53 bits (exact in every JSON reader) of a hash of what identifies the sample.
+
+    Without a policy it is the seed that all policies share (`coupled`).
 
     Example:
         >>> sample_seed(0, 0, 0, "T=1.0") == sample_seed(0, 0, 0, "T=1.0") != sample_seed(0, 0, 1, "T=1.0")
         True
     """
-    identity = f"{experiment_seed}/{prompt_id}/{sample_id}/{policy}".encode()
+    identity = f"{experiment_seed}/{prompt_id}/{sample_id}/{policy or ''}".encode()
     return int.from_bytes(hashlib.blake2b(identity, digest_size=8).digest(), "big") >> 11

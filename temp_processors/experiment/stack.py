@@ -52,7 +52,10 @@ def sampler_stack(loaded: LoadedModel, config: ExperimentConfig, policies: Seque
         }
     audits = {
         named.name: audit(
-            loaded.model, None, [factory(1), SeededSampling([0], prompt_length=1)], **draw_kwargs()
+            loaded.model,
+            None,
+            [factory(1), SeededSampling([0], prompt_length=1, coupled=config.coupled)],
+            **draw_kwargs(),
         ).to_dict()
         for named, factory in zip(config.policies, policies, strict=True)
     }
