@@ -7,13 +7,13 @@ equal numbers of bytes, which `counts["bytes"]` gives.
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Iterable
 
 from temp_processors.metrics.score import Score, signature, undefined
+from temp_processors.metrics.streaming import Needs, StreamedTexts
 
 
-def compression_ratio(texts: Iterable[str]) -> Score:
+def compression_ratio(texts: Iterable[str] | StreamedTexts) -> Score:
     """Bytes before by bytes after gzip at level 9, > 0; higher is less diverse.
 
     Returns:
@@ -26,15 +26,10 @@ def compression_ratio(texts: Iterable[str]) -> Score:
         >>> compression_ratio(["spam " * 2000]).value > 100
         True
     """
-    if isinstance(texts, (str, bytes)):
-        raise TypeError("`texts` has to be a list of strings, but is one string: write [text]")
-    held = list(texts)
-    for position, text in enumerate(held):
-        if not isinstance(text, str):
-            raise TypeError(f"`texts[{position}]` has to be a string, but is {text!r}")
-    plain = " ".join(held).encode("utf-8", errors="surrogatepass")
-    sign = signature("compression_ratio", tool="gzip", level=9, join="space")
-    counts = {"texts": len(held), "bytes": len(plain)}
+    stream = texts if isinstance(texts, StreamedTexts) else StreamedTexts(Needs(compressed=True)).add(texts)
+    sign = signature("compression_ratio", tool="gzip", level=9, join="space", len=stream.length)
+    plain, packed = stream.compressed
+    counts = {**stream.counts, "bytes": plain}
     if not plain:
         return undefined("compression_ratio", sign, "there is no text", counts)
-    return Score("compression_ratio", len(plain) / len(gzip.compress(plain, 9, mtime=0)), sign, counts=counts)
+    return Score("compression_ratio", plain / packed, sign, counts=counts)

@@ -6,18 +6,20 @@ from collections.abc import Iterable
 from typing import Any
 
 from temp_processors.metrics.score import Score, signature, undefined
-from temp_processors.metrics.tokenization import TokenizedTexts, Tokens, tokenize
+from temp_processors.metrics.statistics import TextStatistics
+from temp_processors.metrics.tokenization import Tokens, counted
 
 
-def unique_share(texts: Iterable[str | Tokens] | TokenizedTexts, *, tokenizer: Any = "whitespace") -> Score:
+def unique_share(texts: Iterable[str | Tokens] | TextStatistics, *, tokenizer: Any = "whitespace") -> Score:
     """Number of different texts by the number of texts, in (0, 1]; higher is more diverse. NaN with a reason without texts.
 
     Example:
         >>> unique_share(["a", "a", "b", "b"]).value
         0.5
     """
-    tokenized = tokenize(texts, tokenizer)
-    sign = signature("unique_share", tok=tokenized.tokenizer)
+    tokenized = counted(texts, tokenizer)
+    sign = signature("unique_share", tok=tokenized.tokenizer, len=tokenized.length)
+    counts = tokenized.counts
     if not len(tokenized):
-        return undefined("unique_share", sign, "there are no texts", tokenized.counts)
-    return Score("unique_share", 1 - tokenized.duplicate_share, sign, counts=tokenized.counts)
+        return undefined("unique_share", sign, "there are no texts", counts)
+    return Score("unique_share", 1 - counts["duplicate_share"], sign, counts=counts)

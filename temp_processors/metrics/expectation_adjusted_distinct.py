@@ -15,13 +15,13 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from temp_processors.metrics.ngrams import count_ngrams
 from temp_processors.metrics.score import Score, signature, undefined
-from temp_processors.metrics.tokenization import TokenizedTexts, Tokens, tokenize
+from temp_processors.metrics.statistics import TextStatistics
+from temp_processors.metrics.tokenization import Tokens, counted
 
 
 def expectation_adjusted_distinct(
-    texts: Iterable[str | Tokens] | TokenizedTexts,
+    texts: Iterable[str | Tokens] | TextStatistics,
     n: int = 1,
     *,
     vocabulary: int = 50257,
@@ -47,11 +47,11 @@ def expectation_adjusted_distinct(
     """
     if n < 1 or vocabulary < 2:
         raise ValueError(f"`n` has to be >= 1 and `vocabulary` >= 2, but they are {n!r} and {vocabulary!r}")
-    tokenized = tokenize(texts, tokenizer)
+    tokenized = counted(texts, tokenizer)
     name = f"expectation_adjusted_distinct_{n}"
     sign = signature("expectation_adjusted_distinct", n=n, V=vocabulary, tok=tokenized.tokenizer, len=tokenized.length)
     counts = {**tokenized.counts, "shorter_than_n_share": tokenized.shorter_than(n)}
-    different, total = count_ngrams(tokenized, n)
+    different, total = tokenized.count_ngrams(n)
     if not total:
         return undefined(name, sign, f"no text has {n} tokens" if len(tokenized) else "there are no texts", counts)
     expected = -vocabulary * math.expm1(total * math.log1p(-1 / vocabulary))

@@ -6,20 +6,21 @@ from collections.abc import Iterable
 from typing import Any
 
 from temp_processors.metrics.score import Score, signature, undefined
-from temp_processors.metrics.tokenization import TokenizedTexts, Tokens, tokenize
+from temp_processors.metrics.statistics import TextStatistics
+from temp_processors.metrics.tokenization import TokenizedTexts, Tokens, counted
 
 
-def mean_length(texts: Iterable[str | Tokens] | TokenizedTexts, *, tokenizer: Any = "whitespace") -> Score:
+def mean_length(texts: Iterable[str | Tokens] | TextStatistics, *, tokenizer: Any = "whitespace") -> Score:
     """Mean number of tokens of a text; NaN with a reason when there are no texts.
 
     Example:
         >>> mean_length(["one two three", "four"]).value
         2.0
     """
-    tokenized = tokenize(texts, tokenizer)
-    sign = signature("mean_length", tok=tokenized.tokenizer)
-    counts = {"texts": len(tokenized), "tokens": len(tokenized.ids)}
+    tokenized = counted(texts, tokenizer)
+    sign = signature("mean_length", tok=tokenized.tokenizer, len=tokenized.length)
+    counts = tokenized.counts
     if not len(tokenized):
         return undefined("mean_length", sign, "there are no texts", counts)
-    lengths = tokenized.lengths.astype(float)
-    return Score("mean_length", float(lengths.mean()), sign, counts=counts, per_text=lengths)
+    per_text = tokenized.lengths.astype(float) if isinstance(tokenized, TokenizedTexts) else None
+    return Score("mean_length", counts["tokens"] / counts["texts"], sign, counts=counts, per_text=per_text)

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from temp_processors.metrics.score import Score, signature, undefined
-from temp_processors.metrics.tokenization import TokenizedTexts, Tokens, tokenize
+from temp_processors.metrics.statistics import TextStatistics
+from temp_processors.metrics.tokenization import TokenizedTexts, Tokens, counted, tokenize
 
 
 def mtld(
@@ -28,7 +29,7 @@ def mtld(
         2.0
     """
     tokenized = tokenize(texts, tokenizer)
-    sign = signature("mtld", threshold=threshold, tok=tokenized.tokenizer)
+    sign = signature("mtld", threshold=threshold, tok=tokenized.tokenizer, len=tokenized.length)
     tokens = tokenized.ids.tolist()
     if not tokens:
         return undefined("mtld", sign, "there are no tokens", tokenized.counts)
@@ -48,19 +49,19 @@ def _tokens_per_factor(tokens: Sequence[int], threshold: float) -> float:
     return len(tokens) / factors if factors else float(len(tokens))
 
 
-def hdd(texts: Iterable[str | Tokens] | TokenizedTexts, *, draws: int = 42, tokenizer: Any = "whitespace") -> Score:
+def hdd(texts: Iterable[str | Tokens] | TextStatistics, *, draws: int = 42, tokenizer: Any = "whitespace") -> Score:
     """Expected type-token ratio of `draws` tokens, in (0, 1]; higher is more diverse. NaN with a reason for fewer tokens.
 
     Example:
         >>> round(hdd(["a b c d"], draws=2).value, 12)
         1.0
     """
-    tokenized = tokenize(texts, tokenizer)
-    sign = signature("hdd", draws=draws, tok=tokenized.tokenizer)
-    total = len(tokenized.ids)
+    tokenized = counted(texts, tokenizer)
+    sign = signature("hdd", draws=draws, tok=tokenized.tokenizer, len=tokenized.length)
+    total = int(tokenized.frequencies.sum())
     if total < draws:
         return undefined("hdd", sign, f"{total} tokens are fewer than the {draws} draws", tokenized.counts)
-    sizes, how_many = np.unique(np.bincount(tokenized.ids), return_counts=True)
+    sizes, how_many = np.unique(tokenized.frequencies, return_counts=True)
     absent = [
         math.exp(_log_choose(total - k, draws) - _log_choose(total, draws)) if total - k >= draws else 0.0
         for k in sizes

@@ -117,7 +117,7 @@ def in_runs(values: Ints) -> Bools:
 
 def _packed(texts: TokenizedTexts, n: int) -> Ints:
     """All n-grams as integers that are equal where the n-grams are, shape (n-grams,)."""
-    places = _starts(texts, n)
+    places = ngram_starts(texts, n)
     keys, size = texts.ids[places], texts.vocabulary
     for offset in range(1, n):
         if size * texts.vocabulary >= 1 << BITS:
@@ -129,7 +129,7 @@ def _packed(texts: TokenizedTexts, n: int) -> Ints:
     return keys
 
 
-def _starts(texts: TokenizedTexts, n: int) -> Ints:
+def ngram_starts(texts: TokenizedTexts, n: int) -> Ints:
     """Where the n-grams begin, shape (n-grams,)."""
     begins = np.ones(len(texts.ids), dtype=bool)
     for back in range(1, n):

@@ -11,14 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
-
-from temp_processors.metrics.ngrams import different_in_texts
 from temp_processors.metrics.score import Score, signature, undefined
-from temp_processors.metrics.tokenization import TokenizedTexts, Tokens, tokenize
+from temp_processors.metrics.statistics import TextStatistics
+from temp_processors.metrics.tokenization import Tokens, counted
 
 
-def seq_rep_n(texts: Iterable[str | Tokens] | TokenizedTexts, n: int = 4, *, tokenizer: Any = "whitespace") -> Score:
+def seq_rep_n(texts: Iterable[str | Tokens] | TextStatistics, n: int = 4, *, tokenizer: Any = "whitespace") -> Score:
     """Share of repeated n-grams inside texts, in [0, 1); higher is more repetitive.
 
     Args:
@@ -35,12 +33,10 @@ def seq_rep_n(texts: Iterable[str | Tokens] | TokenizedTexts, n: int = 4, *, tok
     """
     if n < 1:
         raise ValueError(f"`n` has to be an integer >= 1, but is {n!r}")
-    tokenized = tokenize(texts, tokenizer)
+    tokenized = counted(texts, tokenizer)
     name, sign = f"seq_rep_{n}", signature("seq_rep_n", n=n, pool="all", tok=tokenized.tokenizer, len=tokenized.length)
     counts = {**tokenized.counts, "shorter_than_n_share": tokenized.shorter_than(n)}
-    total = tokenized.ngram_lengths(n)
-    if not total.any():
+    different, total, _, shares = tokenized.inside(n)
+    if not total:
         return undefined(name, sign, f"no text has {n} tokens" if len(tokenized) else "there are no texts", counts)
-    different = different_in_texts(tokenized, n)
-    per_text = np.where(total > 0, 1 - different / np.maximum(total, 1), np.nan)
-    return Score(name, 1 - float(different.sum() / total.sum()), sign, counts=counts, per_text=per_text)
+    return Score(name, 1 - different / total, sign, counts=counts, per_text=None if shares is None else 1 - shares)

@@ -6,17 +6,20 @@ and normalisation form count. Peers differ here more than in their formulas, hen
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import count
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from temp_processors.metrics.ngrams import Ints as Ints
+from temp_processors.metrics.ngrams import count_ngrams, different_in_texts
+from temp_processors.metrics.statistics import Inside, TextStatistics
 
 Tokens = Sequence[Hashable]
 Tokenizer = str | Callable[[str], Tokens]
@@ -94,6 +97,24 @@ class TokenizedTexts:
         """Number of different tokens, at least 1."""
         return int(self.ids.max()) + 1 if len(self.ids) else 1
 
+    @property
+    def frequencies(self) -> Ints:
+        """How often each different token occurs, shape (types,)."""
+        found = np.bincount(self.ids)
+        return found[found > 0]
+
+    def count_ngrams(self, n: int) -> tuple[int, int]:
+        """Number of different n-grams and number of n-grams, of all texts together."""
+        return count_ngrams(self, n)
+
+    def inside(self, n: int) -> Inside:
+        """n-grams counted text by text."""
+        different, total = different_in_texts(self, n), self.ngram_lengths(n)
+        scored = total > 0
+        shares = np.where(scored, different / np.maximum(total, 1), np.nan)
+        mean = float(shares[scored].mean()) if scored.any() else math.nan
+        return Inside(int(different.sum()), int(total.sum()), mean, shares)
+
     def ngram_lengths(self, n: int) -> Ints:
         """n-grams of each text, shape (texts,)."""
         return np.maximum(self.lengths - (n - 1), 0)
@@ -116,7 +137,9 @@ def tokenize(
         return texts
     if isinstance(texts, (str, bytes)):
         raise TypeError("`texts` has to be a list of strings, but is one string: write [text]")
-    split, name = _splitter(tokenizer)
+    if not isinstance(texts, Iterable):
+        raise TypeError(f"this score needs all texts at once, but `texts` is {type(texts).__name__}")
+    split, name = splitter(tokenizer)
     numbers: defaultdict[Hashable, int] = defaultdict(count().__next__)
     ids, starts = array("q"), array("q", [0])
     for position, text in enumerate(texts):
@@ -124,6 +147,13 @@ def tokenize(
         ids.extend(map(numbers.__getitem__, tokens))
         starts.append(len(ids))
     return TokenizedTexts(np.frombuffer(ids, dtype=np.int64), np.frombuffer(starts, dtype=np.int64), name)
+
+
+def counted(texts: Iterable[str | Tokens] | TextStatistics, tokenizer: Any = "whitespace") -> TextStatistics:
+    """Statistics of texts: those of `tokenize`, or a stream as it is."""
+    if hasattr(texts, "count_ngrams"):
+        return cast(TextStatistics, texts)
+    return tokenize(texts, tokenizer)
 
 
 def matched(groups: Sequence[TokenizedTexts]) -> list[TokenizedTexts]:
@@ -139,7 +169,8 @@ def matched(groups: Sequence[TokenizedTexts]) -> list[TokenizedTexts]:
     return [group.first(max(1, shortest), "matched") for group in groups]
 
 
-def _splitter(tokenizer: Any) -> tuple[Callable[[str], Tokens], str]:
+def splitter(tokenizer: Any) -> tuple[Callable[[str], Tokens], str]:
+    """The function from string to tokens behind a choice of tokenizer, and its name in signatures."""
     if tokenizer == "whitespace":
         return str.split, "whitespace"
     if isinstance(tokenizer, str):

@@ -12,19 +12,20 @@ from typing import Any
 import numpy as np
 
 from temp_processors.metrics.score import Score, signature, undefined
-from temp_processors.metrics.tokenization import TokenizedTexts, Tokens, tokenize
+from temp_processors.metrics.statistics import TextStatistics
+from temp_processors.metrics.tokenization import Tokens, counted
 
 
-def zipf_exponent(texts: Iterable[str | Tokens] | TokenizedTexts, *, tokenizer: Any = "whitespace") -> Score:
+def zipf_exponent(texts: Iterable[str | Tokens] | TextStatistics, *, tokenizer: Any = "whitespace") -> Score:
     """Exponent of the rank-frequency law, >= 0; NaN with a reason for fewer than two different tokens.
 
     Example:
         >>> round(zipf_exponent(["a a a a b b"]).value, 6)  # 4 and 2 at ranks 1 and 2
         1.0
     """
-    tokenized = tokenize(texts, tokenizer)
-    sign = signature("zipf_exponent", fit="least-squares", tok=tokenized.tokenizer)
-    frequencies = np.sort(np.bincount(tokenized.ids))[::-1] if len(tokenized.ids) else tokenized.ids
+    tokenized = counted(texts, tokenizer)
+    sign = signature("zipf_exponent", fit="least-squares", tok=tokenized.tokenizer, len=tokenized.length)
+    frequencies = np.sort(tokenized.frequencies)[::-1]
     if len(frequencies) < 2:
         return undefined("zipf_exponent", sign, "fewer than two different tokens", tokenized.counts)
     slope = np.polyfit(np.log(np.arange(1, len(frequencies) + 1)), np.log(frequencies), 1)[0]

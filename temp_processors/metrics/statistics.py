@@ -1,0 +1,58 @@
+"""What scores are made of: counts that texts in memory and texts read once both give, so that one formula serves both."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from temp_processors.metrics.ngrams import Ints
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+
+
+class Inside(NamedTuple):
+    """n-grams counted text by text.
+
+    Args:
+        different: Sum over texts of the number of different n-grams of a text.
+        total: Sum over texts of its number of n-grams.
+        mean_share: Mean of different by total over the texts that have n tokens, NaN where there are none.
+        shares: That share of every text, NaN for texts shorter than n, shape (texts,); None where texts are not kept.
+    """
+
+    different: int
+    total: int
+    mean_share: float
+    shares: Floats | None
+
+
+class TextStatistics(Protocol):
+    """`TokenizedTexts` in memory, or `StreamedTexts`."""
+
+    @property
+    def tokenizer(self) -> str:
+        """Name of the tokenizer, for signatures."""
+
+    @property
+    def length(self) -> str:
+        """What was cut off the texts, for signatures."""
+
+    def __len__(self) -> int: ...
+
+    @property
+    def counts(self) -> dict[str, float]:
+        """`texts`, `tokens`, `duplicate_share`."""
+
+    @property
+    def frequencies(self) -> Ints:
+        """How often each different token occurs, shape (types,)."""
+
+    def shorter_than(self, n: int) -> float:
+        """Share of the texts with fewer than n tokens."""
+
+    def count_ngrams(self, n: int) -> tuple[int, int]:
+        """Number of different n-grams and number of n-grams, of all texts together."""
+
+    def inside(self, n: int) -> Inside:
+        """n-grams counted text by text."""
