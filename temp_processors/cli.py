@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from temp_processors import __version__
+from temp_processors.explore.command import explore_command
 from temp_processors.report.page import report_command
 from temp_processors.report.softmax import softmax_command
 from temp_processors.yaml_source import ConfigError
@@ -21,6 +22,7 @@ USER_ERROR = 2
 INTERRUPTED = 130
 app.command("report")(report_command)
 app.command("softmax")(softmax_command)
+app.command("explore")(explore_command)
 
 
 @app.callback(invoke_without_command=True)

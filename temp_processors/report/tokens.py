@@ -38,11 +38,41 @@ def token_pieces(run: LoadedRun, ids: Iterable[int]) -> tuple[dict[int, Piece], 
     tokenizer, note = _tokenizer(run)
     wanted = set(ids)
     if tokenizer is None:
-        return {token: Piece(f"#{token}", f"#{token}") for token in wanted}, note
-    byte_level = _is_byte_level(tokenizer)
-    names = {token: tokenizer.id_to_token(token) for token in wanted}
-    texts = {token: f"#{token}" if name is None else token_text(name, byte_level) for token, name in names.items()}
-    return {token: Piece(text, visible(text)) for token, text in texts.items()}, note
+        return {token: _numbered(token) for token in wanted}, note
+    names = TokenNames(tokenizer)
+    return {token: names(token) for token in wanted}, note
+
+
+class TokenNames:
+    """The pieces of a tokenizer's vocabulary, one look-up at a time.
+
+    Args:
+        tokenizer: A `tokenizers.Tokenizer`, or a transformers tokenizer of either kind.
+
+    Example:
+        >>> from transformers import AutoTokenizer
+        >>> from temp_processors import FOX_PATH
+        >>> tokenizer = AutoTokenizer.from_pretrained(FOX_PATH)
+        >>> TokenNames(tokenizer)(tokenizer(" fox")["input_ids"][-1]).shown
+        '␣fox'
+    """
+
+    def __init__(self, tokenizer: Any) -> None:
+        fast = getattr(tokenizer, "backend_tokenizer", tokenizer)
+        self._name = fast.id_to_token if hasattr(fast, "id_to_token") else fast.convert_ids_to_tokens
+        self._byte_level = hasattr(fast, "to_str") and _is_byte_level(fast)
+
+    def __call__(self, token: int) -> Piece:
+        """The piece of one token; `#17` for a number that the vocabulary does not have."""
+        name = self._name(token)
+        if name is None:
+            return _numbered(token)
+        text = token_text(name, self._byte_level)
+        return Piece(text, visible(text))
+
+
+def _numbered(token: int) -> Piece:
+    return Piece(f"#{token}", f"#{token}")
 
 
 def _tokenizer(run: LoadedRun) -> tuple[Any, str]:

@@ -1,0 +1,149 @@
+"""The page itself, in Gradio: which widgets there are, and which action each of them calls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.resources import files
+from typing import Any
+
+import gradio as gr
+
+from temp_processors.experiment.models import LoadedModel
+from temp_processors.explore.forms import HOTTEST, FieldForm, form, policy_kinds
+from temp_processors.explore.handlers import Handlers
+from temp_processors.explore.markup import COLOURINGS
+from temp_processors.explore.screen import COLUMNS
+
+PROMPT = "The quick brown fox"
+TEMPERATURES = (0.5, 1.0, 1.5, 2.0)
+SHOWN = 2
+AT_ONCE = 4  # visitors whose texts are drawn at the same time; the others wait in the queue
+SESSIONS = 200
+
+
+class Column:
+    """One policy on the page: its form, and where its results go."""
+
+    def __init__(self, name: str, temperature: float, *, visible: bool) -> None:
+        self.fields: list[Any] = []
+        self.groups: dict[str, Any] = {}
+        with gr.Column(visible=visible, min_width=280, elem_id=f"column-{name}") as self.block:
+            gr.Markdown(f"### {name}")
+            self.kind = gr.Dropdown(list(policy_kinds()), value="fixed", label="policy", elem_id=f"{name}-kind")
+            for kind, model in policy_kinds().items():
+                with gr.Group(visible=kind == "fixed") as self.groups[kind]:
+                    self.fields += [_widget(field, f"{name}-{kind}-{field.name}", temperature) for field in form(model)]
+            self.bars, self.text, self.samples = (
+                gr.HTML(elem_id=f"{name}-{part}") for part in ("bars", "text", "samples")
+            )
+        self.kind.change(
+            self._visible, self.kind, list(self.groups.values()), api_visibility="private", show_progress="hidden"
+        )
+
+    @property
+    def inputs(self) -> list[Any]:
+        """The kind, then every field of every kind."""
+        return [self.kind, *self.fields]
+
+    def _visible(self, chosen: str) -> list[Any]:
+        return [gr.update(visible=kind == chosen) for kind in self.groups]
+
+
+def _widget(field: FieldForm, elem_id: str, temperature: float) -> Any:
+    label = field.name.replace("_", " ") + ("" if field.required else " (optional)")
+    shared: dict[str, Any] = {"label": label, "elem_id": elem_id, "interactive": True}
+    if field.widget == "slider":
+        start = temperature if elem_id.endswith("-fixed-temperature") else field.start
+        return gr.Slider(0.0, HOTTEST, value=start, step=0.01, **shared)
+    if field.widget == "choice":
+        return gr.Dropdown(list(field.choices), value=field.start, **shared)
+    if field.widget in ("number", "whole"):
+        return gr.Number(field.start, precision=0 if field.widget == "whole" else None, **shared)
+    return gr.Textbox(field.start, info="YAML" if field.widget == "yaml" else None, **shared)
+
+
+def build_app(loaded: LoadedModel, model: str) -> gr.Blocks:
+    """The page on a model that is loaded; `model` is its name in a configuration."""
+    act = Handlers(loaded, model)
+    with gr.Blocks(title="Temperature explorer", analytics_enabled=False, fill_width=True) as page:
+        seen, texts = gr.State(None), gr.State([])
+        gr.Markdown("# Temperature explorer")
+        gr.HTML(act.about())
+        prompt = gr.Textbox(PROMPT, label="prompt", lines=2, elem_id="prompt")
+        with gr.Row():
+            count = gr.Radio([*range(1, len(COLUMNS) + 1)], value=SHOWN, label="policies", elem_id="columns")
+            longest = gr.Slider(1, 256, value=32, step=1, label="longest text (tokens)", elem_id="longest")
+            seed = gr.Number(0, precision=0, minimum=0, label="seed", elem_id="seed")
+            samples = gr.Slider(1, 64, value=16, step=1, label="samples for diversity", elem_id="samples")
+            colouring = gr.Radio(list(COLOURINGS), value="entropy", label="colour of tokens", elem_id="colouring")
+        with gr.Row():
+            run = gr.Button("Generate", variant="primary", elem_id="generate")
+            measure = gr.Button("Measure diversity", elem_id="measure")
+            stop = gr.Button("Stop", elem_id="stop")
+        problem = gr.HTML(elem_id="problem")
+        scores = gr.HTML(elem_id="scores")
+        legend = gr.HTML(elem_id="legend")
+        with gr.Row():
+            columns = [
+                Column(*pair, visible=i < SHOWN) for i, pair in enumerate(zip(COLUMNS, TEMPERATURES, strict=True))
+            ]
+        with gr.Row():
+            recipe = gr.Code(label="experiment: temp-processors run FILE", language="yaml", elem_id="yaml")
+            snippet = gr.Code(label="the same texts from Python", language="python", elem_id="python")
+
+        inputs = [prompt, count, longest, seed, samples, *(widget for column in columns for widget in column.inputs)]
+        bars, strips, lists = ([getattr(column, part) for column in columns] for part in ("bars", "text", "samples"))
+        quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+        count.change(_shown, count, [column.block for column in columns], **quiet)
+        gr.on(
+            [page.load, *(widget.change for widget in inputs)],
+            act.look,
+            [seen, *inputs],
+            [seen, problem, recipe, snippet, *bars],
+            trigger_mode="always_last",
+            concurrency_limit=AT_ONCE,
+            **quiet,
+        )
+        drawing = run.click(
+            act.generate, [colouring, *inputs], [texts, problem, legend, *strips], concurrency_limit=AT_ONCE, **quiet
+        )
+        measuring = measure.click(act.measure, inputs, [problem, scores, *lists], concurrency_limit=AT_ONCE, **quiet)
+        colouring.change(act.colour, [texts, colouring], [legend, *strips], **quiet)
+        stop.click(None, cancels=[drawing, measuring], **quiet)
+    return page
+
+
+def _shown(count: int) -> Iterator[Any] | list[Any]:
+    return [gr.update(visible=i < count) for i in range(len(COLUMNS))]
+
+
+def launch(page: gr.Blocks, *, host: str | None = None, port: int | None = None, wait: bool = True) -> str:
+    """Serve the page from this machine alone, and return its address.
+
+    Args:
+        page: What `build_app` made.
+        host: Address to listen on; 127.0.0.1, or where a Space says (GRADIO_SERVER_NAME).
+        port: Port to listen on; the first free one from 7860 by default.
+        wait: Whether to go on only when the server has ended.
+
+    Raises:
+        OSError: No such address, or no free port.
+    """
+    page.queue(max_size=64)
+    _, address, _ = page.launch(
+        server_name=host,
+        server_port=port,
+        share=False,
+        ssr_mode=False,
+        mcp_server=False,
+        enable_monitoring=False,
+        quiet=True,
+        prevent_thread_lock=True,
+        state_session_capacity=SESSIONS,
+        footer_links=[],
+        theme=gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
+        css=(files("temp_processors.explore") / "style.css").read_text(encoding="utf-8"),
+    )
+    if wait:
+        page.block_thread()
+    return str(address)

@@ -1,0 +1,97 @@
+"""`temp-processors explore`: serve the page, or write the folder of a Space; errors are one line each."""
+
+from __future__ import annotations
+
+import errno
+import importlib.util
+import ipaddress
+import socket
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+FIRST_PORT = 7860
+INSTALL = "pip install 'temp-processors[explore]'"
+
+
+class ExploreError(ValueError):
+    """The page cannot be served; the message says why and what would work."""
+
+
+def explore_command(
+    model: Annotated[str, typer.Argument(help="`fox` (ships with the package), a folder, or a Hub id.")] = "fox",
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help=f"{FIRST_PORT} or the next free one by default.")
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on; the default is this machine only.")] = "127.0.0.1",
+    space: Annotated[
+        Path | None, typer.Option(help="Write the folder of a Hugging Face Space that serves MODEL, and stop.")
+    ] = None,
+) -> None:
+    """Play with temperature on a live page: the next token, texts as they grow, several policies side by side."""
+    try:
+        if space is not None:
+            from temp_processors.explore.space import write_space
+
+            typer.echo(f"space: {write_space(space, model)}")
+            return
+        serve(model, host, port)
+    except (ValueError, OSError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from error
+
+
+def serve(model: str, host: str, port: int | None) -> None:
+    """Load the model and serve the page until Ctrl-C.
+
+    Raises:
+        ExploreError: gradio is not installed, or there is no listening at this address and port.
+        ModelError: The model cannot be loaded.
+    """
+    if importlib.util.find_spec("gradio") is None:
+        raise ExploreError(f"the explorer needs gradio, which is not installed: {INSTALL}")
+    check_address(host, port)
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    from temp_processors.explore.loading import load
+
+    loaded = load(model)
+    from temp_processors.explore.app import build_app, launch
+
+    page = build_app(loaded, model)
+    address = launch(page, host=host, port=port, wait=False)
+    typer.echo(f"open {address} (Ctrl-C ends it)")
+    if not is_local(host):
+        typer.echo(f"listening on {host}: everybody who reaches this machine can use the page", err=True)
+    page.block_thread()
+
+
+def check_address(host: str, port: int | None) -> None:
+    """Refuse an address that cannot be listened on before a model is loaded for nothing."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port or 0))
+        except OSError as error:
+            raise ExploreError(_why(host, port, error)) from error
+
+
+def _why(host: str, port: int | None, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"port {port} on {host} is in use: choose another with --port, or leave it out"
+    if error.errno == errno.EACCES:
+        return f"port {port} needs rights that you do not have: choose one from 1024 up"
+    return (
+        f"--host {host} is no address of this machine ({error.strerror}): 127.0.0.1 is for you, 0.0.0.0 for everybody"
+    )
+
+
+def is_local(host: str) -> bool:
+    """Whether only this machine can reach `host`."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

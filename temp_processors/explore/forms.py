@@ -1,0 +1,165 @@
+"""What a page has to ask for a kind of policy, read off its pydantic model: a new kind appears by itself.
+
+A form knows nothing of the page's toolkit: it says which fields there are, what each begins with, and turns what was
+typed into the mapping that a configuration file would hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic import BeforeValidator
+from pydantic.fields import FieldInfo
+
+from temp_processors.fixed import check_temperatures
+from temp_processors.policy_config import BasePolicy, PolicyConfig, RowsPolicy
+from temp_processors.policy_fields import Temperature
+from temp_processors.yaml_source import ConfigError, parse_yaml
+
+Widget = Literal["slider", "number", "whole", "choice", "text", "yaml"]
+HOTTEST = 5.0
+NOT_ALONE = (RowsPolicy,)  # one policy for each row of a batch: what the columns of the page are
+TEMPERATURES: tuple[Any, ...] = (get_args(Temperature)[1], BeforeValidator(check_temperatures))
+
+# What a form begins with where the model has no default, or where one parameter needs another.
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "scheduled": {"shape": "linear", "start": 1.5, "end": 0.5, "steps": 24},
+    "annealed": {"decay": 12.0},
+    "dynamic": {"range": 0.5},
+    "edt": {"theta": 0.5},
+    "entropy_threshold": {"low": 0.3, "high": 1.0},
+    "entropy_target": {"entropy": 1.0},
+    "phase": {"open": "<think>", "close": "</think>", "inside": "{kind: fixed, temperature: 0.6}"},
+    "quadratic": {"factor": 0.3},
+    "product": {"policies": "[{kind: dynamic, temperature: 1, range: 0.5}, {kind: fixed, temperature: 0.8}]"},
+    "truncate_then_temper": {"top_p": 0.9},
+}
+NESTED = "{kind: fixed, temperature: 1}"
+PLAIN: dict[Widget, Any] = {"slider": 1.0, "number": 1.0, "whole": 8, "text": "", "yaml": NESTED}
+
+
+class FormError(ValueError):
+    """What was typed cannot be read; one line that names the field."""
+
+
+@dataclass(frozen=True)
+class FieldForm:
+    """One parameter on the page.
+
+    Args:
+        name: As in a configuration file.
+        widget: `slider` for a temperature in [0, 5]; `number`; `whole` number; `choice`; `text` as it is; `yaml` for
+            lists and for policies inside policies.
+        start: What stands there first; None for nothing.
+        required: Whether the model has no default for it.
+        choices: Of a `choice`.
+    """
+
+    name: str
+    widget: Widget
+    start: Any
+    required: bool
+    choices: tuple[str, ...] = ()
+
+
+def policy_kinds() -> dict[str, type[BasePolicy]]:
+    """Every kind that makes sense in a column of its own, by name."""
+    models: tuple[type[BasePolicy], ...] = get_args(get_args(PolicyConfig)[0])
+    return {model.model_fields["kind"].default: model for model in models if model not in NOT_ALONE}
+
+
+def form(model: type[BasePolicy]) -> list[FieldForm]:
+    """The fields of a kind, in the order of its model.
+
+    Example:
+        >>> from temp_processors.policy_config import DynamicPolicy
+        >>> [(field.name, field.widget, field.start) for field in form(DynamicPolicy)]
+        [('temperature', 'slider', 1.0), ('range', 'number', 0.5), ('exponent', 'number', 1.0)]
+    """
+    examples = EXAMPLES.get(model.model_fields["kind"].default, {})
+    return [_field(name, info, examples.get(name)) for name, info in model.model_fields.items() if name != "kind"]
+
+
+def _field(name: str, info: FieldInfo, example: Any) -> FieldForm:
+    required = info.is_required()
+    widget, choices = _widget(info)
+    start = example if example is not None else None if required else info.default
+    if start is None and required:
+        start = choices[0] if choices else _plain(widget, info)
+    return FieldForm(name, widget, None if start == () else start, required, choices)
+
+
+def _plain(widget: Widget, info: FieldInfo) -> Any:
+    """A first value for a required field that has neither default nor example."""
+    holds_policies = any(isinstance(leaf, type) and issubclass(leaf, BasePolicy) for leaf in _leaves(info.annotation))
+    return "[0]" if widget == "yaml" and not holds_policies else PLAIN[widget]
+
+
+def _widget(info: FieldInfo) -> tuple[Widget, tuple[str, ...]]:
+    leaves = [*_leaves(info.annotation), *info.metadata]
+    choices = tuple(str(value) for leaf in leaves if get_origin(leaf) is Literal for value in get_args(leaf))
+    if choices:
+        return "choice", choices
+    if any(leaf in TEMPERATURES for leaf in leaves) and type(None) not in leaves:
+        return "slider", ()
+    kinds: dict[Any, Widget] = {float: "number", int: "whole", str: "text"}
+    simple = [kinds[leaf] for leaf in leaves if isinstance(leaf, type) and leaf in kinds]
+    compound = any(
+        get_origin(leaf) is tuple or (isinstance(leaf, type) and issubclass(leaf, BasePolicy)) for leaf in leaves
+    )
+    return ("yaml" if compound or not simple else simple[0]), ()
+
+
+def _leaves(annotation: Any) -> Iterator[Any]:
+    """The types in a union and what annotates them; tuples and literals are handed out whole."""
+    yield annotation
+    if get_origin(annotation) is not Literal:
+        for part in get_args(annotation):
+            yield from _leaves(part)
+
+
+def field_keys() -> list[tuple[str, str]]:
+    """(kind, field) of everything that a column of the page can ask, in the order in which its values travel."""
+    return [(kind, field.name) for kind, model in policy_kinds().items() for field in form(model)]
+
+
+def column_mapping(values: Sequence[Any]) -> dict[str, Any]:
+    """The policy of a column from its values: the kind, then one for each of `field_keys()`."""
+    kind, *typed = values
+    keys = zip(field_keys(), typed, strict=True)
+    return policy_mapping(kind, {name: value for (owner, name), value in keys if owner == kind})
+
+
+def policy_mapping(kind: str, typed: Mapping[str, Any]) -> dict[str, Any]:
+    """The mapping that a configuration file holds: what is blank or the default is left out.
+
+    Raises:
+        FormError: A field with YAML in it cannot be read.
+
+    Example:
+        >>> policy_mapping("dynamic", {"temperature": 0.7, "range": 0.5, "exponent": 1.0})
+        {'kind': 'dynamic', 'temperature': 0.7, 'range': 0.5}
+    """
+    model = policy_kinds()[kind]
+    values = {field.name: _read(field, typed.get(field.name)) for field in form(model)}
+    default = {name: info.default for name, info in model.model_fields.items()}
+    given = {name: value for name, value in values.items() if value is not None and value != default[name]}
+    return {"kind": kind, **given}
+
+
+def _read(field: FieldForm, typed: Any) -> Any:
+    if typed is None or (isinstance(typed, str) and not typed.strip()):
+        return None
+    if field.widget == "whole" and isinstance(typed, float) and typed.is_integer():
+        return int(typed)
+    if field.widget != "yaml":
+        return typed
+    try:
+        source = parse_yaml(typed, field.name)
+    except ConfigError as error:
+        raise FormError(str(error)) from error
+    if source.problems:
+        raise FormError(str(source.problems[0]))
+    return source.data

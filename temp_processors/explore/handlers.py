@@ -1,0 +1,137 @@
+"""What the page does when something is pressed or moved: values in, markup out, whatever the toolkit.
+
+One object serves everybody. It holds the model and nothing about a visitor: what has to be remembered for one comes in
+as an argument and goes out as the first result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from temp_processors.config import ExperimentConfig
+from temp_processors.experiment.models import LoadedModel
+from temp_processors.experiment.stack import checkpoint_sampling
+from temp_processors.explore import markup
+from temp_processors.explore.forms import FormError, column_mapping, field_keys
+from temp_processors.explore.live import (
+    Text,
+    built_policies,
+    draw_samples,
+    next_scores,
+    next_token,
+    prompt_ids,
+    stream,
+)
+from temp_processors.explore.screen import (
+    COLUMNS,
+    METRICS,
+    ScreenError,
+    as_python,
+    as_yaml,
+    screen_config,
+    screen_data,
+)
+from temp_processors.report.tokens import TokenNames
+
+SETTINGS = ("prompt", "columns", "max_new_tokens", "seed", "samples")
+"""What the page asks once; the values of every column follow."""
+
+
+class Seen(NamedTuple):
+    """The prompt that was last looked at, (1, length), and the model's scores after it, (1, vocab)."""
+
+    input_ids: Tensor
+    scores: Tensor
+
+
+class Handlers:
+    """The page's actions on one model.
+
+    Args:
+        loaded: The model; it is only read.
+        model: Its name as a configuration gives it.
+    """
+
+    def __init__(self, loaded: LoadedModel, model: str) -> None:
+        self.loaded, self.model = loaded, model
+        self.names = TokenNames(loaded.tokenizer)
+        self.ignored = checkpoint_sampling(loaded.model)
+
+    def read(self, values: Sequence[Any]) -> tuple[dict[str, Any], ExperimentConfig]:
+        """The experiment on the page: `SETTINGS`, then for each column its kind and one value for each field.
+
+        Raises:
+            ScreenError: It is none; the message names column and field.
+        """
+        settings = dict(zip(SETTINGS, values, strict=False))
+        width = 1 + len(field_keys())
+        starts = [len(SETTINGS) + i * width for i in range(int(settings["columns"]))]
+        policies = []
+        for name, start in zip(COLUMNS, starts, strict=False):
+            try:
+                policies.append(column_mapping(values[start : start + width]))
+            except FormError as error:
+                raise ScreenError(f"{name}: {error}") from error
+        whole = {name: settings[name] for name in ("max_new_tokens", "seed", "samples")}
+        data = screen_data(self.model, settings["prompt"], policies, **whole, neutralise=bool(self.ignored))
+        return data, screen_config(data)
+
+    def look(self, seen: Seen | None, *values: Any) -> tuple[Any, ...]:
+        """Before anything is drawn: what was seen, message, YAML, Python, and the bars of every column."""
+        try:
+            data, config = self.read(values)
+            ids = prompt_ids(self.loaded, config)
+            if seen is None or not torch.equal(seen.input_ids, ids):
+                seen = Seen(ids, next_scores(self.loaded, ids))
+            policies = built_policies(self.loaded, config, ids.shape[-1])
+            bars = [markup.bars(next_token(policy, *seen), self.names) for policy in policies]
+        except ValueError as error:
+            return seen, markup.message(str(error)), "", "", *_filled([])
+        return seen, "", as_yaml(data), as_python(data, config), *_filled(bars)
+
+    def generate(self, colouring: str, *values: Any) -> Iterator[tuple[Any, ...]]:
+        """After every token: the texts, message, legend, and the strip of every column."""
+        try:
+            _, config = self.read(values)
+            for texts in stream(self.loaded, config):
+                yield texts, "", *self.colour(texts, colouring)
+        except ValueError as error:
+            yield [], markup.message(str(error)), "", *_filled([])
+
+    def colour(self, texts: Sequence[Text], colouring: str) -> tuple[str, ...]:
+        """Legend and strips of texts that are there already."""
+        if not texts:
+            return "", *_filled([])
+        scale = markup.scale_of(texts, colouring)
+        return markup.legend(colouring, scale), *_filled([self._text(text, colouring, scale) for text in texts])
+
+    def _text(self, text: Text, colouring: str, scale: tuple[float, float]) -> str:
+        ids = [token.token_id for token in text.tokens]
+        plain = self.loaded.tokenizer.decode(ids, skip_special_tokens=True)
+        return f'<p class="tp-text">{markup.prose(plain)}</p>{markup.strip(text, self.names, colouring, scale)}'
+
+    def measure(self, *values: Any) -> Iterator[tuple[str, ...]]:
+        """While samples are drawn: message, scores, and the texts of every column."""
+        try:
+            _, config = self.read(values)
+            for texts in draw_samples(self.loaded, config):
+                table = markup.scores(texts, METRICS, config.samples_per_prompt)
+                yield "", table, *_filled([markup.samples(group) for group in texts.values()])
+        except ValueError as error:
+            yield markup.message(str(error)), "", *_filled([])
+
+    def about(self) -> str:
+        """A line on the model, and on sampling values of its checkpoint, which are not applied here."""
+        size = f"{self.loaded.model.num_parameters():,} parameters"
+        values = ", ".join(f"{name}={value}" for name, value in self.ignored.items())
+        note = f" Its generation_config sets {values}: ignored here, the policies act alone." if values else ""
+        return f'<p class="tp-quiet">{markup.prose(self.model)}, {size}.{markup.prose(note)}</p>'
+
+
+def _filled(parts: Sequence[str]) -> list[str]:
+    """One part for each column that the page could show."""
+    return [*parts, *[""] * (len(COLUMNS) - len(parts))]

@@ -1,0 +1,133 @@
+"""What is on the page as an experiment: a configuration that the runner takes, and a snippet that gives the same texts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pydantic
+import yaml
+
+from temp_processors.config import ExperimentConfig
+from temp_processors.config_errors import problems_of
+from temp_processors.experiment.plan import sample_seed
+from temp_processors.yaml_source import Problem, YamlSource
+
+COLUMNS = ("A", "B", "C", "D")
+"""Names of the policies: they stay while parameters move, and with them the seeds."""
+
+METRICS = ("distinct_1", "distinct_2", "self_bleu_4")
+
+
+class ScreenError(ValueError):
+    """What is on the page is no experiment; one line for each problem, naming the column and the field."""
+
+
+def screen_data(
+    model: str,
+    prompt: str,
+    policies: Sequence[Mapping[str, Any]],
+    *,
+    max_new_tokens: int,
+    seed: int,
+    samples: int,
+    neutralise: bool = False,
+) -> dict[str, Any]:
+    """The mapping of a configuration file for what is on the page.
+
+    Args:
+        model: `fox`, a folder, or a Hub id.
+        prompt: The text to continue.
+        policies: One mapping for each column, as `forms.policy_mapping` makes it.
+        max_new_tokens: Longest continuation, in tokens.
+        seed: Of the experiment.
+        samples: Continuations of every policy when diversity is measured; the first one is the text that is streamed.
+        neutralise: Whether the checkpoint sets sampling values that have to be ignored.
+    """
+    named = [{"name": name, **policy} for name, policy in zip(COLUMNS, policies, strict=False)]
+    return {
+        "name": "explore",
+        "model": model,
+        "prompts": [prompt],
+        "samples_per_prompt": samples,
+        "max_new_tokens": max_new_tokens,
+        "seed": seed,
+        "policies": named,
+        "metrics": list(METRICS),
+        **({"checkpoint_sampling": "neutralise"} if neutralise else {}),
+    }
+
+
+def screen_config(data: Mapping[str, Any]) -> ExperimentConfig:
+    """The experiment, checked as a configuration file is.
+
+    Raises:
+        ScreenError: Every problem, one a line.
+    """
+    prompt = data["prompts"][0]
+    if any("\ud800" <= character <= "\udfff" for character in prompt):
+        raise ScreenError("prompt: holds half a character (a lone surrogate), which is no text")
+    try:
+        return ExperimentConfig.model_validate(data)
+    except pydantic.ValidationError as error:
+        raise ScreenError("\n".join(map(_said, problems_of(error, YamlSource("", dict(data)))))) from error
+
+
+def _said(problem: Problem) -> str:
+    """`A: temperature: has to be ...` for `policies.0.temperature`, `prompt: ...` for `prompts.0`."""
+    path = [str(part) for part in problem.path]
+    if path[:1] == ["policies"] and len(path) > 1:
+        path = [COLUMNS[int(path[1])], *path[2:]]
+    elif path[:1] == ["prompts"]:
+        path = ["prompt"]
+    return ": ".join([*path, problem.message])
+
+
+def as_yaml(data: Mapping[str, Any]) -> str:
+    """A file for `temp-processors run`; its sample 0 of every policy is the text on the page."""
+    return yaml.safe_dump(dict(data), sort_keys=False, allow_unicode=True)
+
+
+def streamed_seeds(config: ExperimentConfig) -> dict[str, int]:
+    """The seed of the text that is streamed for every policy: that of sample 0 of the experiment."""
+    return {policy.name: sample_seed(config.seed, 0, 0, policy.name) for policy in config.policies}
+
+
+SNIPPET = """\
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from temp_processors import {names}
+from temp_processors.experiment.decode import draw_kwargs
+
+tokenizer = AutoTokenizer.from_pretrained({place})
+model = AutoModelForCausalLM.from_pretrained({place}, dtype="auto").eval()
+inputs = tokenizer({prompt}, return_tensors="pt").to(model.device)
+length = inputs["input_ids"].shape[-1]
+policies = {{
+{policies}
+}}
+seeds = {seeds}
+for name, config in policies.items():
+    policy = build_policy(config, prompt_length=length, tokenizer=tokenizer)
+    draw = SeededSampling([seeds[name]], prompt_length=length)
+    output = model.generate(
+        **inputs, logits_processor=[policy, draw], max_new_tokens={max_new_tokens}, **draw_kwargs()
+    )
+    print(f"{{name}}:{{tokenizer.decode(output[0, length:], skip_special_tokens=True)}}")
+"""
+
+
+def as_python(data: Mapping[str, Any], config: ExperimentConfig) -> str:
+    """A snippet that prints the texts that are streamed on the page."""
+    fox = data["model"] == "fox"
+    policies = {
+        policy["name"]: {key: value for key, value in policy.items() if key != "name"} for policy in data["policies"]
+    }
+    return SNIPPET.format(
+        names=("FOX_PATH, " if fox else "") + "SeededSampling, build_policy",
+        place="FOX_PATH" if fox else repr(data["model"]),
+        prompt=repr(data["prompts"][0]),
+        policies="\n".join(f"    {name!r}: {policy!r}," for name, policy in policies.items()),
+        seeds=streamed_seeds(config),
+        max_new_tokens=config.max_new_tokens,
+    )

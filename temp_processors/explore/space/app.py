@@ -1,0 +1,9 @@
+"""The temperature explorer as a Hugging Face Space; the package lies beside this file."""
+
+from temp_processors.explore.app import build_app, launch
+from temp_processors.explore.loading import load
+
+MODEL = "fox"
+
+if __name__ == "__main__":
+    launch(build_app(load(MODEL), MODEL))
