@@ -8,6 +8,7 @@ the n-gram goes into the low bits: a plain sort then ranks, groups and orders by
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -15,10 +16,13 @@ import numpy as np
 if TYPE_CHECKING:
     from temp_processors.metrics.tokenization import TokenizedTexts
 
-Ints = np.ndarray[Any, np.dtype[np.int64]]
+Ints = np.ndarray[Any, np.dtype[Any]]
+"""64-bit integers; 32-bit ones where they fit and time counts."""
 Bools = np.ndarray[Any, np.dtype[np.bool_]]
 BITS = 63
 """Bits of a packed n-gram; the sign stays free."""
+BLOCK = 1 << 17
+"""Entries that are counted at a time."""
 
 
 class Repeated(NamedTuple):
@@ -36,7 +40,13 @@ class Repeated(NamedTuple):
     def held(self) -> Held:
         """The same with one entry for each text and n-gram that it holds, and how often it does."""
         first = np.flatnonzero(run_starts(self.gram) | run_starts(self.text))
-        return Held(self.gram[first], self.text[first], np.diff(np.append(first, len(self.gram))))
+        return Held(self.gram[first], self.text[first], np.diff(first, append=len(self.gram)))
+
+    def blocks(self, size: int = BLOCK) -> Iterator[Repeated]:
+        """The same cut between n-grams into pieces of about `size` entries, numbered anew, which stay in the processor's cache."""
+        cuts = np.append(np.unique(np.searchsorted(self.gram, self.gram[::size])), len(self.gram))
+        for begin, end in pairwise(cuts):
+            yield Repeated(self.gram[begin:end] - self.gram[begin], self.text[begin:end])
 
 
 class Held(NamedTuple):
@@ -57,14 +67,21 @@ def repeated_ngrams(texts: TokenizedTexts, largest: int) -> Iterator[Repeated]:
         >>> [(found.gram.tolist(), found.text.tolist()) for found in repeated_ngrams(tokenize(["a b c", "d a b"]), 2)]
         [([0, 0, 1, 1], [0, 1, 0, 1]), ([0, 0], [0, 1])]
     """
-    text, ends = np.repeat(np.arange(len(texts)), texts.lengths), np.repeat(texts.starts[1:], texts.lengths)
-    place, gram = np.arange(len(texts.ids)), np.zeros(len(texts.ids), dtype=np.int64)
+    small = (
+        np.int32 if len(texts.ids) <= np.iinfo(np.int32).max else np.int64
+    )  # half the memory, which is what takes the time
+    text = np.repeat(np.arange(len(texts), dtype=small), texts.lengths)
+    ends = np.repeat(texts.starts[1:].astype(small), texts.lengths)
+    place, gram = np.arange(len(texts.ids), dtype=small), np.zeros(len(texts.ids), dtype=small)
     for n in range(1, largest + 1):
-        inside = place < ends[place] - (n - 1)
-        place, gram = place[inside], gram[inside]
-        gram, place = _ranked(gram * texts.vocabulary + texts.ids[place + (n - 1)], place, len(texts.ids))
+        if n > 1:
+            inside = ends[place] - place >= n
+            place, gram = place[inside], gram[inside]
+        keys = np.multiply(gram, texts.vocabulary, dtype=np.int64)
+        keys += texts.ids[place + (n - 1)] if n > 1 else texts.ids
+        gram, place = _ranked(keys, place, len(texts.ids))
         twice = in_runs(gram)
-        place, gram = place[twice], _ranks(gram[twice])
+        place, gram = place[twice], _ranks(gram[twice], place.dtype)
         yield Repeated(gram, text[place])
 
 
@@ -140,20 +157,20 @@ def ngram_starts(texts: TokenizedTexts, n: int) -> Ints:
 
 def _ranked(keys: Ints, places: Ints, tokens: int) -> tuple[Ints, Ints]:
     """Ranks of the keys from 0 in ascending order, and the places in the same order, ascending within a rank."""
-    bits = tokens.bit_length()
+    bits, small = tokens.bit_length(), places.dtype
     if not len(keys) or int(keys.max()) >= 1 << (BITS - bits):
         order = np.argsort(keys, kind="stable")
-        return _ranks(keys[order]), places[order]
+        return _ranks(keys[order], small), places[order]
     keys <<= bits
     keys |= places
     keys.sort()
-    places = keys & ((1 << bits) - 1)
+    places = (keys & ((1 << bits) - 1)).astype(small)
     keys >>= bits
-    return _ranks(keys), places
+    return _ranks(keys, small), places
 
 
-def _ranks(ascending: Ints) -> Ints:
+def _ranks(ascending: Ints, small: Any) -> Ints:
     """How many different values came before each of these."""
-    ranks = np.cumsum(run_starts(ascending), dtype=np.int64)
+    ranks: Ints = np.cumsum(run_starts(ascending), dtype=small)
     ranks -= 1
     return ranks

@@ -22,9 +22,9 @@ from typing import Any
 
 import numpy as np
 
-from temp_processors.metrics.ngrams import Repeated, in_runs, repeated_ngrams, run_starts
+from temp_processors.metrics.ngrams import Held, Ints, Repeated, in_runs, repeated_ngrams, run_starts
 from temp_processors.metrics.score import Score, signature, undefined
-from temp_processors.metrics.tokenization import Ints, TokenizedTexts, Tokens, tokenize
+from temp_processors.metrics.tokenization import TokenizedTexts, Tokens, tokenize
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 SMOOTHED_NUMERATOR = 0.1
@@ -84,13 +84,22 @@ def self_bleu(
 
 def clipped_matches(found: Repeated, texts: int) -> Floats:
     """For each text the sum over its n-grams of min(count here, largest count in another text), shape (texts,)."""
-    gram, text, times = found.held
+    total = np.zeros(texts)
+    for block in found.blocks():
+        text, matches = _matches(block.held)
+        total += np.bincount(text, weights=matches, minlength=texts)
+    return total
+
+
+def _matches(held: Held) -> tuple[Ints, Ints]:
+    """The text of every entry and min(count here, largest count in another text)."""
+    gram, text, times = held
     matches = in_runs(gram).astype(np.int64)
     often = np.zeros(int(gram[-1]) + 1 if len(gram) else 0, dtype=bool)
     often[gram[times > 1]] = True  # elsewhere a text that holds the n-gram holds it once: 1 match, found above
     rows = np.flatnonzero(often[gram])
     matches[rows] = np.minimum(times[rows], _largest_elsewhere(gram[rows], times[rows]))
-    return np.bincount(text, weights=matches, minlength=texts).astype(np.float64)
+    return text, matches
 
 
 def _largest_elsewhere(gram: Ints, times: Ints) -> Ints:

@@ -100,7 +100,7 @@ class TokenizedTexts:
     @property
     def frequencies(self) -> Ints:
         """How often each different token occurs, shape (types,)."""
-        found = np.bincount(self.ids)
+        found: Ints = np.bincount(self.ids)
         return found[found > 0]
 
     def count_ngrams(self, n: int) -> tuple[int, int]:
@@ -117,7 +117,8 @@ class TokenizedTexts:
 
     def ngram_lengths(self, n: int) -> Ints:
         """n-grams of each text, shape (texts,)."""
-        return np.maximum(self.lengths - (n - 1), 0)
+        lengths: Ints = np.maximum(self.lengths - (n - 1), 0)
+        return lengths
 
 
 def tokenize(
