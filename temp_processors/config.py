@@ -26,6 +26,7 @@ from temp_processors.metrics import METRIC_NAMES
 from temp_processors.model_spec import NameOrSpec
 from temp_processors.policy_config import PolicyConfig
 from temp_processors.prompt_source import PromptSource, prompts_tag
+from temp_processors.trace_options import SwitchOrOptions
 from temp_processors.yaml_source import ConfigError, Problem, YamlSource, read_yaml
 
 DEFAULT_METRICS = ("distinct_1", "distinct_2", "distinct_3", "distinct_4", "self_bleu_4", "perplexity", "mean_length")
@@ -100,6 +101,8 @@ class ExperimentConfig(BaseModel):
         batch_size: Most rows that are generated together.
         checkpoint_sampling: `refuse` stops when the checkpoint's own generation_config holds a temperature or truncation,
             which would multiply with the policies; `neutralise` ignores those values.
+        traces: What the policy did at every token, in `traces.parquet`: true (the first samples, ten alternatives a
+            token), false (none), or a mapping with `top_k` and `samples_per_policy` (see `TraceOptions`).
         engine: `transformers`, or `vllm` (in this process, or at `base_url`).
         engine_options: How vLLM is set up; see [`EngineOptions`].
         base_url: A running OpenAI-compatible server, such as `http://localhost:8000/v1`, for `engine: vllm`.
@@ -125,6 +128,7 @@ class ExperimentConfig(BaseModel):
     baseline: str | None = None
     batch_size: Annotated[int, Field(ge=1)] = 256
     checkpoint_sampling: Literal["refuse", "neutralise"] = "refuse"
+    traces: SwitchOrOptions = True
     engine: Engine = "transformers"
     engine_options: EngineOptions = EngineOptions()
     base_url: str | None = None

@@ -13,9 +13,14 @@ from pydantic_core import ErrorDetails
 
 from temp_processors.model_spec import ModelSpec
 from temp_processors.prompt_source import PromptSource
+from temp_processors.trace_options import TraceOptions
 from temp_processors.yaml_source import Location, Problem, YamlSource
 
-SECTIONS: dict[object, type[pydantic.BaseModel]] = {"model": ModelSpec, "prompts": PromptSource}
+SECTIONS: dict[object, type[pydantic.BaseModel]] = {
+    "model": ModelSpec,
+    "prompts": PromptSource,
+    "traces": TraceOptions,
+}
 LIKE_A_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
 

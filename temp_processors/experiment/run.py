@@ -27,7 +27,9 @@ from temp_processors.experiment.prompts import Prompts, prepare
 from temp_processors.experiment.resume import Key, locked, recover, refuse_if_changed
 from temp_processors.experiment.stack import refuse_checkpoint_sampling, sampler_stack, stack_lines
 from temp_processors.experiment.store import Run, RunFolderError, Sample
+from temp_processors.experiment.traces import why_not, write_traces
 from temp_processors.policy_config import build_policy
+from temp_processors.trace_options import trace_options
 from temp_processors.yaml_source import ConfigError, Problem
 
 
@@ -76,7 +78,7 @@ def run_experiment(
         done = processes.from_first(_or_error(begin) if processes.first else None)
         failures = processes.gather(work.generate(done))
         if processes.first:
-            _conclude(config, folder, failures)
+            _conclude(work, failures)
         processes.wait()
     return folder
 
@@ -105,8 +107,9 @@ def _begin(work: _Work, overwrite: bool, resume: bool, held: ExitStack) -> set[K
     return set()
 
 
-def _conclude(config: ExperimentConfig, folder: Run, failures: Sequence[dict[str, Any]]) -> None:
-    """Gather, score, and mark the run as complete."""
+def _conclude(work: _Work, failures: Sequence[dict[str, Any]]) -> None:
+    """Gather, score, trace, and mark the run as complete."""
+    config, folder = work.config, work.folder
     recover(folder)
     scores = score_run(config, folder)
     folder.write("metrics.json", json.dumps({"policies": scores}, indent=2, ensure_ascii=False) + "\n")
@@ -115,7 +118,16 @@ def _conclude(config: ExperimentConfig, folder: Run, failures: Sequence[dict[str
     (folder.path / "failures.json").unlink(missing_ok=True)
     if failures:
         folder.write("failures.json", json.dumps(failures, indent=2) + "\n")
+    _trace(work)
     folder.finish()
+
+
+def _trace(work: _Work) -> None:
+    options, reason = trace_options(work.config.traces), why_not(work.config, work.loaded)
+    if options is not None and reason is not None:
+        work.console.print(f"no traces: {reason}", highlight=False, markup=False)
+    elif options is not None:
+        write_traces(work.folder, work.config, work.loaded, work.prompts, options)
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,7 @@ def _digest(content: str) -> str:
 
 
 def write_report(run_folder: Path) -> Path:
-    """What every run ends with: `comparison.md` and `.tex`, traces of its first samples, `report.html` and `plots/`.
+    """What every run ends with: `comparison.md` and `.tex`, `report.html` and `plots/`.
 
     Returns:
         The path of the page.
@@ -101,10 +101,8 @@ def write_report(run_folder: Path) -> Path:
     """
     from temp_processors.report.plots import write_plots
     from temp_processors.report.table import write_tables
-    from temp_processors.report.traces import write_traces
 
     write_tables(run_folder)
-    write_traces(run_folder)
     write_plots(run_folder)
     return write_page([run_folder], run_folder / "report.html")
 
@@ -131,6 +129,6 @@ def report_command(
 
 
 def _trace(run: Path) -> None:
-    from temp_processors.report.traces import write_traces
+    from temp_processors.experiment.traces import trace_again
 
-    write_traces(run)
+    trace_again(run)

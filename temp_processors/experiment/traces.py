@@ -1,0 +1,147 @@
+"""Look again at the texts of a run: what the policy did at every token, written to `traces.parquet`.
+
+One forward pass over each finished text gives every step's entropy, temperature and alternatives exactly as they were when
+it was drawn, so generating does not have to carry them along.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
+from temp_processors.config import ExperimentConfig, load_config
+from temp_processors.engine_options import EngineOptions
+from temp_processors.experiment.models import LoadedModel, ModelError, load_model
+from temp_processors.experiment.plan import Plan
+from temp_processors.experiment.prompts import Prompts, prepare
+from temp_processors.experiment.store import Run, RunFolderError, Sample, Samples
+from temp_processors.policy_config import build_policy
+from temp_processors.trace import trace_tokens
+from temp_processors.trace_options import TraceOptions, trace_options
+
+MOST_TOKENS = 8_000
+MOST_SCORES = 30_000_000  # tokens times vocabulary: the tail of every token is summed at 97 temperatures
+ROWS = 8
+NUMBERS = ("entropy", "entropy_after", "temperature", "log_prob", "log_prob_after")
+COLUMNS = pa.schema(
+    [
+        ("policy", pa.string()),
+        *[(name, pa.int64()) for name in ("prompt_id", "sample_id", "step", "token_id")],
+        *[(name, pa.float64()) for name in NUMBERS],
+        ("top_ids", pa.list_(pa.int64())),
+        ("top_logits", pa.list_(pa.float64())),
+        ("tail", pa.list_(pa.float64())),
+    ]
+)
+
+
+def why_not(config: ExperimentConfig, loaded: LoadedModel) -> str | None:
+    """Why the texts of this run cannot be looked at again; None where they can."""
+    if config.engine != "transformers":
+        return "the weights are inside vLLM"
+    return "encoder-decoder models are not traced" if loaded.model.config.is_encoder_decoder else None
+
+
+def write_traces(
+    run: Run, config: ExperimentConfig, loaded: LoadedModel, prompts: Prompts, options: TraceOptions
+) -> Path:
+    """Trace samples of a run.
+
+    Args:
+        run: A run whose samples are all there.
+        config: Its configuration.
+        loaded: Its model, of `engine: transformers`.
+        prompts: Its prompts, as `prepare` made them for that model.
+        options: How many samples, and how much of each token.
+
+    Returns:
+        The file written: `traces.parquet`, one row per token, columns as `TokenTrace.records` names them.
+
+    Raises:
+        RunFolderError: It cannot be written.
+    """
+    chosen = _chosen(run.samples, options, loaded.model.config.get_text_config().vocab_size)
+    policies = {named.name: named.policy for named in config.policies}
+    target, partial = run.path / "traces.parquet", run.path / ".traces.parquet.partial"
+    try:
+        with pq.ParquetWriter(partial, COLUMNS) as out:
+            for samples in _batches(chosen):
+                first = samples[0]
+                prompt = list(prompts.token_ids[first.prompt_id])
+                records = _traced(loaded, prompt, policies[first.policy], samples, options.top_k)
+                out.write_table(pa.Table.from_pylist(records, schema=COLUMNS))
+        partial.replace(target)
+    except OSError as error:
+        raise RunFolderError(f"{target}: cannot be written: {error.strerror or error}") from error
+    return target
+
+
+def trace_again(run_folder: Path) -> Path:
+    """Trace a run that is complete, whatever its configuration says about traces, with its model loaded once more.
+
+    Raises:
+        ConfigError, ModelError: The configuration of the run or its model cannot be read, or cannot be traced.
+        RunFolderError: The file cannot be written.
+    """
+    config = load_config(run_folder / "config.yaml")
+    here = {"engine": "transformers", "engine_options": EngineOptions(), "base_url": None}
+    config = config.model_copy(update=here)
+    loaded = load_model(config)
+    reason = why_not(config, loaded)
+    if reason is not None:
+        raise ModelError(f"{run_folder}: {reason}")
+    prompts = prepare(Plan(config).prompts, loaded, config.system_prompt, config.max_new_tokens)
+    return write_traces(Run(run_folder), config, loaded, prompts, trace_options(config.traces) or TraceOptions())
+
+
+def _chosen(samples: Samples, options: TraceOptions, vocab: int) -> list[Sample]:
+    """The first sample of every prompt, then the second, ..., each under all policies, until there are enough."""
+    places: dict[tuple[int, int], int] = {}
+    for sample in samples:
+        place = sample.sample_id, sample.prompt_id
+        places[place] = places.get(place, 0) + len(sample.token_ids)
+    budget = min(MOST_TOKENS, MOST_SCORES // vocab)
+    kept: set[tuple[int, int]] = set()
+    tokens = 0
+    for place in sorted(places):
+        full = tokens >= budget if options.samples_per_policy is None else len(kept) >= options.samples_per_policy
+        if kept and full:
+            break
+        kept.add(place)
+        tokens += places[place]
+    return [sample for sample in samples if (sample.sample_id, sample.prompt_id) in kept]
+
+
+def _batches(samples: Sequence[Sample]) -> Iterator[list[Sample]]:
+    def cell(sample: Sample) -> tuple[int, str]:
+        return sample.prompt_id, sample.policy
+
+    for _, group in groupby(sorted(samples, key=lambda s: (*cell(s), s.sample_id)), key=cell):
+        same = [sample for sample in group if sample.token_ids]
+        for start in range(0, len(same), ROWS):
+            yield same[start : start + ROWS]
+
+
+def _traced(
+    loaded: LoadedModel, prompt: list[int], policy: Any, samples: Sequence[Sample], top_k: int
+) -> list[dict[str, Any]]:
+    """Records of samples of one prompt and policy, their end-of-sequence tokens included."""
+    end = loaded.eos_token_ids[:1] or [loaded.pad_token_id]
+    width = 1 + max(len(sample.token_ids) for sample in samples)
+    rows = [prompt + s.token_ids + end * (width - len(s.token_ids)) for s in samples]
+    trace = trace_tokens(
+        loaded.model,
+        torch.tensor(rows, device=loaded.model.device),
+        build_policy(policy, prompt_length=len(prompt), tokenizer=loaded.tokenizer),
+        len(prompt),
+        top_k=top_k,
+    )
+    steps = {s.sample_id: len(s.token_ids) + (s.finish_reason == "stop") for s in samples}
+    records = trace.records(policy=samples[0].policy, prompt_id=samples[0].prompt_id, sample_id=list(steps))
+    return [record for record in records if record["step"] < steps[record["sample_id"]]]
