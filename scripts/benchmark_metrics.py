@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import logging
 import random
 import resource
 import statistics
@@ -76,6 +77,7 @@ def sacrebleu_of(texts: Texts, i: int) -> float:
     """The same by sacrebleu, on the same tokens; its `floor` differs from method1 for texts shorter than 4 tokens only."""
     from sacrebleu.metrics import BLEU
 
+    logging.getLogger("sacrebleu").setLevel(logging.ERROR)  # it recommends another order, which would be another score
     metric = BLEU(tokenize="none", smooth_method="floor", effective_order=False)
     return float(metric.sentence_score(" ".join(texts[i]), [" ".join(t) for k, t in enumerate(texts) if k != i]).score)
 

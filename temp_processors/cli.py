@@ -99,6 +99,7 @@ Baseline = Annotated[str | None, typer.Option(help="Group that the others are co
 TextColumn = Annotated[str, typer.Option(help="Column that holds the text.")]
 GroupBy = Annotated[str | None, typer.Option(help="Column whose values make the groups.")]
 Split = Annotated[str, typer.Option(help="Part of a dataset.")]
+Length = Annotated[str, typer.Option(help="Cut all texts alike: full, first:K words, or matched.")]
 
 
 @app.command()
@@ -109,10 +110,17 @@ def score(
     text_column: TextColumn = "text",
     group_by: GroupBy = None,
     split: Split = "train",
+    length: Length = "full",
+    stream: Annotated[
+        bool, typer.Option("--stream", help="Read texts once and keep none: for files larger than memory.")
+    ] = False,
     out: Annotated[Path, typer.Option(help="Folder for metrics.json and comparison.md, .tex.")] = Path("scores"),
 ) -> None:
     """Score texts that are already there, and write metrics.json and the table."""
-    scores = _scored(sources, metrics, baseline, text_column, group_by, split)
+    if stream and baseline is not None:
+        raise _refused("--baseline: a stream has no differences; leave out --stream")
+    options = {"text_column": text_column, "group_by": group_by, "split": split, "length": length}
+    scores = _scored(sources, metrics, options if stream else {**options, "baseline": baseline}, stream)
     from temp_processors.report.table import write_tables
 
     try:
@@ -132,9 +140,11 @@ def compare(
     text_column: TextColumn = "text",
     group_by: GroupBy = None,
     split: Split = "train",
+    length: Length = "full",
 ) -> None:
     """Put runs or files side by side: values, intervals, and which differences to the baseline are real."""
-    scores = _scored(sources, metrics, baseline, text_column, group_by, split)
+    options = {"text_column": text_column, "group_by": group_by, "split": split, "length": length}
+    scores = _scored(sources, metrics, {**options, "baseline": baseline})
     from temp_processors.report.table import difference_table
 
     if len(scores) > 1:
@@ -142,26 +152,20 @@ def compare(
 
 
 def _scored(
-    sources: list[str],
-    metrics: list[str] | None,
-    baseline: str | None,
-    text_column: str,
-    group_by: str | None,
-    split: str,
+    sources: list[str], metrics: list[str] | None, options: dict[str, Any], stream: bool = False
 ) -> dict[str, Any]:
     """Scores of the sources, shown as a table."""
+    from temp_processors.comparison import unequal_tokens
     from temp_processors.report.table import footnotes, metric_table
-    from temp_processors.scoring import score_sources
+    from temp_processors.scoring import score_sources, stream_sources
 
     try:
-        scores = score_sources(
-            sources, metrics or (), baseline=baseline, text_column=text_column, group_by=group_by, split=split
-        )
+        scores = (stream_sources if stream else score_sources)(sources, metrics or (), **options)
     except ValueError as error:
         raise _refused(str(error)) from error
     console = Console(highlight=False)
     console.print(metric_table(scores))
-    for note in footnotes(scores):
+    for note in [*footnotes(scores), *unequal_tokens(scores)]:
         console.print(note, style="dim", markup=False)
     return scores
 

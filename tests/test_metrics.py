@@ -123,6 +123,8 @@ def test_matched_groups_have_equal_length() -> None:
     assert "|len:matched:2|" in distinct_n(groups[0]).signature
     with pytest.raises(ValueError, match="2 texts, 1 texts: groups of unequal number"):
         matched([tokenize(["a", "b"]), tokenize(["a"])])
+    with pytest.raises(ValueError, match="text 1 of group 1 is empty: there is no length to match; use `first`"):
+        matched([tokenize(["a", "b"]), tokenize(["a", ""])])
 
 
 def test_what_moves_a_score_stands_beside_it() -> None:

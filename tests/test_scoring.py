@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import random
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,10 @@ from temp_processors.cli import app
 from temp_processors.config import load_config
 from temp_processors.experiment.run import run_experiment
 from temp_processors.fox.grammar import sample_story
-from temp_processors.metrics import distinct_n
+from temp_processors.metrics import STREAMED, distinct_n, streaming
 from temp_processors.rows import RowsError
-from temp_processors.scoring import read_groups, score_sources
+from temp_processors.scoring import score_sources, stream_sources
+from temp_processors.sources import read_groups
 
 ROWS = [{"answer": f"the fox number {i} ran {i % 3} miles", "T": 0.5 + i % 2} for i in range(12)]
 TEXTS = [str(row["answer"]) for row in ROWS]
@@ -139,13 +141,88 @@ def test_compare_puts_runs_side_by_side(tmp_path: Path) -> None:
     assert f"{tmp_path / 'one'}: T=0.1" in done.stdout
 
 
+@pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".parquet"])
+def test_a_stream_scores_as_memory_does(tmp_path: Path, suffix: str) -> None:
+    path = str(write(tmp_path / f"t{suffix}"))
+    names = [name for name in STREAMED if name != "hdd"]
+    for length in ("full", "first:3"):
+        options = {"text_column": "answer", "group_by": "T", "length": length}
+        streamed, held = stream_sources([path], names, **options), score_sources([path], names, **options)
+        assert list(streamed) == list(held) == ["0.5", "1.5"]
+        for group, row in held.items():
+            for name, score in row.items():
+                assert streamed[group][name]["value"] == pytest.approx(score["value"], abs=1e-12), name
+                assert streamed[group][name]["signature"] == score["signature"]
+                assert streamed[group][name]["interval"] is None
+
+
+def test_a_stream_of_runs_has_a_group_for_each_policy(tmp_path: Path) -> None:
+    run_experiment(load_config("fox", ["samples_per_prompt=4", "max_new_tokens=6"], out=tmp_path / "run"))
+    streamed = stream_sources([str(tmp_path / "run")], ["distinct_2"])
+    held = score_sources([str(tmp_path / "run")], ["distinct_2"])
+    assert {name: row["distinct_2"]["value"] for name, row in streamed.items()} == {
+        name: row["distinct_2"]["value"] for name, row in held.items()
+    }
+
+
+def test_score_streams_a_file(tales: tuple[Path, Path], tmp_path: Path) -> None:
+    done = invoke("score", str(tales[0]), "--stream", "--length", "first:9", "--out", str(tmp_path / "scores"))
+    assert done.exit_code == 0, done.output
+    row = json.loads((tmp_path / "scores" / "metrics.json").read_text())["policies"]["whole"]
+    assert list(row) == ["distinct_1", "distinct_2", "distinct_3", "distinct_4", "unique_share", "mean_length"]
+    assert row["mean_length"]["value"] == 9
+    assert "|len:first:9|" in row["distinct_2"]["signature"]
+
+
+def test_memory_of_a_stream_does_not_grow_with_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "long.txt"
+    with path.open("w") as file:
+        file.writelines(f"the fox number {i % 50} ran {i % 7} miles to the den by the river\n" for i in range(60_000))
+    tracemalloc.start()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(streaming, "CHUNK", 1 << 14)
+        score = stream_sources([str(path)], ["distinct_4", "unique_share"])["long"]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert score["unique_share"]["value"] == pytest.approx(350 / 60_000)
+    assert peak < path.stat().st_size / 1.5  # the texts as a list would take twice the file
+
+
+def test_lengths_are_matched_or_said_to_differ(tmp_path: Path) -> None:
+    (tmp_path / "long.txt").write_text("\n".join(f"the fox {i} ran home to the den" for i in range(8)))
+    (tmp_path / "short.txt").write_text("\n".join(f"the fox {i} ran home" for i in range(8)))
+    paths = [str(tmp_path / "long.txt"), str(tmp_path / "short.txt")]
+    note = "short: 40 tokens against 64 of long: diversity moves with length"
+    assert note in " ".join(invoke("compare", *paths).stdout.split())
+    done = invoke("compare", *paths, "--length", "matched", "--metric", "distinct_2", "--metric", "compression_ratio")
+    assert done.exit_code == 0, done.output
+    assert "tokens against" not in done.stdout
+    assert "|len:matched:5|" in done.stdout
+    scores = score_sources(paths, ["distinct_2", "compression_ratio"], length="first:4")
+    assert scores["long"]["distinct_2"]["value"] == distinct_n([f"the fox {i} ran" for i in range(8)]).value
+    assert scores["long"]["compression_ratio"]["value"] == scores["short"]["compression_ratio"]["value"]
+
+
 def test_mistakes_end_with_code_2(tales: tuple[Path, Path], tmp_path: Path) -> None:
     for arguments, message in [
         ((str(tales[0]), "--metric", "distict_2"), "did you mean 'distinct_2'"),
         ((str(tales[0]), "--baseline", "x"), "`baseline` has to be one of whole"),
         ((str(tales[0]), "--metric", "perplexity"), "perplexity needs the log-probability"),
         ((str(tmp_path / "x.csv"),), "no such file"),
+        ((str(tales[0]), "--length", "last:3"), "`length` has to be full, matched or first:K with K >= 1"),
     ]:
         done = invoke("compare", *arguments)
+        assert done.exit_code == 2
+        assert message in done.stderr
+
+
+def test_what_a_stream_cannot_do_ends_with_code_2(tales: tuple[Path, Path]) -> None:
+    for arguments, message in [
+        (("--metric", "self_bleu_4"), "'self_bleu_4' needs all texts at once; metrics of a stream: distinct_1"),
+        (("--length", "matched"), "`length` matched needs all texts at once"),
+        (("--baseline", "whole"), "a stream has no differences"),
+        ((str(tales[0]),), "a source is named twice"),
+    ]:
+        done = invoke("score", str(tales[0]), "--stream", *arguments)
         assert done.exit_code == 2
         assert message in done.stderr

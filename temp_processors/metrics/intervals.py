@@ -92,6 +92,64 @@ def _hadamard(order: int) -> Ints:
     return matrix
 
 
+class Replicates(NamedTuple):
+    """A score of all texts and of parts of them: all that intervals and differences need of the texts.
+
+    Args:
+        score: Of all texts.
+        halves: Scores of the halves, shape (cuts, 2).
+        quarters: Scores of the quarters, shape (cuts, 4) or (0, 4).
+        clusters: The prompt of every text.
+    """
+
+    score: Score
+    halves: Floats
+    quarters: Floats
+    clusters: Sequence[Hashable]
+
+
+def replicates(
+    metric: Callable[[Any], Score],
+    texts: Sequence[Any] | TokenizedTexts,
+    clusters: Sequence[Hashable] | None = None,
+    *,
+    groups: int = GROUPS,
+) -> Replicates:
+    """Score the texts, their halves and their quarters, once for the interval and every difference; arguments as for `interval`."""
+    named = _clusters(texts, clusters)
+    cuts, crossings = half_samples(named, groups)
+
+    def score(kept: Any) -> float:
+        if isinstance(texts, TokenizedTexts):
+            return metric(texts.take(kept)).value
+        return metric([text for text, inside in zip(texts, kept, strict=True) if inside]).value
+
+    halves = [[score(cut == side) for side in (1, -1)] for cut in cuts]
+    quarters = [
+        [score((cut == side) & (cross == other)) for side in (1, -1) for other in (1, -1)]
+        for cut, cross in zip(cuts, crossings, strict=False)
+    ]
+    return Replicates(metric(texts), np.array(halves).reshape(-1, 2), np.array(quarters).reshape(-1, 4), named)
+
+
+def interval_of(found: Replicates, confidence: float = 0.95) -> Interval:
+    """The interval of a score from its replicates; see `interval`."""
+    return _interval(found.score.value, found.halves, found.quarters, found.clusters, confidence)
+
+
+def difference_of(found: Replicates, baseline: Replicates, confidence: float = 0.95) -> Difference:
+    """The difference of two scores from their replicates; see `difference`."""
+    if len(found.clusters) != len(baseline.clusters):
+        raise ValueError(
+            f"{len(found.clusters)} texts against {len(baseline.clusters)} of the baseline: scores move with the number of texts; "
+            "compare equal numbers"
+        )
+    value = found.score.value - baseline.score.value
+    halves, quarters = found.halves - baseline.halves, found.quarters - baseline.quarters
+    reach = _interval(value, halves, quarters, found.clusters, confidence)
+    return Difference(value, reach, _p_value(value, reach))
+
+
 def interval(
     metric: Callable[[Any], Score],
     texts: Sequence[Any] | TokenizedTexts,
@@ -118,8 +176,7 @@ def interval(
         >>> found.low < distinct_n(["a b c", "a b d", "a c d", "b c d"]).value < found.high
         True
     """
-    named = _clusters(texts, clusters)
-    return _interval(metric(texts).value, _parts(metric, texts, *half_samples(named, groups)), named, confidence)
+    return interval_of(replicates(metric, texts, clusters, groups=groups), confidence)
 
 
 def difference(
@@ -144,16 +201,8 @@ def difference(
     Raises:
         ValueError: The groups differ in size: most scores move with the number of texts, so the difference would not compare.
     """
-    if len(texts) != len(baseline):
-        raise ValueError(
-            f"{len(texts)} texts against {len(baseline)} of the baseline: scores move with the number of texts; compare equal numbers"
-        )
-    named = _clusters(texts, clusters)
-    cuts, crossings = half_samples(named, groups)
-    parts, others = _parts(metric, texts, cuts, crossings), _parts(metric, baseline, cuts, crossings)
-    value = metric(texts).value - metric(baseline).value
-    found = _interval(value, Parts(*(a - b for a, b in zip(parts, others, strict=True))), named, confidence)
-    return Difference(value, found, _p_value(value, found))
+    own, other = (replicates(metric, held, clusters, groups=groups) for held in (texts, baseline))
+    return difference_of(own, other, confidence)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -181,35 +230,16 @@ def _clusters(texts: Sequence[Any] | TokenizedTexts, clusters: Sequence[Hashable
     return clusters
 
 
-class Parts(NamedTuple):
-    """Scores of the halves, shape (cuts, 2), and of the quarters, shape (cuts, 4) or (0, 4)."""
-
-    halves: Floats
-    quarters: Floats
-
-
-def _parts(metric: Callable[[Any], Score], texts: Sequence[Any] | TokenizedTexts, cuts: Ints, crossings: Ints) -> Parts:
-    def score(kept: Any) -> float:
-        if isinstance(texts, TokenizedTexts):
-            return metric(texts.take(kept)).value
-        return metric([text for text, inside in zip(texts, kept, strict=True) if inside]).value
-
-    halves = [[score(cut == side) for side in (1, -1)] for cut in cuts]
-    quarters = [
-        [score((cut == side) & (cross == other)) for side in (1, -1) for other in (1, -1)]
-        for cut, cross in zip(cuts, crossings, strict=False)
-    ]
-    return Parts(np.array(halves).reshape(-1, 2), np.array(quarters).reshape(-1, 4))
-
-
-def _interval(value: float, parts: Parts, clusters: Sequence[Hashable], confidence: float) -> Interval:
-    groups = len(parts.halves) + 1
-    if groups < FEWEST or not math.isfinite(value) or not np.isfinite(parts.halves).all():
+def _interval(
+    value: float, halves: Floats, quarters: Floats, clusters: Sequence[Hashable], confidence: float
+) -> Interval:
+    groups = len(halves) + 1
+    if groups < FEWEST or not math.isfinite(value) or not np.isfinite(halves).all():
         return Interval(-math.inf, math.inf, math.inf, groups, confidence)
-    of_half = float(np.square(parts.halves[:, 0] - parts.halves[:, 1]).mean()) / 2
+    of_half = float(np.square(halves[:, 0] - halves[:, 1]).mean()) / 2
     units = len(set(clusters)) if len(set(clusters)) > 1 else len(clusters)
     doublings = math.log2(units / ((units - units % groups) / 2))
-    error = math.sqrt(of_half * _rate(of_half, parts.quarters) ** doublings)
+    error = math.sqrt(of_half * _rate(of_half, quarters) ** doublings)
     reach = float(student.ppf((1 + confidence) / 2, groups - 1)) * error
     return Interval(value - reach, value + reach, error, groups, confidence)
 

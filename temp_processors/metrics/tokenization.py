@@ -30,7 +30,7 @@ class TokenizedTexts:
     """All tokens of all texts, one after the other.
 
     Args:
-        ids: Token ids in order of first appearance, shape (tokens,).
+        ids: Token ids, equal where tokens are equal, small numbers >= 0, shape (tokens,).
         starts: Where each text begins, and the number of tokens at the end, shape (texts + 1,).
         tokenizer: Name of the tokenizer, for signatures.
         length: What was cut off the texts, for signatures: `full`, `first:k` or `matched:k`.
@@ -45,18 +45,17 @@ class TokenizedTexts:
         return len(self.starts) - 1
 
     def take(self, kept: Any) -> TokenizedTexts:
-        """The texts at these indices or of this mask, shape (texts,), with ids numbered anew.
+        """The texts at these indices or of this mask, shape (texts,).
 
         Example:
             >>> tokenize(["a b", "c", "d c"]).take([1, 2]).ids.tolist()
-            [0, 1, 0]
+            [2, 3, 2]
         """
         chosen = np.arange(len(self))[kept]
         lengths = self.lengths[chosen]
-        starts = np.concatenate([[0], np.cumsum(lengths)])
+        starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         places = np.arange(starts[-1]) + np.repeat(self.starts[chosen] - starts[:-1], lengths)
-        ids = np.unique(self.ids[places], return_inverse=True)[1].astype(np.int64)
-        return TokenizedTexts(ids, starts.astype(np.int64), self.tokenizer, self.length)
+        return TokenizedTexts(self.ids[places], starts, self.tokenizer, self.length)
 
     def first(self, k: int, name: str = "first") -> TokenizedTexts:
         """The first k tokens of every text; shorter texts stay as they are. Scores of it say so: `len:first:k`.
@@ -69,8 +68,7 @@ class TokenizedTexts:
             raise ValueError(f"`k` has to be an integer >= 1, but is {k!r}")
         kept = np.arange(len(self.ids)) - np.repeat(self.starts[:-1], self.lengths) < k
         starts = np.concatenate([[0], np.cumsum(np.minimum(self.lengths, k))]).astype(np.int64)
-        ids = np.unique(self.ids[kept], return_inverse=True)[1].astype(np.int64)
-        return TokenizedTexts(ids, starts, self.tokenizer, f"{name}:{k}")
+        return TokenizedTexts(self.ids[kept], starts, self.tokenizer, f"{name}:{k}")
 
     @cached_property
     def lengths(self) -> Ints:
@@ -94,7 +92,7 @@ class TokenizedTexts:
 
     @cached_property
     def vocabulary(self) -> int:
-        """Number of different tokens, at least 1."""
+        """One more than the largest id, at least 1."""
         return int(self.ids.max()) + 1 if len(self.ids) else 1
 
     @property
@@ -161,13 +159,17 @@ def matched(groups: Sequence[TokenizedTexts]) -> list[TokenizedTexts]:
     """Groups that compare: every text of every group cut to the length of the shortest text of all.
 
     Raises:
-        ValueError: The groups differ in their number of texts, which moves most scores.
+        ValueError: The groups differ in their number of texts, which moves most scores, or a text is empty.
     """
     if len({len(group) for group in groups}) > 1:
         sizes = ", ".join(f"{len(group)} texts" for group in groups)
         raise ValueError(f"{sizes}: groups of unequal number do not compare; take equal numbers")
+    for position, group in enumerate(groups):
+        if len(group) and not group.lengths.all():
+            place = int(np.argmin(group.lengths))
+            raise ValueError(f"text {place} of group {position} is empty: there is no length to match; use `first`")
     shortest = min((int(group.lengths.min()) for group in groups if len(group)), default=1)
-    return [group.first(max(1, shortest), "matched") for group in groups]
+    return [group.first(shortest, "matched") for group in groups]
 
 
 def splitter(tokenizer: Any) -> tuple[Callable[[str], Tokens], str]:
