@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,11 +13,11 @@ from temp_processors import __version__
 from temp_processors.explore.command import explore_command
 from temp_processors.report.page import report_command
 from temp_processors.report.softmax import softmax_command
-from temp_processors.yaml_source import ConfigError
+from temp_processors.run_command import run_command
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 USER_ERROR = 2
-INTERRUPTED = 130
+app.command("run")(run_command)
 app.command("report")(report_command)
 app.command("softmax")(softmax_command)
 app.command("explore")(explore_command)
@@ -31,66 +29,6 @@ def about(version: Annotated[bool, typer.Option("--version", help="Print the ver
     if version:
         typer.echo(__version__)
         raise typer.Exit
-
-
-@app.command()
-def run(
-    config: Annotated[Path, typer.Argument(help="A YAML file, or the name of a shipped configuration: fox.")],
-    overrides: Annotated[
-        list[str] | None, typer.Option("--set", help="policies.0.temperature=0.2; repeatable.")
-    ] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Run folder; runs/NAME by default.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run, and stop.")] = False,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a run that is already in the folder.")
-    ] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that stopped.")] = False,
-    report: Annotated[bool, typer.Option(help="End with the page, the pictures and what they need.")] = True,
-) -> None:
-    """Generate continuations under every policy of CONFIG and compare their diversity."""
-    from temp_processors.config import load_config, located
-    from temp_processors.experiment.plan import Plan
-    from temp_processors.prompt_source import PromptError
-
-    try:
-        loaded = load_config(config, overrides or (), out)
-    except ConfigError as error:
-        raise _refused(str(error)) from error
-    plan = Plan(loaded)
-    try:
-        typer.echo(f"{loaded.name}: {plan}")
-    except PromptError as error:
-        raise _refused(str(error)) from error
-    if dry_run:
-        return
-    from transformers.utils import logging as transformers_logging
-
-    from temp_processors.experiment.models import ModelError
-    from temp_processors.experiment.run import run_experiment
-    from temp_processors.experiment.store import RunFolderError
-
-    transformers_logging.disable_progress_bar()  # one bar is enough: ours
-    console = Console(highlight=False)
-    try:
-        folder = run_experiment(loaded, overwrite=overwrite, resume=resume, console=console)
-    except ConfigError as error:
-        raise _refused(str(located(error, config, overrides or ()))) from error
-    except (ModelError, RunFolderError) as error:
-        raise _refused(str(error)) from error
-    except KeyboardInterrupt:
-        typer.echo(
-            f"\nstopped; finished texts are in {loaded.folder}: go on with the same command and --resume", err=True
-        )
-        raise typer.Exit(INTERRUPTED) from None
-    if os.environ.get("RANK", "0") != "0":
-        return
-    show_run(folder.path, console)
-    if report:
-        from temp_processors.report.page import write_report
-
-        console.print(f"report: {write_report(folder.path)}", markup=False, soft_wrap=True)
-    if folder.failures:
-        raise _failed(folder.failures)
 
 
 Sources = Annotated[list[str], typer.Argument(help="Files (text, JSONL, CSV, Parquet), run folders, datasets.")]
@@ -168,30 +106,6 @@ def _scored(
     for note in [*footnotes(scores), *unequal_tokens(scores)]:
         console.print(note, style="dim", markup=False)
     return scores
-
-
-def show_run(path: Path, console: Console) -> None:
-    """Print a finished run: the table, two texts for each policy, where everything is."""
-    from temp_processors.experiment.store import Run
-    from temp_processors.report.table import footnotes, metric_table, sample_lines
-
-    folder = Run(path)
-    scores = folder.metrics
-    console.print(metric_table(scores))
-    for note in footnotes(scores):
-        console.print(note, style="dim", markup=False)
-    console.print()
-    for line in sample_lines(folder.samples, list(scores)):
-        console.print(line, soft_wrap=True)
-    console.print(f"run folder: {path}", markup=False, soft_wrap=True)
-
-
-def _failed(failures: Sequence[dict[str, Any]]) -> typer.Exit:
-    for failure in failures[:5]:
-        place = "policy {policy!r}, prompt {prompt_id}, sample {sample_id}, step {step}".format(**failure)
-        typer.echo(f"{place}: {failure['reason']}", err=True)
-    typer.echo(f"{len(failures)} texts could not be drawn (failures.json); the scores leave them out", err=True)
-    return typer.Exit(1)
 
 
 def _refused(message: str) -> typer.Exit:

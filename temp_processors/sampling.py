@@ -37,8 +37,11 @@ class SeededSampling(LogitsProcessor):
         coupled (`bool`, *optional*, defaults to `False`):
             Lay the tokens out from the most to the least probable before the uniform number picks one (ties by token
             id). Each row follows softmax(scores) as before; but rows that share a seed and differ in temperature
-            now take tokens of similar rank, so that a difference between two temperatures has less noise. By how much
-            less, `scripts/measure_coupling.py` measures. It costs a sort of every row.
+            now take tokens of similar rank, so that a difference between two temperatures has less noise. It costs a
+            sort of every row. On the model that ships (`scripts/measure_coupling.py`, 64 texts of 32 tokens, 200
+            experiments each) the standard deviation of a difference falls to these shares (standard errors 0.05 to
+            0.06): T=0.9 against 1.0 distinct-2 0.67, self-BLEU-4 0.74; T=0.7 against 1.0 distinct-2 0.81, self-BLEU-4
+            0.89. Texts that have parted share little, so the closer the temperatures, the more it helps.
 
     Example:
 

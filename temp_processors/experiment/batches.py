@@ -32,6 +32,11 @@ class Decoded(NamedTuple):
     finish_reason: Literal["stop", "length", "nan"]
     log_prob: float
 
+    @property
+    def steps(self) -> int:
+        """Tokens drawn, end-of-sequence included."""
+        return len(self.token_ids) + (self.finish_reason != "length")
+
 
 def plan_batches(prompt_lengths: Sequence[int], size: int) -> list[list[int]]:
     """Positions of the rows of every batch: at most `size` rows, prompts of similar length together.

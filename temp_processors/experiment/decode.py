@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
+from weakref import WeakSet
 
 import torch
 from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
@@ -31,6 +32,7 @@ WORTH_MOVING = 0.25
 """Rows computed in vain, as a share of the live ones, after which moving the live rows together costs less."""
 
 logger = logging.getLogger(__name__)
+_told: WeakSet[Any] = WeakSet()  # models of which the log says already that they are slow
 
 
 def decode(
@@ -42,6 +44,7 @@ def decode(
     eos_token_ids: Sequence[int],
     pad_token_id: int,
     coupled: bool = False,
+    on_step: Callable[[int], None] | None = None,
 ) -> Iterator[Decoded]:
     """Continue every row of one batch, and yield rows as they finish.
 
@@ -58,6 +61,7 @@ def decode(
         eos_token_ids: Tokens that end a row; may be empty.
         pad_token_id: Fills up shorter prompts.
         coupled: Draw as `SeededSampling(coupled=True)` does.
+        on_step: Called with the number of rows after every step that draws one token for each.
     """
     options: dict[str, Any] = {
         "max_new_tokens": max_new_tokens,
@@ -69,11 +73,13 @@ def decode(
     while waiting:
         left = waiting.pop()
         try:
-            for done in _decode_together(model, rows, left, policies, **options):
+            for done in _decode_together(model, rows, left, policies, on_step, **options):
                 left.remove(done.row)
                 yield done
         except NoBatchableCacheError as error:
-            logger.warning("%s: rows go through plain generate(), which is slower", error)
+            if model not in _told:
+                logger.warning("%s: rows go through plain generate(), which is slower", error)
+                _told.add(model)
             for done in decode_with_generate(model, [rows[row] for row in left], policies, **options):
                 yield done._replace(row=left[done.row])
             left = []
@@ -91,6 +97,7 @@ def _decode_together(
     rows: Sequence[DecodeRow],
     chosen: Sequence[int],
     policies: Sequence[PolicyFactory],
+    on_step: Callable[[int], None] | None,
     *,
     max_new_tokens: int,
     eos_token_ids: Sequence[int],
@@ -101,7 +108,10 @@ def _decode_together(
     batch = _Batch(model, [rows[row] for row in order], policies, max_new_tokens, eos_token_ids, pad_token_id, coupled)
     with shared_attention(model, batch.shares):
         while batch.size:
-            for done in batch.step():
+            alive, finished = batch.alive, batch.step()
+            if on_step is not None:
+                on_step(alive)
+            for done in finished:
                 yield done._replace(row=order[done.row])
 
 
@@ -138,7 +148,7 @@ class _Batch:
         self.policy_of = [row.policy for row in rows]
         self.names = list(range(len(rows)))  # position in `rows` of every row that is still here
         self.ended = torch.zeros(len(rows), dtype=torch.bool, device=device)
-        self.wasted = 0
+        self.wasted, self.alive = 0, len(rows)
         self.coupled = coupled
 
     @property
@@ -191,7 +201,7 @@ class _Batch:
 
     def _forward_or_end(self) -> None:
         ended = int(self.ended.sum())
-        alive = self.size - ended
+        self.alive = alive = self.size - ended
         self.wasted += ended
         if not alive:
             self.names = []

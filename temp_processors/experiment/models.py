@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,11 +25,17 @@ class ModelError(ValueError):
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A causal language model in evaluation mode with its tokenizer; `coupled` draws as `SeededSampling(coupled=True)`."""
+    """A causal language model in evaluation mode with its tokenizer.
+
+    Args:
+        coupled: Draw as `SeededSampling(coupled=True)` does.
+        on_step: Called with the number of rows after every step that draws one token for each.
+    """
 
     model: Any
     tokenizer: Any
     coupled: bool = field(default=False, kw_only=True)
+    on_step: Callable[[int], None] | None = field(default=None, kw_only=True)
 
     @property
     def eos_token_ids(self) -> list[int]:
@@ -73,6 +79,7 @@ class LoadedModel:
             eos_token_ids=self.eos_token_ids,
             pad_token_id=self.pad_token_id,
             coupled=self.coupled,
+            on_step=self.on_step,
         )
 
 

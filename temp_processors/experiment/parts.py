@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -73,13 +73,30 @@ def write_parquet(samples: Path, target: Path, policies: Sequence[str]) -> None:
     """`samples.jsonl` as Parquet, in the order policy, prompt, sample, whatever the order on disk.
 
     Holds `ROWS_AT_ONCE` samples in memory at a time. Read it with `datasets.load_dataset("parquet", data_files=...)`.
+
+    Raises:
+        RunFolderError: The disk is full, or the folder is read-only.
+    """
+    with samples.open("rb") as lines:
+        order = iter(_places(lines, {name: position for position, name in enumerate(policies)}))
+        batches = iter(lambda: [_line_at(lines, place) for place in islice(order, ROWS_AT_ONCE)], [])
+        write_table(target, COLUMNS, batches)
+
+
+def write_table(target: Path, columns: pa.Schema, batches: Iterable[list[dict[str, Any]]]) -> None:
+    """A Parquet file of all rows of all batches, whole or not at all; one batch is in memory at a time.
+
+    Raises:
+        RunFolderError: The disk is full, or the folder is read-only.
     """
     partial = target.with_name(f".{target.name}.partial")
-    with samples.open("rb") as lines, pq.ParquetWriter(partial, COLUMNS) as out:
-        order = iter(_places(lines, {name: position for position, name in enumerate(policies)}))
-        while rows := [_line_at(lines, place) for place in islice(order, ROWS_AT_ONCE)]:
-            out.write_table(pa.Table.from_pylist(rows, schema=COLUMNS))
-    partial.replace(target)
+    try:
+        with pq.ParquetWriter(partial, columns) as out:
+            for rows in batches:
+                out.write_table(pa.Table.from_pylist(rows, schema=columns))
+        partial.replace(target)
+    except OSError as error:
+        raise RunFolderError(f"{target}: cannot be written: {error.strerror or error}") from error
 
 
 def _places(lines: BinaryIO, policies: dict[str, int]) -> list[int]:

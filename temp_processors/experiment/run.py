@@ -8,12 +8,11 @@ import json
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from temp_processors.comparison import compare_groups
 from temp_processors.config import ExperimentConfig
@@ -23,6 +22,7 @@ from temp_processors.experiment.models import LoadedModel, load_model
 from temp_processors.experiment.parts import Part, write_parquet
 from temp_processors.experiment.plan import Job, Plan
 from temp_processors.experiment.processes import Processes
+from temp_processors.experiment.progress import Meter
 from temp_processors.experiment.prompts import Prompts, prepare
 from temp_processors.experiment.resume import Key, locked, recover, refuse_if_changed
 from temp_processors.experiment.stack import refuse_checkpoint_sampling, sampler_stack, stack_lines
@@ -32,9 +32,16 @@ from temp_processors.policy_config import build_policy
 from temp_processors.trace_options import trace_options
 from temp_processors.yaml_source import ConfigError, Problem
 
+KEPT = "every text is kept: make room and go on with --resume"
+
 
 def run_experiment(
-    config: ExperimentConfig, *, overwrite: bool = False, resume: bool = False, console: Console | None = None
+    config: ExperimentConfig,
+    *,
+    overwrite: bool = False,
+    resume: bool = False,
+    console: Console | None = None,
+    progress: Console | None = None,
 ) -> Run:
     """Run `config` from prompts to scores and return its complete run folder.
 
@@ -45,7 +52,8 @@ def run_experiment(
         config: What to run, from `load_config` or `ExperimentConfig.model_validate`.
         overwrite: Replace a run that is already in the folder.
         resume: Go on with a run that stopped; start it when there is none, and do nothing when it is complete.
-        console: Where progress and the sampler stack go; silent by default.
+        console: Where the sampler stack and remarks go; nowhere by default.
+        progress: Where progress goes, a bar at a terminal and lines elsewhere; nowhere by default.
 
     Raises:
         ModelError: The model cannot be loaded, or sets its own sampling values where the configuration refuses that.
@@ -60,7 +68,8 @@ def run_experiment(
         (True, 12)
     """
     processes = Processes.join()
-    console = console if console is not None and processes.first else Console(quiet=True)
+    silent = Console(quiet=True)
+    console, progress = (found if found is not None and processes.first else silent for found in (console, progress))
     folder = Run(config.folder)
     if resume and folder.complete:
         return folder
@@ -72,7 +81,7 @@ def run_experiment(
     refuse_checkpoint_sampling(loaded.model, config)
     policies = policy_factories(config, loaded.tokenizer)
     prompts = prepare(plan.prompts, loaded, config.system_prompt, config.max_new_tokens)
-    work = _Work(config, plan, loaded, prompts, policies, folder, console, processes)
+    work = _Work(config, plan, loaded, prompts, policies, folder, console, progress, processes)
     with ExitStack() as held:
         begin = partial(_begin, work, overwrite, resume, held)
         done = processes.from_first(_or_error(begin) if processes.first else None)
@@ -109,6 +118,15 @@ def _begin(work: _Work, overwrite: bool, resume: bool, held: ExitStack) -> set[K
 
 def _conclude(work: _Work, failures: Sequence[dict[str, Any]]) -> None:
     """Gather, score, trace, and mark the run as complete."""
+    try:
+        _write_results(work, failures)
+    except OSError as error:
+        raise RunFolderError(f"{work.folder.path}: cannot be written: {error.strerror or error}; {KEPT}") from error
+    except RunFolderError as error:
+        raise RunFolderError(f"{error}; {KEPT}") from error
+
+
+def _write_results(work: _Work, failures: Sequence[dict[str, Any]]) -> None:
     config, folder = work.config, work.folder
     recover(folder)
     scores = score_run(config, folder)
@@ -141,23 +159,25 @@ class _Work:
     policies: Sequence[PolicyFactory]
     folder: Run
     console: Console
+    progress: Console
     processes: Processes
 
     def generate(self, done: set[Key]) -> list[dict[str, Any]]:
         """Draw this process's share of what is not `done`, whole batches at a time; the samples that gave NaN."""
         jobs = list(self.plan.jobs())
         prompts = self.prompts.token_ids
-        batches = plan_batches([len(prompts[job.prompt_id]) for job in jobs], self.config.batch_size)
+        lengths = [len(prompts[job.prompt_id]) for job in jobs]
+        batches = list(self.processes.share(plan_batches(lengths, self.config.batch_size)))
         rank = self.processes.rank if self.processes.count > 1 else None
         failures: list[dict[str, Any]] = []
-        with Part(self.folder.path, rank) as part, self._progress() as progress:
-            bar = progress.add_task("generating", total=len(jobs), completed=len(done))
-            for batch in self.processes.share(batches):
+        todo = [batch for batch in batches if any(self._key(jobs[position]) not in done for position in batch)]
+        with Part(self.folder.path, rank) as part, self._meter(sum(map(len, todo))) as meter:
+            for batch in todo:
                 chosen = [jobs[position] for position in batch]
-                if all(self._key(job) in done for job in chosen):
-                    continue
                 rows = [DecodeRow(prompts[job.prompt_id], job.policy, job.seed) for job in chosen]
-                for found in self._decode(rows):
+                meter.begin(list(dict.fromkeys(self.config.policies[job.policy].name for job in chosen)))
+                for found in self._decode(rows, meter):
+                    meter.text(found.steps)
                     job = chosen[found.row]
                     if found.finish_reason == "nan":
                         failures.append(self._failure(job, found))
@@ -165,15 +185,14 @@ class _Work:
                         part.write(
                             _sample(self.config, job, self.prompts.texts[job.prompt_id], found, self.loaded.tokenizer)
                         )
-                        progress.advance(bar)
         return failures
 
-    def _decode(self, rows: list[DecodeRow]) -> Iterator[Decoded]:
-        return self.loaded.decode(rows, self.policies, max_new_tokens=self.config.max_new_tokens)
+    def _decode(self, rows: list[DecodeRow], meter: Meter) -> Iterator[Decoded]:
+        loaded = replace(self.loaded, on_step=meter.step)
+        return loaded.decode(rows, self.policies, max_new_tokens=self.config.max_new_tokens)
 
-    def _progress(self) -> Progress:
-        columns = (TextColumn("generating"), BarColumn(), MofNCompleteColumn(), TextColumn("texts"))
-        return Progress(*columns, TimeRemainingColumn(), console=self.console, disable=not self.console.is_terminal)
+    def _meter(self, texts: int) -> Meter:
+        return Meter(self.progress, texts, self.config.max_new_tokens)
 
     def _key(self, job: Job) -> Key:
         return self.config.policies[job.policy].name, job.prompt_id, job.sample_id

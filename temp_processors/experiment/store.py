@@ -19,7 +19,9 @@ from temp_processors.config import ExperimentConfig
 
 PACKAGES = ("torch", "transformers", "accelerate", "datasets", "evaluate", "numpy", "pydantic")
 FILES = ("config.yaml", "environment.json", "stack.json", "samples.jsonl")
-RESULTS = ("metrics.json", "comparison.csv", "failures.json", "samples.parquet", "DONE")
+RESULTS = ("metrics.json", "comparison.csv", "failures.json", "samples.parquet", "traces.parquet", "DONE")
+SHOWN = ("report.html", "comparison.md", "comparison.tex", "plots/*.png", "plots/*.svg")
+"""What is made of a complete run, and would be out of date beside another."""
 
 
 class RunFolderError(ValueError):
@@ -118,15 +120,23 @@ class Run:
         self.refuse_if_used(overwrite)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            for name in (*reversed(RESULTS), *reversed(FILES)):
-                (self.path / name).unlink(missing_ok=True)
-            for part in self.path.glob("samples.*.jsonl"):
-                part.unlink()
+            self._clear()
             self.write("config.yaml", config.to_yaml())
         except OSError as error:
             raise RunFolderError(f"{self.path}: cannot be written: {error.strerror}") from error
         self.write("environment.json", json.dumps({**environment(), "model": model}, indent=2) + "\n")
         self.write("stack.json", json.dumps(stack, indent=2) + "\n")
+
+    def _clear(self) -> None:
+        """Delete what an earlier run left, `DONE` first, and nothing that no run writes."""
+        for name in (*reversed(RESULTS), *reversed(FILES)):
+            (self.path / name).unlink(missing_ok=True)
+        for pattern in ("samples.*.jsonl", ".*.partial", *SHOWN):
+            for old in self.path.glob(pattern):
+                old.unlink()
+        plots = self.path / "plots"
+        if plots.is_dir() and not any(plots.iterdir()):
+            plots.rmdir()
 
     def write(self, name: str, text: str) -> None:
         """Write one file whole or not at all.

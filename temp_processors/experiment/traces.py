@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 
 from temp_processors.config import ExperimentConfig, load_config
 from temp_processors.engine_options import EngineOptions
 from temp_processors.experiment.models import LoadedModel, ModelError, load_model
+from temp_processors.experiment.parts import write_table
 from temp_processors.experiment.plan import Plan
 from temp_processors.experiment.prompts import Prompts, prepare
-from temp_processors.experiment.store import Run, RunFolderError, Sample, Samples
+from temp_processors.experiment.store import Run, Sample, Samples
 from temp_processors.policy_config import build_policy
 from temp_processors.trace import trace_tokens
 from temp_processors.trace_options import TraceOptions, trace_options
@@ -68,17 +68,12 @@ def write_traces(
     """
     chosen = _chosen(run.samples, options, loaded.model.config.get_text_config().vocab_size)
     policies = {named.name: named.policy for named in config.policies}
-    target, partial = run.path / "traces.parquet", run.path / ".traces.parquet.partial"
-    try:
-        with pq.ParquetWriter(partial, COLUMNS) as out:
-            for samples in _batches(chosen):
-                first = samples[0]
-                prompt = list(prompts.token_ids[first.prompt_id])
-                records = _traced(loaded, prompt, policies[first.policy], samples, options.top_k)
-                out.write_table(pa.Table.from_pylist(records, schema=COLUMNS))
-        partial.replace(target)
-    except OSError as error:
-        raise RunFolderError(f"{target}: cannot be written: {error.strerror or error}") from error
+    target = run.path / "traces.parquet"
+    records = (
+        _traced(loaded, list(prompts.token_ids[same[0].prompt_id]), policies[same[0].policy], same, options.top_k)
+        for same in _batches(chosen)
+    )
+    write_table(target, COLUMNS, records)
     return target
 
 

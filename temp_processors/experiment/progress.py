@@ -1,0 +1,134 @@
+"""How far a run is: one bar over tokens at a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from types import TracebackType
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+LINE_EVERY = 10.0  # seconds between two lines where there is no terminal
+WIDTH = 32  # characters for the names of the current policies
+
+
+class Meter:
+    """Counts tokens as they are drawn, and shows them on `console`.
+
+    A text that ends early makes the whole smaller, so that the bar ends at the end.
+
+    Args:
+        console: Where it is shown; a quiet one shows nothing.
+        texts: How many are to be drawn.
+        longest: The most tokens that one of them may have.
+    """
+
+    def __init__(self, console: Console, texts: int, longest: int) -> None:
+        self.console, self.longest, self.planned = console, longest, texts * longest
+        self.texts = self.finished = self.under_way = 0
+        self.policies = ""
+        self._begun = self._shown = time.monotonic()
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed:,.0f}/{task.total:,.0f} tokens, {task.fields[rate]:,.0f}/s"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[memory]}"),
+            console=console,
+            disable=console.quiet or not console.is_terminal,
+        )
+        self._task = self._bar.add_task("", total=self.planned, rate=0.0, memory="")
+
+    def __enter__(self) -> Meter:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._show()
+        self._bar.stop()
+        seconds = time.monotonic() - self._begun
+        self._print(
+            f"{self.texts:,} texts, {self.finished:,} tokens in {_clock(seconds)}, {self.rate:,.0f} tokens/s, {peak_memory()}"
+        )
+
+    @property
+    def drawn(self) -> int:
+        """Tokens so far, those of unfinished texts included."""
+        return min(self.finished + self.under_way, self.planned)
+
+    @property
+    def rate(self) -> float:
+        """Tokens a second since the start."""
+        return self.drawn / max(time.monotonic() - self._begun, 1e-9)
+
+    def begin(self, policies: Sequence[str]) -> None:
+        """A new batch, of texts under these policies."""
+        self.under_way, self.policies = 0, _joined(policies)
+        self._show()
+
+    def step(self, rows: int) -> None:
+        """One more token for so many texts."""
+        self.under_way += rows
+        self._show()
+
+    def text(self, tokens: int) -> None:
+        """A text ended after so many tokens."""
+        self.texts += 1
+        self.finished += tokens
+        self.under_way = max(0, self.under_way - tokens)
+        self.planned -= self.longest - tokens
+        self._show()
+
+    def _show(self) -> None:
+        if not self._bar.disable:
+            done, memory = self.drawn, peak_memory()
+            self._bar.update(
+                self._task, description=self.policies, completed=done, total=self.planned, rate=self.rate, memory=memory
+            )
+        elif time.monotonic() - self._shown > LINE_EVERY:
+            self._shown = time.monotonic()
+            left = (self.planned - self.drawn) / max(self.rate, 1e-9)
+            self._print(
+                f"{self.drawn:,} of {self.planned:,} tokens, {self.rate:,.0f} tokens/s, {_clock(left)} left, "
+                f"{self.policies}, {peak_memory()}"
+            )
+
+    def _print(self, line: str) -> None:
+        self.console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def peak_memory() -> str:
+    """The most memory that was held so far: of the accelerator where there is one, else of this process."""
+    if torch.cuda.is_available():
+        return f"{torch.cuda.max_memory_reserved() / 1e9:.1f} GB of GPU memory"
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9:.1f} GB of memory"
+
+
+def _joined(names: Sequence[str]) -> str:
+    """As many of the names as have room, and how many more there are.
+
+    Example:
+        >>> _joined(["T=0.1", "T=0.5"]), _joined(["a long name of a policy", "another long name", "short"])
+        ('T=0.1, T=0.5', 'a long name of a policy and 2 more')
+    """
+    text = ", ".join(names)
+    shown = len(names)
+    while len(text) > WIDTH and shown > 1:
+        shown -= 1
+        text = f"{', '.join(names[:shown])} and {len(names) - shown} more"
+    return text
+
+
+def _clock(seconds: float) -> str:
+    """`h:mm:ss`, or `m:ss` below an hour."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
