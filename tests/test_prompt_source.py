@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from datasets import Dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from temp_processors.config import load_config
@@ -48,6 +49,43 @@ def test_a_run_on_prompts_of_a_file(tmp_path: Path) -> None:
     run = run_experiment(config)
     assert {sample.prompt for sample in run.samples} == set(TEXTS)
     assert load_config(run.path / "config.yaml").prompts == config.prompts
+
+
+def dataset_folder(folder: Path) -> Path:
+    """A folder of data files, as `load_dataset` takes it: two splits, the prompts in a column of another name."""
+    folder.mkdir()
+    rows = [{"id": number, "story": text} for number, text in enumerate(TEXTS)]
+    (folder / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (folder / "test.jsonl").write_text(json.dumps({"id": 9, "story": "The wolf"}) + "\n")
+    return folder
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_datasets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, streaming: bool) -> None:
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    folder = str(dataset_folder(tmp_path / "stories"))
+    common = {"dataset": folder, "column": "story", "streaming": streaming}
+    assert PromptSource(**common).read() == TEXTS
+    assert PromptSource(**common, limit=2).read() == TEXTS[:2]
+    assert PromptSource(**common, split="test").read() == ["The wolf"]
+    with pytest.raises(PromptError, match="there is no column 'text'; columns: id, story"):
+        PromptSource(dataset=folder, streaming=streaming).read()
+    with pytest.raises(PromptError, match="cannot be read as a dataset"):
+        PromptSource(**common, split="nowhere").read()
+
+
+def test_a_dataset_that_save_to_disk_wrote(tmp_path: Path) -> None:
+    Dataset.from_dict({"messages": [CHAT, CHAT]}).save_to_disk(str(tmp_path / "saved"))
+    found = PromptSource(dataset=str(tmp_path / "saved"), column="messages", limit=1).read()
+    assert found == [CHAT]
+
+
+def test_a_run_on_prompts_of_a_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    folder = dataset_folder(tmp_path / "stories")
+    source = f"prompts={{dataset: {folder}, split: train, column: story, limit: 2, streaming: true}}"
+    run = run_experiment(load_config("fox", [source, "samples_per_prompt=2", "max_new_tokens=3"], tmp_path / "run"))
+    assert {sample.prompt for sample in run.samples} == set(TEXTS[:2])
 
 
 def test_a_wrong_column_names_the_right_ones(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from huggingface_hub.errors import HFValidationError
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
 from temp_processors.config import ExperimentConfig
 from temp_processors.experiment.decode import Decoded, DecodeRow, PolicyFactory, decode
@@ -25,7 +25,7 @@ class ModelError(ValueError):
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A causal language model in evaluation mode with its tokenizer.
+    """A language model in evaluation mode, causal or encoder-decoder, with its tokenizer.
 
     Args:
         coupled: Draw as `SeededSampling(coupled=True)` does.
@@ -100,7 +100,9 @@ def load_model(config: ExperimentConfig) -> LoadedModel:
     name = model_path(spec.name)
     try:
         tokenizer = AutoTokenizer.from_pretrained(name, **spec.tokenizer_options)
-        model = AutoModelForCausalLM.from_pretrained(name, **spec.load_options).eval()
+        encoder_decoder = AutoConfig.from_pretrained(name, **spec.tokenizer_options).is_encoder_decoder
+        kind = AutoModelForSeq2SeqLM if encoder_decoder else AutoModelForCausalLM
+        model = kind.from_pretrained(name, **spec.load_options).eval()
     except (OSError, ValueError, HFValidationError) as error:
         reason = str(error).strip().splitlines()[0]
         where = (

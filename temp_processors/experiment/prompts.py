@@ -38,8 +38,11 @@ def prepare(prompts: Sequence[Prompt], loaded: LoadedModel, system: str | None, 
         for chat, text in zip(chats, texts, strict=True)
     ]
     limit = getattr(loaded.model.config, "max_position_embeddings", None)
+    new = (
+        0 if loaded.model.config.is_encoder_decoder else max_new_tokens
+    )  # a decoder of its own has a context of its own
     for number, ids in enumerate(token_ids):
-        _check(number, texts[number], len(ids), max_new_tokens, limit)
+        _check(number, texts[number], len(ids), new, limit)
     return Prompts(texts, token_ids)
 
 
@@ -59,7 +62,5 @@ def _check(number: int, text: str, length: int, max_new_tokens: int, limit: int 
     if not length:
         raise ModelError(f"prompts.{number}: the tokenizer makes no token of {text!r}")
     if limit is not None and length + max_new_tokens > limit:
-        raise ModelError(
-            f"prompts.{number}: has {length} tokens, and {max_new_tokens} new ones make {length + max_new_tokens}, "
-            f"but the model's context holds {limit}"
-        )
+        new = f", and {max_new_tokens} new ones make {length + max_new_tokens}" if max_new_tokens else ""
+        raise ModelError(f"prompts.{number}: has {length} tokens{new}, but the model's context holds {limit}")
