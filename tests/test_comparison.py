@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from temp_processors import comparison
 from temp_processors.comparison import Group, better_direction, compare_groups
 from temp_processors.fox.grammar import sample_story
 from temp_processors.metrics import METRIC_NAMES, distinct_n, perplexity
@@ -108,3 +109,24 @@ def test_markdown_and_latex_hold_the_same_cells(scores: dict[str, Any]) -> None:
     awkward = compare_groups({"50%_a&b|c": tales(1)}, ["distinct_2"])
     assert r"50\%\_a\&b|c & " in latex(awkward)
     assert r"| 50%_a&b\|c | " in markdown(awkward)
+
+
+def test_long_work_shows_a_bar_on_a_terminal_only(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    groups = {"a": tales(1, count=8), "b": tales(2, count=8)}
+    monkeypatch.setattr(comparison, "LONG_WORK", 1)
+    compare_groups(groups, ["distinct_2"])
+    assert capsys.readouterr().err == ""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    compare_groups(groups, ["distinct_2"])
+    assert "scoring" in capsys.readouterr().err
+    monkeypatch.setattr(comparison, "LONG_WORK", 1 << 40)
+    compare_groups(groups, ["distinct_2"])
+    assert capsys.readouterr().err == ""
+
+
+def test_every_metric_goes_through_the_comparison() -> None:
+    found = compare_groups({"a": tales(1, count=8), "b": tales(2, count=8)}, METRIC_NAMES, length="first:12")
+    assert set(found["a"]) == set(METRIC_NAMES)
+    assert all("len:first:12" in score["signature"] for name, score in found["a"].items() if name != "perplexity")

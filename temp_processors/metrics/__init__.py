@@ -19,6 +19,7 @@ from temp_processors.metrics.expectation_adjusted_distinct import (
 from temp_processors.metrics.length import mean_length as mean_length
 from temp_processors.metrics.lexical import hdd as hdd
 from temp_processors.metrics.lexical import mtld as mtld
+from temp_processors.metrics.mean_entropy import mean_entropy as mean_entropy
 from temp_processors.metrics.pairwise_bleu import pairwise_bleu as pairwise_bleu
 from temp_processors.metrics.perplexity import perplexity as perplexity
 from temp_processors.metrics.repetition import seq_rep_n as seq_rep_n

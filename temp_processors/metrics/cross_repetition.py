@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from temp_processors.metrics.ngrams import repeated_ngrams
+from temp_processors.metrics.ngrams import check_order, repeated_ngrams
 from temp_processors.metrics.score import Score, signature, undefined
 from temp_processors.metrics.tokenization import TokenizedTexts, Tokens, tokenize
 
@@ -26,8 +26,7 @@ def cross_repetition(
         >>> cross_repetition(["a b", "a c"], n=1).value == cross_repetition(["b a", "c a"], n=1).value  # ln 2 each
         True
     """
-    if n < 1:
-        raise ValueError(f"`n` has to be an integer >= 1, but is {n!r}")
+    check_order(n)
     tokenized = tokenize(texts, tokenizer)
     name, sign = (
         f"cross_repetition_{n}",

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from temp_processors.metrics.ngrams import check_order
 from temp_processors.metrics.score import Score, signature, undefined
 from temp_processors.metrics.statistics import TextStatistics
 from temp_processors.metrics.tokenization import Tokens, counted
@@ -39,8 +40,7 @@ def distinct_n(
         >>> distinct_n(["a b a b", "a b c"], n=2, pool="text").value  # 2 of 3, 2 of 2
         0.8333333333333333
     """
-    if n < 1:
-        raise ValueError(f"`n` has to be an integer >= 1, but is {n!r}")
+    check_order(n)
     if pool not in ("all", "text"):
         raise ValueError(f"`pool` has to be one of all, text, but is {pool!r}")
     tokenized = counted(texts, tokenizer)

@@ -22,4 +22,4 @@ def unique_share(texts: Iterable[str | Tokens] | TextStatistics, *, tokenizer: A
     counts = tokenized.counts
     if not len(tokenized):
         return undefined("unique_share", sign, "there are no texts", counts)
-    return Score("unique_share", 1 - counts["duplicate_share"], sign, counts=counts)
+    return Score("unique_share", tokenized.different_texts / len(tokenized), sign, counts=counts)

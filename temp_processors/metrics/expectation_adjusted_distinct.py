@@ -15,6 +15,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+from temp_processors.metrics.ngrams import check_order
 from temp_processors.metrics.score import Score, signature, undefined
 from temp_processors.metrics.statistics import TextStatistics
 from temp_processors.metrics.tokenization import Tokens, counted
@@ -45,8 +46,9 @@ def expectation_adjusted_distinct(
         >>> round(expectation_adjusted_distinct(["a b", "a c"], vocabulary=3).value, 4)  # 3 different, 2.4074 expected
         1.2462
     """
-    if n < 1 or vocabulary < 2:
-        raise ValueError(f"`n` has to be >= 1 and `vocabulary` >= 2, but they are {n!r} and {vocabulary!r}")
+    check_order(n)
+    if vocabulary < 2:
+        raise ValueError(f"`vocabulary` has to be >= 2, but is {vocabulary!r}")
     tokenized = counted(texts, tokenizer)
     name = f"expectation_adjusted_distinct_{n}"
     sign = signature("expectation_adjusted_distinct", n=n, V=vocabulary, tok=tokenized.tokenizer, len=tokenized.length)

@@ -28,6 +28,8 @@ def mtld(
         >>> mtld(["a a a a"]).value  # a factor ends at every second token
         2.0
     """
+    if not 0 < threshold < 1:
+        raise ValueError(f"`threshold` has to be in (0, 1), but is {threshold!r}")
     tokenized = tokenize(texts, tokenizer)
     sign = signature("mtld", threshold=threshold, tok=tokenized.tokenizer, len=tokenized.length)
     tokens = tokenized.ids.tolist()
@@ -56,6 +58,8 @@ def hdd(texts: Iterable[str | Tokens] | TextStatistics, *, draws: int = 42, toke
         >>> round(hdd(["a b c d"], draws=2).value, 12)
         1.0
     """
+    if draws < 1:
+        raise ValueError(f"`draws` has to be an integer >= 1, but is {draws!r}")
     tokenized = counted(texts, tokenizer)
     sign = signature("hdd", draws=draws, tok=tokenized.tokenizer, len=tokenized.length)
     total = int(tokenized.frequencies.sum())

@@ -57,10 +57,21 @@ class Held(NamedTuple):
     times: Ints
 
 
-def repeated_ngrams(texts: TokenizedTexts, largest: int) -> Iterator[Repeated]:
+def check_order(n: object) -> None:
+    """Raise `ValueError` when `n` is not the length of an n-gram."""
+    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
+        raise ValueError(f"`n` has to be an integer >= 1, but is {n!r}")
+
+
+def repeated_ngrams(texts: TokenizedTexts, largest: int, among: Bools | None = None) -> Iterator[Repeated]:
     """For n = 1 to `largest` the n-grams that occur more than once, in one text or in several.
 
     The others are left out because no text shares them, and neither does it share a longer n-gram that begins with one.
+
+    Args:
+        texts: The texts.
+        largest: Largest n.
+        among: Leave out n-grams that none of these texts holds, shape (texts,); all texts by default.
 
     Example:
         >>> from temp_processors.metrics import tokenize
@@ -81,6 +92,8 @@ def repeated_ngrams(texts: TokenizedTexts, largest: int) -> Iterator[Repeated]:
         keys += texts.ids[place + (n - 1)] if n > 1 else texts.ids
         gram, place = _ranked(keys, place, len(texts.ids))
         twice = in_runs(gram)
+        if among is not None:
+            twice &= _occurring(gram, among[text[place]])
         place, gram = place[twice], _ranks(gram[twice], place.dtype)
         yield Repeated(gram, text[place])
 
@@ -130,6 +143,14 @@ def in_runs(values: Ints) -> Bools:
     inside = ~run_starts(values)
     inside[:-1] |= inside[1:]
     return inside
+
+
+def _occurring(gram: Ints, here: Bools) -> Bools:
+    """Whether the n-gram of each entry occurs at one of the entries that are marked `here`."""
+    wanted = np.zeros(int(gram[-1]) + 1 if len(gram) else 0, dtype=bool)
+    wanted[gram[here]] = True
+    found: Bools = wanted[gram]
+    return found
 
 
 def _packed(texts: TokenizedTexts, n: int) -> Ints:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from temp_processors.metrics.ngrams import Repeated, repeated_ngrams
+from temp_processors.metrics.ngrams import Repeated, check_order, repeated_ngrams
 from temp_processors.metrics.score import Score, signature, undefined
 from temp_processors.metrics.self_bleu import SMOOTHED_NUMERATOR, Floats
 from temp_processors.metrics.tokenization import TokenizedTexts, Tokens, tokenize
@@ -25,12 +25,13 @@ def pairwise_bleu(
 ) -> Score:
     """Mean BLEU-n over ordered pairs of texts, in [0, 1]; higher is less diverse. NaN with a reason for fewer than two texts.
 
+    `counts["smoothed_share"]` is the share of pairs with an order that had no match, `per_text` the mean of every text as hypothesis.
+
     Example:
         >>> pairwise_bleu(["the fox ran home"] * 3).value
         1.0
     """
-    if n < 1:
-        raise ValueError(f"`n` has to be an integer >= 1, but is {n!r}")
+    check_order(n)
     tokenized = tokenize(texts, tokenizer)
     name = f"pairwise_bleu_{n}"
     sign = signature(
@@ -42,14 +43,18 @@ def pairwise_bleu(
         return undefined(name, sign, f"it compares texts with each other, and there are {size}", counts)
     lengths = tokenized.lengths.astype(float)
     log_precision, nothing = np.zeros((size, size)), np.zeros((size, size), dtype=bool)
+    smoothed = np.zeros((size, size), dtype=bool)
     for order, found in enumerate(repeated_ngrams(tokenized, n), start=1):
         common = common_counts(found, size)
         nothing |= (common == 0) & (order == 1)
+        smoothed |= common == 0
         possible = np.maximum(1, lengths - order + 1)[:, None]
         log_precision += np.log(np.where(common == 0, SMOOTHED_NUMERATOR, common) / possible) / n
     penalty = np.exp(np.minimum(0.0, 1 - lengths[None, :] / np.maximum(lengths, 1)[:, None]))
     bleu = np.where(nothing, 0.0, penalty * np.exp(log_precision))
     np.fill_diagonal(bleu, 0.0)
+    np.fill_diagonal(smoothed, False)
+    counts["smoothed_share"] = float(smoothed.sum() / (size * (size - 1)))
     return Score(name, float(bleu.sum() / (size * (size - 1))), sign, counts=counts, per_text=bleu.sum(1) / (size - 1))
 
 

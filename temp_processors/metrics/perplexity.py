@@ -13,7 +13,7 @@ from temp_processors.metrics.score import Score, signature, undefined
 
 
 def perplexity(log_probs: Sequence[float], token_counts: Sequence[int]) -> Score:
-    """Pooled perplexity, >= 1.
+    """Pooled perplexity, >= 1; NaN with a reason when there are no tokens or a text has no probability.
 
     Args:
         log_probs: Natural-log probability of each text under the untempered model.
@@ -33,4 +33,8 @@ def perplexity(log_probs: Sequence[float], token_counts: Sequence[int]) -> Score
     counts = {"texts": len(log_probs), "tokens": tokens}
     if not tokens:
         return undefined("perplexity", sign, "there are no tokens", counts)
+    for place, value in enumerate(log_probs):
+        if not math.isfinite(value):
+            reason = f"text {place} has the log-probability {value}"
+            return undefined("perplexity", sign, reason, counts)
     return Score("perplexity", math.exp(-math.fsum(log_probs) / tokens), sign, counts=counts)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from temp_processors.metrics.ngrams import check_order
 from temp_processors.metrics.score import Score, signature, undefined
 from temp_processors.metrics.statistics import TextStatistics
 from temp_processors.metrics.tokenization import Tokens, counted
@@ -31,8 +32,7 @@ def seq_rep_n(texts: Iterable[str | Tokens] | TextStatistics, n: int = 4, *, tok
         >>> seq_rep_n(["a b a b a"], n=2).value  # ab ba ab ba: 2 different of 4
         0.5
     """
-    if n < 1:
-        raise ValueError(f"`n` has to be an integer >= 1, but is {n!r}")
+    check_order(n)
     tokenized = counted(texts, tokenizer)
     name, sign = f"seq_rep_{n}", signature("seq_rep_n", n=n, pool="all", tok=tokenized.tokenizer, len=tokenized.length)
     counts = {**tokenized.counts, "shorter_than_n_share": tokenized.shorter_than(n)}

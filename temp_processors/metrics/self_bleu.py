@@ -22,7 +22,16 @@ from typing import Any
 
 import numpy as np
 
-from temp_processors.metrics.ngrams import Held, Ints, Repeated, in_runs, repeated_ngrams, run_starts
+from temp_processors.metrics.ngrams import (
+    Bools,
+    Held,
+    Ints,
+    Repeated,
+    check_order,
+    in_runs,
+    repeated_ngrams,
+    run_starts,
+)
 from temp_processors.metrics.score import Score, signature, undefined
 from temp_processors.metrics.tokenization import TokenizedTexts, Tokens, tokenize
 
@@ -37,6 +46,8 @@ def self_bleu(
     *,
     smoothing: str = "method1",
     tokenizer: Any = "whitespace",
+    hypotheses: int | None = None,
+    seed: int = 0,
 ) -> Score:
     """Mean BLEU-n of each text against all others, in [0, 1]; higher is less diverse.
 
@@ -45,41 +56,63 @@ def self_bleu(
         n: Largest n-gram order, 1 to 5 are usual.
         smoothing: What a numerator of 0 becomes: 0.1 (`"method1"`) or the smallest float (`"method0"`, which NLTK calls no smoothing).
         tokenizer: See `tokenize`.
+        hypotheses: Score only so many texts, drawn at random, each against all others: unbiased, because the references stay. (Fewer
+            references, as in scoring a sample by itself, would make any source look more diverse.) All texts by default.
+        seed: Of that draw.
 
     Returns:
-        NaN with a reason for fewer than two texts. `per_text` holds the BLEU of every text; `counts["smoothed_share"]` is the share of
-        texts with an order that had no match: where it is high, the value is mostly the smoothing.
+        NaN with a reason for fewer than two texts. `per_text` holds the BLEU of every text, NaN of one that was not drawn.
+        `counts["smoothed_share"]` is the share of texts with an order that had no match: where it is high, the value is mostly the
+        smoothing.
 
     Raises:
-        TypeError, ValueError: As `tokenize`; `n` below 1 or an unknown smoothing.
+        TypeError, ValueError: As `tokenize`; `n` or `hypotheses` below 1 or an unknown smoothing.
 
     Example:
         >>> self_bleu(["the fox ran home", "the fox ran home", "the fox ran home"]).value
         1.0
     """
-    if n < 1:
-        raise ValueError(f"`n` has to be an integer >= 1, but is {n!r}")
+    check_order(n)
     if smoothing not in NUMERATORS:
         raise ValueError(f"`smoothing` has to be one of {', '.join(NUMERATORS)}, but is {smoothing!r}")
+    if hypotheses is not None and hypotheses < 1:
+        raise ValueError(f"`hypotheses` has to be an integer >= 1 or None, but is {hypotheses!r}")
     tokenized = tokenize(texts, tokenizer)
-    name = f"self_bleu_{n}"
-    sign = signature("self_bleu", n=n, refs="others", smooth=smoothing, tok=tokenized.tokenizer, len=tokenized.length)
+    drawn = {} if hypotheses is None else {"hyps": f"{hypotheses}@{seed}"}
+    sign = signature(
+        "self_bleu", n=n, refs="others", smooth=smoothing, tok=tokenized.tokenizer, len=tokenized.length, **drawn
+    )
     counts = {**tokenized.counts, "shorter_than_n_share": tokenized.shorter_than(n)}
     if len(tokenized) < 2:
-        return undefined(name, sign, f"it compares texts with each other, and there are {len(tokenized)}", counts)
-    lengths = tokenized.lengths
-    log_precision, smoothed = np.zeros(len(tokenized)), np.zeros(len(tokenized), dtype=bool)
-    nothing = np.zeros(len(tokenized), dtype=bool)
-    for order, found in enumerate(repeated_ngrams(tokenized, n), start=1):
-        matches = clipped_matches(found, len(tokenized))
+        reason = f"it compares texts with each other, and there are {len(tokenized)}"
+        return undefined(f"self_bleu_{n}", sign, reason, counts)
+    chosen = _drawn(len(tokenized), hypotheses, seed)
+    values, smoothed = _bleu(tokenized, n, NUMERATORS[smoothing], None if chosen.all() else chosen)
+    counts["smoothed_share"] = float(smoothed[chosen].mean())
+    per_text = np.where(chosen, values, np.nan)
+    return Score(f"self_bleu_{n}", float(values[chosen].mean()), sign, counts=counts, per_text=per_text)
+
+
+def _drawn(texts: int, hypotheses: int | None, seed: int) -> Bools:
+    """Which texts are scored, shape (texts,)."""
+    if hypotheses is None or hypotheses >= texts:
+        return np.ones(texts, dtype=bool)
+    chosen = np.zeros(texts, dtype=bool)
+    chosen[np.random.default_rng(seed).choice(texts, hypotheses, replace=False)] = True
+    return chosen
+
+
+def _bleu(texts: TokenizedTexts, n: int, numerator: float, among: Bools | None) -> tuple[Floats, Bools]:
+    """BLEU of every text against all others, and whether an order of it had no match; valid for the texts `among`, all by default."""
+    log_precision, smoothed = np.zeros(len(texts)), np.zeros(len(texts), dtype=bool)
+    nothing = np.zeros(len(texts), dtype=bool)
+    for order, found in enumerate(repeated_ngrams(texts, n, among), start=1):
+        matches = clipped_matches(found, len(texts))
         nothing |= (matches == 0) & (order == 1)
         smoothed |= matches == 0
-        log_precision += (
-            np.log(np.where(matches == 0, NUMERATORS[smoothing], matches) / np.maximum(1, lengths - order + 1)) / n
-        )
-    values = np.where(nothing, 0.0, brevity_penalty(lengths) * np.exp(log_precision))
-    counts["smoothed_share"] = float(smoothed.mean())
-    return Score(name, float(values.mean()), sign, counts=counts, per_text=values)
+        possible = np.maximum(1, texts.lengths - order + 1)
+        log_precision += np.log(np.where(matches == 0, numerator, matches) / possible) / n
+    return np.where(nothing, 0.0, brevity_penalty(texts.lengths) * np.exp(log_precision)), smoothed
 
 
 def clipped_matches(found: Repeated, texts: int) -> Floats:

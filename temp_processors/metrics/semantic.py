@@ -61,6 +61,9 @@ def mean_pairwise_distance(texts: Sequence[str], embeddings: Embeddings, *, embe
 def _unit_rows(texts: Sequence[str], embeddings: Embeddings) -> Array:
     if isinstance(texts, (str, bytes)):
         raise TypeError("`texts` has to be a list of strings, but is one string: write [text]")
+    for place, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise TypeError(f"`texts[{place}]` has to be a string, but is {text!r}")
     rows = np.asarray(embeddings(texts) if callable(embeddings) else embeddings, dtype=np.float64)
     if rows.ndim != 2 or len(rows) != len(texts):
         raise ValueError(

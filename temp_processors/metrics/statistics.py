@@ -45,6 +45,10 @@ class TextStatistics(Protocol):
         """`texts`, `tokens`, `duplicate_share`."""
 
     @property
+    def different_texts(self) -> int:
+        """Number of texts that differ from every earlier text."""
+
+    @property
     def frequencies(self) -> Ints:
         """How often each different token occurs, shape (types,)."""
 

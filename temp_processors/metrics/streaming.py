@@ -145,9 +145,14 @@ class StreamedTexts:
     @property
     def counts(self) -> dict[str, float]:
         """`texts`, `tokens`, `duplicate_share`."""
-        self._settle()
-        share = 1 - len(self._digests) / len(self) if len(self) else 0.0
+        share = (len(self) - self.different_texts) / len(self) if len(self) else 0.0
         return {"texts": len(self), "tokens": int(self._frequencies.sum()), "duplicate_share": share}
+
+    @property
+    def different_texts(self) -> int:
+        """Number of texts that differ from every earlier text."""
+        self._settle()
+        return len(self._digests)
 
     @property
     def frequencies(self) -> Ints:

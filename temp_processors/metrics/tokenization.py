@@ -76,10 +76,14 @@ class TokenizedTexts:
         return np.diff(self.starts)
 
     @cached_property
+    def different_texts(self) -> int:
+        """Number of texts that differ from every earlier text, token by token."""
+        return len({self.ids[a:b].tobytes() for a, b in zip(self.starts[:-1], self.starts[1:], strict=True)})
+
+    @property
     def duplicate_share(self) -> float:
         """Share of the texts that equal an earlier text, token by token."""
-        seen = {self.ids[a:b].tobytes() for a, b in zip(self.starts[:-1], self.starts[1:], strict=True)}
-        return 1 - len(seen) / len(self) if len(self) else 0.0
+        return (len(self) - self.different_texts) / len(self) if len(self) else 0.0
 
     @property
     def counts(self) -> dict[str, float]:
