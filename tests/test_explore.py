@@ -31,7 +31,7 @@ from temp_processors.explore.live import (
     stream,
 )
 from temp_processors.explore.loading import load
-from temp_processors.explore.screen import ScreenError, as_python, as_yaml, screen_config, screen_data
+from temp_processors.explore.screen import COLUMNS, ScreenError, as_python, as_yaml, screen_config, screen_data
 from temp_processors.fixed import FixedTemperatureLogitsWarper
 from temp_processors.policy_config import BasePolicy, PolicyConfig
 from temp_processors.policy_fields import Temperature, TokenIds
@@ -54,7 +54,7 @@ def start(kind: str) -> dict[str, Any]:
 
 def screen(*policies: dict[str, Any], prompt: str = PROMPT, **changes: Any) -> dict[str, Any]:
     values = {"max_new_tokens": 12, "seed": 1, "samples": 6, **changes}
-    return screen_data("fox", prompt, policies, **values)
+    return screen_data("fox", prompt, dict(zip(COLUMNS, policies, strict=False)), **values)
 
 
 def page_values(*kinds: str, prompt: str = PROMPT, tokens: int = 8, **typed: Any) -> list[Any]:
@@ -94,7 +94,7 @@ def test_a_new_kind_appears_by_itself() -> None:
     fields = [(field.name, field.widget, field.start) for field in form(MadeUpPolicy)]
     assert fields == [
         ("heat", "slider", 1.0),
-        ("floor", "number", None),
+        ("floor", "yaml", None),
         ("count", "whole", 8),
         ("mode", "choice", "a"),
         ("tags", "yaml", "[0]"),
@@ -109,10 +109,10 @@ def test_all_kinds_but_rows_are_offered() -> None:
 
 
 def test_blanks_and_defaults_are_left_out() -> None:
-    typed = {"shape": "linear", "start": 2, "end": 1.0, "steps": 8.0, "points": " ", "decay": None, "warmup": 0}
+    typed = {"shape": "linear", "start": "2", "end": "1.0", "steps": "8", "points": " ", "decay": None, "warmup": 0.0}
     expected = {"kind": "scheduled", "shape": "linear", "start": 2, "end": 1.0, "steps": 8}
     assert policy_mapping("scheduled", typed) == expected
-    assert isinstance(policy_mapping("scheduled", typed)["steps"], int)
+    assert isinstance(policy_mapping("scheduled", {"warmup": 3.0})["warmup"], int)
 
 
 @pytest.mark.parametrize("typed", ["{kind: fixed", "{kind: fixed, kind: fixed}", "*nobody"])
@@ -283,6 +283,13 @@ def test_bad_input_is_a_message_everywhere(fox: LoadedModel, typed: dict[str, An
     ):
         assert 'role="alert"' in message
         assert "A: " in message
+
+
+def test_a_wrong_column_leaves_the_others(fox: LoadedModel) -> None:
+    values = page_values("fixed", "dynamic", range=-1)
+    _, message, yaml, python, *bars = Handlers(fox, "fox").look(None, *values)
+    assert "B: range: has to be a number &gt;= 0, but is -1" in message
+    assert [bool(part) for part in (yaml, python, *bars)] == [False, False, True, False, False, False]
 
 
 def test_a_prompt_too_long_for_the_model_is_a_message(fox: LoadedModel) -> None:

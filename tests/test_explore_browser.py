@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from temp_processors.config import load_config
+from temp_processors.explore.forms import policy_kinds
 from temp_processors.explore.live import draw_samples
 from temp_processors.explore.loading import load
 
@@ -191,6 +192,17 @@ def test_a_policy_is_chosen_and_its_parameters_appear(visitor: Any) -> None:
     assert page.inner_text("#problem").strip().startswith("B: entropy: has to be a number >= 0, but is -3")
 
 
+def test_every_kind_begins_with_parameters_that_are_right(visitor: Any) -> None:
+    page = visitor()
+    for kind in policy_kinds():
+        box = page.locator("#B-kind input")
+        box.fill(kind)
+        box.press("Enter")
+        done = "kind => /^- name: B\\n +kind: (\\w+)$/m.exec(document.getElementById('yaml').innerText)?.[1] === kind"
+        page.wait_for_function(f"kind => ({done})(kind) || document.querySelector('#problem [role=alert]')", arg=kind)
+        assert page.locator("#problem [role=alert]").all_inner_texts() == [], kind
+
+
 def test_four_policies_stand_side_by_side(visitor: Any) -> None:
     page = visitor()
     page.get_by_label("4", exact=True).check()
@@ -223,7 +235,7 @@ def test_two_visitors_at_once_do_not_mix(visitor: Any, tmp_path: Path) -> None:
         page.fill("#prompt textarea", prompt)
         changed(page, "A", before)
         set_temperature(page, "A", temperature)
-        page.locator("#longest input[type=number]").fill("120")
+        page.locator("#longest input[type=number]").fill("64")
     for page in pages:
         page.click("#generate")
     fox = load("fox")
@@ -233,7 +245,7 @@ def test_two_visitors_at_once_do_not_mix(visitor: Any, tmp_path: Path) -> None:
         (tmp_path / "page.yaml").write_text(written(page, "yaml"), encoding="utf-8")
         config = load_config(tmp_path / "page.yaml", ["samples_per_prompt=1"])
         assert config.prompts == [prompt]
-        assert config.max_new_tokens == 120
+        assert config.max_new_tokens == 64
         *_, texts = draw_samples(fox, config)
         assert [page.inner_text(f"#{name}-text .tp-text").strip() for name in "AB"] == [
             t[0].strip() for t in texts.values()

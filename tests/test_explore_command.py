@@ -70,7 +70,7 @@ def test_a_space_holds_what_it_needs(tmp_path: Path) -> None:
     assert requirements == listed("dependencies")
     card = (folder / "README.md").read_text(encoding="utf-8")
     version = re.search(r"^sdk_version: (\d+)\.(\d+)\.\d+$", card, flags=re.M)
-    least = re.fullmatch(r"gradio>=(\d+)\.(\d+),<(\d+)", listed("explore")[0])
+    least = re.fullmatch(r"gradio>=(\d+)\.(\d+)[.\d]*,<(\d+)", listed("explore")[0])
     assert version
     assert least
     assert (int(least[1]), int(least[2])) <= (int(version[1]), int(version[2])) < (int(least[3]), 0)

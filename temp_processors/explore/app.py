@@ -59,7 +59,7 @@ def _widget(field: FieldForm, elem_id: str, temperature: float) -> Any:
         return gr.Dropdown(list(field.choices), value=field.start, **shared)
     if field.widget in ("number", "whole"):
         return gr.Number(field.start, precision=0 if field.widget == "whole" else None, **shared)
-    return gr.Textbox(field.start, info="YAML" if field.widget == "yaml" else None, **shared)
+    return gr.Textbox(field.start, **shared)
 
 
 def build_app(loaded: LoadedModel, model: str) -> gr.Blocks:

@@ -51,7 +51,7 @@ class FieldForm:
     Args:
         name: As in a configuration file.
         widget: `slider` for a temperature in [0, 5]; `number`; `whole` number; `choice`; `text` as it is; `yaml` for
-            lists and for policies inside policies.
+            lists, policies inside policies, and numbers that may be left out (a number box shows 0 for nothing).
         start: What stands there first; None for nothing.
         required: Whether the model has no default for it.
         choices: Of a `choice`.
@@ -88,6 +88,8 @@ def _field(name: str, info: FieldInfo, example: Any) -> FieldForm:
     start = example if example is not None else None if required else info.default
     if start is None and required:
         start = choices[0] if choices else _plain(widget, info)
+    if widget in ("number", "whole") and not required and info.default is None:
+        widget, start = "yaml", None if start is None else str(start)
     return FieldForm(name, widget, None if start == () else start, required, choices)
 
 

@@ -61,37 +61,53 @@ class Handlers:
         self.names = TokenNames(loaded.tokenizer)
         self.ignored = checkpoint_sampling(loaded.model)
 
-    def read(self, values: Sequence[Any]) -> tuple[dict[str, Any], ExperimentConfig]:
-        """The experiment on the page: `SETTINGS`, then for each column its kind and one value for each field.
+    def read(self, values: Sequence[Any], column: str | None = None) -> tuple[dict[str, Any], ExperimentConfig]:
+        """The experiment on the page, or that of one column alone.
+
+        Args:
+            values: `SETTINGS`, then for each column its kind and one value for each field.
+            column: Its name; all that are shown by default.
 
         Raises:
             ScreenError: It is none; the message names column and field.
         """
         settings = dict(zip(SETTINGS, values, strict=False))
-        width = 1 + len(field_keys())
-        starts = [len(SETTINGS) + i * width for i in range(int(settings["columns"]))]
-        policies = []
-        for name, start in zip(COLUMNS, starts, strict=False):
-            try:
-                policies.append(column_mapping(values[start : start + width]))
-            except FormError as error:
-                raise ScreenError(f"{name}: {error}") from error
+        shown = COLUMNS[: int(settings["columns"])] if column is None else (column,)
+        policies = {name: self._policy(values, name) for name in shown}
         whole = {name: settings[name] for name in ("max_new_tokens", "seed", "samples")}
         data = screen_data(self.model, settings["prompt"], policies, **whole, neutralise=bool(self.ignored))
         return data, screen_config(data)
 
-    def look(self, seen: Seen | None, *values: Any) -> tuple[Any, ...]:
-        """Before anything is drawn: what was seen, message, YAML, Python, and the bars of every column."""
+    def _policy(self, values: Sequence[Any], column: str) -> dict[str, Any]:
+        width = 1 + len(field_keys())
+        start = len(SETTINGS) + COLUMNS.index(column) * width
         try:
-            data, config = self.read(values)
-            ids = prompt_ids(self.loaded, config)
-            if seen is None or not torch.equal(seen.input_ids, ids):
-                seen = Seen(ids, next_scores(self.loaded, ids))
-            policies = built_policies(self.loaded, config, ids.shape[-1])
-            bars = [markup.bars(next_token(policy, *seen), self.names) for policy in policies]
-        except ValueError as error:
-            return seen, markup.message(str(error)), "", "", *_filled([])
+            return column_mapping(values[start : start + width])
+        except FormError as error:
+            raise ScreenError(f"{column}: {error}") from error
+
+    def look(self, seen: Seen | None, *values: Any) -> tuple[Any, ...]:
+        """Before anything is drawn: what was seen, message, YAML, Python, and the bars of every column that is right."""
+        bars, problems = [], []
+        for column in COLUMNS[: int(values[SETTINGS.index("columns")])]:
+            try:
+                seen, bar = self._look(seen, values, column)
+            except ValueError as error:
+                problems += str(error).splitlines()
+                bar = ""
+            bars.append(bar)
+        if problems:
+            return seen, markup.message("\n".join(dict.fromkeys(problems))), "", "", *_filled(bars)
+        data, config = self.read(values)
         return seen, "", as_yaml(data), as_python(data, config), *_filled(bars)
+
+    def _look(self, seen: Seen | None, values: Sequence[Any], column: str) -> tuple[Seen, str]:
+        _, config = self.read(values, column)
+        ids = prompt_ids(self.loaded, config)
+        if seen is None or not torch.equal(seen.input_ids, ids):
+            seen = Seen(ids, next_scores(self.loaded, ids))
+        (policy,) = built_policies(self.loaded, config, ids.shape[-1])
+        return seen, markup.bars(next_token(policy, *seen), self.names)
 
     def generate(self, colouring: str, *values: Any) -> Iterator[tuple[Any, ...]]:
         """After every token: the texts, message, legend, and the strip of every column."""

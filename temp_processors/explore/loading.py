@@ -12,7 +12,7 @@ def load(model: str) -> LoadedModel:
     Raises:
         ModelError: There is none; or it is an encoder-decoder, whose texts do not continue a prompt.
     """
-    data = screen_data(model, "any", [{"kind": "fixed", "temperature": 1.0}], max_new_tokens=1, seed=0, samples=1)
+    data = screen_data(model, "any", {"A": {"kind": "fixed", "temperature": 1.0}}, max_new_tokens=1, seed=0, samples=1)
     loaded = load_model(screen_config(data))
     if loaded.model.config.is_encoder_decoder:
         raise ModelError(f"model: {model!r} is an encoder-decoder; the page needs one that continues its prompt")

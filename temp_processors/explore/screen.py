@@ -26,7 +26,7 @@ class ScreenError(ValueError):
 def screen_data(
     model: str,
     prompt: str,
-    policies: Sequence[Mapping[str, Any]],
+    policies: Mapping[str, Mapping[str, Any]],
     *,
     max_new_tokens: int,
     seed: int,
@@ -38,13 +38,13 @@ def screen_data(
     Args:
         model: `fox`, a folder, or a Hub id.
         prompt: The text to continue.
-        policies: One mapping for each column, as `forms.policy_mapping` makes it.
+        policies: By name of the column, as `forms.policy_mapping` makes them.
         max_new_tokens: Longest continuation, in tokens.
         seed: Of the experiment.
         samples: Continuations of every policy when diversity is measured; the first one is the text that is streamed.
         neutralise: Whether the checkpoint sets sampling values that have to be ignored.
     """
-    named = [{"name": name, **policy} for name, policy in zip(COLUMNS, policies, strict=False)]
+    named = [{"name": name, **policy} for name, policy in policies.items()]
     return {
         "name": "explore",
         "model": model,
@@ -70,14 +70,15 @@ def screen_config(data: Mapping[str, Any]) -> ExperimentConfig:
     try:
         return ExperimentConfig.model_validate(data)
     except pydantic.ValidationError as error:
-        raise ScreenError("\n".join(map(_said, problems_of(error, YamlSource("", dict(data)))))) from error
+        problems = problems_of(error, YamlSource("", dict(data)))
+        raise ScreenError("\n".join(_said(problem, data["policies"]) for problem in problems)) from error
 
 
-def _said(problem: Problem) -> str:
+def _said(problem: Problem, policies: Sequence[Mapping[str, Any]]) -> str:
     """`A: temperature: has to be ...` for `policies.0.temperature`, `prompt: ...` for `prompts.0`."""
     path = [str(part) for part in problem.path]
     if path[:1] == ["policies"] and len(path) > 1:
-        path = [COLUMNS[int(path[1])], *path[2:]]
+        path = [policies[int(path[1])]["name"], *path[2:]]
     elif path[:1] == ["prompts"]:
         path = ["prompt"]
     return ": ".join([*path, problem.message])
