@@ -36,6 +36,8 @@ def argv(command: str) -> list[str]:
     program, *rest = shlex.split(command)
     if program == "python":
         return [sys.executable, *rest]
+    if program == "torchrun":
+        return [sys.executable, "-m", "torch.distributed.run", *rest]
     return [sys.executable, "-c", "from temp_processors.cli import main; main()", *rest]
 
 
