@@ -37,7 +37,13 @@ Baseline = Annotated[str | None, typer.Option(help="Group that the others are co
 TextColumn = Annotated[str, typer.Option(help="Column that holds the text.")]
 GroupBy = Annotated[str | None, typer.Option(help="Column whose values make the groups.")]
 Split = Annotated[str, typer.Option(help="Part of a dataset.")]
-Length = Annotated[str, typer.Option(help="Cut all texts alike: full, first:K words, or matched.")]
+Length = Annotated[
+    str | None,
+    typer.Option(
+        help="Words that are scored: paired, text i of every group cut to the shortest of these (what happens unless --stream is given); "
+        "matched, all to the shortest of all; first:K; full."
+    ),
+]
 
 
 @app.command()
@@ -48,7 +54,7 @@ def score(
     text_column: TextColumn = "text",
     group_by: GroupBy = None,
     split: Split = "train",
-    length: Length = "full",
+    length: Length = None,
     stream: Annotated[
         bool, typer.Option("--stream", help="Read texts once and keep none: for files larger than memory.")
     ] = False,
@@ -57,7 +63,8 @@ def score(
     """Score texts that are already there, and write metrics.json and the table."""
     if stream and baseline is not None:
         raise _refused("--baseline: a stream has no differences; leave out --stream")
-    options = {"text_column": text_column, "group_by": group_by, "split": split, "length": length}
+    cut = length or ("full" if stream else "paired")
+    options = {"text_column": text_column, "group_by": group_by, "split": split, "length": cut}
     scores = _scored(sources, metrics, options if stream else {**options, "baseline": baseline}, stream)
     from temp_processors.report.table import write_tables
 
@@ -78,10 +85,10 @@ def compare(
     text_column: TextColumn = "text",
     group_by: GroupBy = None,
     split: Split = "train",
-    length: Length = "full",
+    length: Length = None,
 ) -> None:
     """Put runs or files side by side: values, intervals, and which differences to the baseline are real."""
-    options = {"text_column": text_column, "group_by": group_by, "split": split, "length": length}
+    options = {"text_column": text_column, "group_by": group_by, "split": split, "length": length or "paired"}
     scores = _scored(sources, metrics, {**options, "baseline": baseline})
     from temp_processors.report.table import difference_table
 
@@ -93,7 +100,7 @@ def _scored(
     sources: list[str], metrics: list[str] | None, options: dict[str, Any], stream: bool = False
 ) -> dict[str, Any]:
     """Scores of the sources, shown as a table."""
-    from temp_processors.comparison import unequal_tokens
+    from temp_processors.comparison import length_notes
     from temp_processors.report.table import footnotes, metric_table
     from temp_processors.scoring import score_sources, stream_sources
 
@@ -103,7 +110,7 @@ def _scored(
         raise _refused(str(error)) from error
     console = Console(highlight=False)
     console.print(metric_table(scores))
-    for note in [*footnotes(scores), *unequal_tokens(scores)]:
+    for note in [*footnotes(scores), *length_notes(scores)]:
         console.print(note, style="dim", markup=False)
     return scores
 

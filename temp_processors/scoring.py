@@ -8,7 +8,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
-from temp_processors.comparison import compare_groups, cut_of
+from temp_processors.comparison import compare_groups
+from temp_processors.groups import cut_of
 from temp_processors.metrics import STREAMED, StreamedTexts, metric_by_name, stream_needs
 from temp_processors.sources import by_name, read_groups, read_texts, refuse_repeated
 
@@ -28,7 +29,7 @@ def score_sources(
     text_column: str = "text",
     group_by: str | None = None,
     split: str = "train",
-    length: str = "full",
+    length: str = "paired",
 ) -> Scores:
     """Scores of every group of the sources, as `compare_groups` gives them; other arguments as for `read_groups`.
 
@@ -80,8 +81,8 @@ def stream_sources(
         >>> stream_sources([str(path)], ["distinct_1"])["texts"]["distinct_1"]["value"]
         0.75
     """
-    if length == "matched":
-        raise ValueError("`length` matched needs all texts at once; a stream takes full or first:K")
+    if length in ("paired", "matched"):
+        raise ValueError(f"`length` {length} needs all texts at once; a stream takes full or first:K")
     refuse_repeated(sources)
     chosen = metrics or [name for name in TEXT_METRICS if name in STREAMED]
     needs, first = stream_needs(chosen), cut_of(length)

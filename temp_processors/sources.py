@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from temp_processors.comparison import Group
 from temp_processors.experiment.store import Run
+from temp_processors.groups import Group
 from temp_processors.rows import RowsError, column_of, read_dataset, read_rows
 
 

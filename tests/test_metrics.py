@@ -19,6 +19,7 @@ from temp_processors.metrics import (
     matched,
     mean_length,
     metric_by_name,
+    paired,
     perplexity,
     self_bleu,
     tokenize,
@@ -191,3 +192,16 @@ def test_perplexity_pools_over_tokens() -> None:
     assert math.isnan(perplexity([], []).value)
     with pytest.raises(ValueError, match="holds 1 values"):
         perplexity([-1.0], [1, 2])
+
+
+@given(groups=st.lists(st.lists(st.lists(st.sampled_from("abc"), max_size=5), min_size=3, max_size=3), min_size=1))
+@settings(max_examples=40, deadline=None)
+def test_paired_groups_have_equal_lengths_text_by_text(groups: list[list[list[str]]]) -> None:
+    found = paired([tokenize(group) for group in groups])
+    shortest = [min(len(group[i]) for group in groups) for i in range(3)]
+    assert all(texts.lengths.tolist() == shortest for texts in found)
+    for texts, group in zip(found, groups, strict=True):
+        expected = distinct_n([text[:kept] for text, kept in zip(group, shortest, strict=True)], 2)
+        assert distinct_n(texts, 2).value == pytest.approx(expected.value, nan_ok=True)
+    with pytest.raises(ValueError, match="3 texts, 1 texts: groups of unequal number"):
+        paired([found[0], tokenize(["a"])])

@@ -159,7 +159,7 @@ def test_a_stream_scores_as_memory_does(tmp_path: Path, suffix: str) -> None:
 def test_a_stream_of_runs_has_a_group_for_each_policy(tmp_path: Path) -> None:
     run_experiment(load_config("fox", ["samples_per_prompt=4", "max_new_tokens=6"], out=tmp_path / "run"))
     streamed = stream_sources([str(tmp_path / "run")], ["distinct_2"])
-    held = score_sources([str(tmp_path / "run")], ["distinct_2"])
+    held = score_sources([str(tmp_path / "run")], ["distinct_2"], length="full")
     assert {name: row["distinct_2"]["value"] for name, row in streamed.items()} == {
         name: row["distinct_2"]["value"] for name, row in held.items()
     }
@@ -192,15 +192,25 @@ def test_lengths_are_matched_or_said_to_differ(tmp_path: Path) -> None:
     (tmp_path / "long.txt").write_text("\n".join(f"the fox {i} ran home to the den" for i in range(8)))
     (tmp_path / "short.txt").write_text("\n".join(f"the fox {i} ran home" for i in range(8)))
     paths = [str(tmp_path / "long.txt"), str(tmp_path / "short.txt")]
-    note = "short: 40 tokens against 64 of long: diversity moves with length"
-    assert note in " ".join(invoke("compare", *paths).stdout.split())
+    note = "short: 40 words against 64 of long: diversity moves with length; --length paired"
+    assert note in " ".join(invoke("compare", *paths, "--length", "full").stdout.split())
+    done = invoke("compare", *paths)
+    assert "long: 24 words cut off, so that all groups have texts of equal length" in " ".join(done.stdout.split())
+    assert "|len:paired|" in done.stdout
+    assert "against" not in done.stdout
     done = invoke("compare", *paths, "--length", "matched", "--metric", "distinct_2", "--metric", "compression_ratio")
     assert done.exit_code == 0, done.output
-    assert "tokens against" not in done.stdout
+    assert "words against" not in done.stdout
     assert "|len:matched:5|" in done.stdout
     scores = score_sources(paths, ["distinct_2", "compression_ratio"], length="first:4")
     assert scores["long"]["distinct_2"]["value"] == distinct_n([f"the fox {i} ran" for i in range(8)]).value
     assert scores["long"]["compression_ratio"]["value"] == scores["short"]["compression_ratio"]["value"]
+    whole = score_sources(paths, ["mean_length", "distinct_1", "compression_ratio"])["long"]
+    assert whole["mean_length"]["value"] == 8
+    assert whole["distinct_1"]["counts"]["tokens"] == 40
+    assert "|len:paired|" in whole["compression_ratio"]["signature"]
+    one = score_sources(paths[:1], ["distinct_1"])["long"]["distinct_1"]
+    assert "|len:full|" in one["signature"]
 
 
 def test_mistakes_end_with_code_2(tales: tuple[Path, Path], tmp_path: Path) -> None:
@@ -209,7 +219,7 @@ def test_mistakes_end_with_code_2(tales: tuple[Path, Path], tmp_path: Path) -> N
         ((str(tales[0]), "--baseline", "x"), "`baseline` has to be one of whole"),
         ((str(tales[0]), "--metric", "perplexity"), "perplexity needs the log-probability"),
         ((str(tmp_path / "x.csv"),), "no such file"),
-        ((str(tales[0]), "--length", "last:3"), "`length` has to be full, matched or first:K with K >= 1"),
+        ((str(tales[0]), "--length", "last:3"), "`length` has to be full, paired, matched or first:K with K >= 1"),
     ]:
         done = invoke("compare", *arguments)
         assert done.exit_code == 2

@@ -31,6 +31,7 @@ from temp_processors.metrics.streaming import Needs as Needs
 from temp_processors.metrics.streaming import StreamedTexts as StreamedTexts
 from temp_processors.metrics.tokenization import TokenizedTexts as TokenizedTexts
 from temp_processors.metrics.tokenization import matched as matched
+from temp_processors.metrics.tokenization import paired as paired
 from temp_processors.metrics.tokenization import tokenize as tokenize
 from temp_processors.metrics.zipf_exponent import zipf_exponent as zipf_exponent
 

@@ -13,8 +13,12 @@ from temp_processors.metrics.score import Score, signature, undefined
 from temp_processors.metrics.streaming import Needs, StreamedTexts
 
 
-def compression_ratio(texts: Iterable[str] | StreamedTexts) -> Score:
+def compression_ratio(texts: Iterable[str] | StreamedTexts, *, length: str = "full") -> Score:
     """Bytes before by bytes after gzip at level 9, > 0; higher is less diverse.
+
+    Args:
+        texts: Strings.
+        length: What was cut off them, for the signature.
 
     Returns:
         NaN with a reason when there is no text at all.
@@ -26,8 +30,9 @@ def compression_ratio(texts: Iterable[str] | StreamedTexts) -> Score:
         >>> compression_ratio(["spam " * 2000]).value > 100
         True
     """
+    streamed = isinstance(texts, StreamedTexts)
     stream = texts if isinstance(texts, StreamedTexts) else StreamedTexts(Needs(compressed=True)).add(texts)
-    sign = signature("compression_ratio", tool="gzip", level=9, join="space", len=stream.length)
+    sign = signature("compression_ratio", tool="gzip", level=9, join="space", len=stream.length if streamed else length)
     plain, packed = stream.compressed
     counts = {**stream.counts, "bytes": plain}
     if not plain:

@@ -66,9 +66,13 @@ class TokenizedTexts:
         """
         if k < 1:
             raise ValueError(f"`k` has to be an integer >= 1, but is {k!r}")
-        kept = np.arange(len(self.ids)) - np.repeat(self.starts[:-1], self.lengths) < k
-        starts = np.concatenate([[0], np.cumsum(np.minimum(self.lengths, k))]).astype(np.int64)
-        return TokenizedTexts(self.ids[kept], starts, self.tokenizer, f"{name}:{k}")
+        return self.cut(np.minimum(self.lengths, k), f"{name}:{k}")
+
+    def cut(self, lengths: Ints, name: str) -> TokenizedTexts:
+        """The first tokens of every text, as many as `lengths` says, shape (texts,); scores of it say `len:name`."""
+        kept = np.arange(len(self.ids)) - np.repeat(self.starts[:-1], self.lengths) < np.repeat(lengths, self.lengths)
+        starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        return TokenizedTexts(self.ids[kept], starts, self.tokenizer, name)
 
     @cached_property
     def lengths(self) -> Ints:
@@ -165,15 +169,38 @@ def matched(groups: Sequence[TokenizedTexts]) -> list[TokenizedTexts]:
     Raises:
         ValueError: The groups differ in their number of texts, which moves most scores, or a text is empty.
     """
-    if len({len(group) for group in groups}) > 1:
-        sizes = ", ".join(f"{len(group)} texts" for group in groups)
-        raise ValueError(f"{sizes}: groups of unequal number do not compare; take equal numbers")
+    _refuse_unequal(groups)
     for position, group in enumerate(groups):
         if len(group) and not group.lengths.all():
             place = int(np.argmin(group.lengths))
             raise ValueError(f"text {place} of group {position} is empty: there is no length to match; use `first`")
     shortest = min((int(group.lengths.min()) for group in groups if len(group)), default=1)
     return [group.first(shortest, "matched") for group in groups]
+
+
+def paired(groups: Sequence[TokenizedTexts]) -> list[TokenizedTexts]:
+    """Groups that compare and lose little: text i of every group cut to the shortest of these, so that tokens are equally many.
+
+    Groups whose texts have equal lengths already, and a single group, come back as they are.
+
+    Raises:
+        ValueError: The groups differ in their number of texts, which moves most scores.
+
+    Example:
+        >>> [group.lengths.tolist() for group in paired([tokenize(["a b c", "d"]), tokenize(["e f", "g h"])])]
+        [[2, 1], [2, 1]]
+    """
+    _refuse_unequal(groups)
+    shortest = np.min([group.lengths for group in groups], axis=0)
+    if all(np.array_equal(group.lengths, shortest) for group in groups):
+        return list(groups)
+    return [group.cut(shortest, "paired") for group in groups]
+
+
+def _refuse_unequal(groups: Sequence[TokenizedTexts]) -> None:
+    if len({len(group) for group in groups}) > 1:
+        sizes = ", ".join(f"{len(group)} texts" for group in groups)
+        raise ValueError(f"{sizes}: groups of unequal number do not compare; take equal numbers")
 
 
 def splitter(tokenizer: Any) -> tuple[Callable[[str], Tokens], str]:
