@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from temp_processors.config import load_config
@@ -147,6 +147,7 @@ def test_what_is_no_experiment_is_said(policy: dict[str, Any], changes: dict[str
 
 
 @settings(max_examples=60, deadline=None)
+@example(prompt="0\x85\u2028a", temperature=1.0, seed=0)
 @given(prompt=st.text(min_size=1).filter(str.strip), temperature=st.floats(0, 5), seed=st.integers(0, 2**53))
 def test_the_yaml_is_the_screen_whatever_was_typed(
     tmp_path_factory: pytest.TempPathFactory, prompt: str, temperature: float, seed: int
