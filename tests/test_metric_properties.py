@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections import Counter
 from typing import Any
@@ -25,6 +26,7 @@ from temp_processors.metrics import (
 CORPORA = st.lists(st.lists(st.sampled_from("abcde"), max_size=9), min_size=2, max_size=8)
 ORDERED = {"mtld", "compression_ratio"}
 """The metrics that read the texts one after the other, or letters."""
+pairwise_bleu_module = importlib.import_module("temp_processors.metrics.pairwise_bleu")
 UNORDERED = sorted(set(TEXT_METRICS) - ORDERED)
 
 
@@ -98,8 +100,17 @@ def bleu(text: list[str], other: list[str], n: int) -> tuple[float, bool]:
 def test_pairwise_bleu_agrees_with_ten_lines(texts: list[list[str]], n: int) -> None:
     pairs = [bleu(a, b, n) for i, a in enumerate(texts) for j, b in enumerate(texts) if i != j]
     score = pairwise_bleu(texts, n)
-    assert score.value == pytest.approx(np.mean([value for value, _ in pairs]), abs=1e-6)
+    assert score.value == pytest.approx(np.mean([value for value, _ in pairs]), abs=1e-12)
     assert score.counts["smoothed_share"] == pytest.approx(np.mean([smoothed for _, smoothed in pairs]))
+
+
+def test_pairwise_bleu_is_the_same_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    texts = [rng.zipf(1.7, 15).tolist() for _ in range(25)]
+    whole = pairwise_bleu(texts)
+    monkeypatch.setattr(pairwise_bleu_module, "PAIRS", 60)
+    assert pairwise_bleu(texts).value == pytest.approx(whole.value, abs=1e-12)
+    assert pairwise_bleu(texts).counts == whole.counts
 
 
 @given(texts=CORPORA.filter(lambda texts: len({token for text in texts for token in text}) > 1))
