@@ -31,6 +31,12 @@ def test_metric_against_temperature_draws_value_interval_and_place() -> None:
     assert axes.get_ylabel() == "distinct-2"
 
 
+@pytest.mark.parametrize(("tokenizer", "unit"), [("whitespace", "words"), ("fox", "tokens")])
+def test_lengths_have_a_unit(tokenizer: str, unit: str) -> None:
+    score = {"value": 9.0, "signature": f"mean_length|tok:{tokenizer}|len:full"}
+    assert metric_figure({"p": {"mean_length": score}}, "mean_length").axes[0].get_ylabel() == f"mean length ({unit})"
+
+
 def test_frontier_has_one_point_for_each_policy() -> None:
     axes = frontier_figure(SCORES).axes[0]
     points = [container[0].get_xydata().tolist() for container in axes.containers]
@@ -39,14 +45,28 @@ def test_frontier_has_one_point_for_each_policy() -> None:
     assert axes.get_xscale() == "log"
 
 
-def test_steps_draw_the_median_and_leave_out_what_has_no_temperature() -> None:
-    def trace(*entropy: float) -> Trace:
-        steps = len(entropy)
-        return Trace([0] * steps, list(entropy), [None] * steps, [0.0] * steps, [[0]] * steps, [[0.0]] * steps, [None])
+def step_trace(*entropy: float, temperature: float | None = None) -> Trace:
+    steps = len(entropy)
+    filled = [0] * steps, list(entropy), [temperature] * steps, [0.0] * steps
+    return Trace(*filled, [[0]] * steps, [[0.0]] * steps, [None])
 
-    top, bottom = steps_figure({"p": [trace(1.0, 5.0), trace(2.0), trace(9.0)]}).axes
+
+def test_steps_draw_the_median_and_leave_out_what_has_no_temperature() -> None:
+    top, bottom = steps_figure({"p": [step_trace(1.0, 5.0), step_trace(2.0), step_trace(9.0)]}).axes
     assert top.lines[0].get_xydata().tolist() == [[0.0, 2.0], [1.0, 5.0]]
     assert bottom.lines[0].get_xydata().tolist() == []
+
+
+def test_more_than_four_policies_get_a_row_each_on_one_scale() -> None:
+    groups = {f"p{i}$": [step_trace(1.0 + i, 2.0, temperature=0.5 * i if i else None)] for i in range(5)}
+    figure = steps_figure(groups)
+    rows = list(zip(figure.axes[::2], figure.axes[1::2], strict=True))
+    assert [left.lines[0].get_ydata()[0] for left, _ in rows] == [1.0, 2.0, 3.0, 4.0, 5.0]
+    assert [left.get_title("left") for left, _ in rows] == [rf"p{i}\$" for i in range(5)]
+    assert len({left.get_ylim() for left, _ in rows}) == len({right.get_ylim() for _, right in rows}) == 1
+    assert [[text.get_text() for text in right.texts if "no" in text.get_text()] for _, right in rows] == [
+        ["no single temperature"], [], [], [], [],
+    ]  # fmt: skip
 
 
 def test_distribution_is_the_softmax_of_the_logits() -> None:

@@ -25,6 +25,7 @@ Scores = Mapping[str, Mapping[str, Mapping[str, Any]]]
 SHOWN_TEMPERATURES = (2.0, 1.0, 0.5, 0.25)
 MARKERS = "osD^vPX*"
 DIVERSITY = ("distinct_2", "self_bleu_4")
+MOST_BANDS = 4
 
 
 def number(value: object) -> float:
@@ -71,8 +72,16 @@ def metric_figure(policies: Scores, metric: str, temperatures: Mapping[str, floa
         labels = [*dict.fromkeys(f"{known[n]:g}" for n in fixed), *map(literal, others)]
         axes.set_xticks(ticks, labels, rotation=40, ha="right", rotation_mode="anchor")
     axes.set_xlabel("temperature" if fixed and not others else "temperature, or policy" if fixed else "policy")
-    axes.set_ylabel(metric_name(metric))
+    axes.set_ylabel(metric_name(metric) + _unit(policies, metric))
     return figure
+
+
+def _unit(policies: Scores, metric: str) -> str:
+    """What lengths are counted in; other metrics have no unit."""
+    if metric != "mean_length":
+        return ""
+    words = any("|tok:whitespace" in str(row.get(metric, {}).get("signature")) for row in policies.values())
+    return " (words)" if words else " (tokens)"
 
 
 def _with_intervals(axes: Axes, points: Sequence[tuple[float, float, float, float]], style: str, colour: Any) -> None:
@@ -116,7 +125,7 @@ def frontier_figure(policies: Scores, diversity: str = "distinct_2", quality: st
     if quality == "perplexity" and has_metric(policies, quality):
         axes.set_xscale("log")
         _plain_log_ticks(axes)
-    axes.set_xlabel(metric_name(quality) + (" of the untempered model, log scale" if quality == "perplexity" else ""))
+    axes.set_xlabel(metric_name(quality) + (", untempered model (log scale)" if quality == "perplexity" else ""))
     axes.set_ylabel(metric_name(diversity))
     legend_below(figure, axes, columns=3 if len(rows) > 4 else 2)
     return figure
@@ -134,9 +143,16 @@ def _plain_log_ticks(axes: Axes) -> None:
 def steps_figure(traces: Mapping[str, Sequence[Trace]]) -> Figure:
     """Entropy of the model and temperature of the policy at every step: median and 10 to 90 per cent band over samples.
 
+    Up to four policies share their axes. More get a row each, on the same scales, because their bands would hide one
+    another.
+
     Args:
         traces: The traces of every policy, by its name.
     """
+    return _steps_together(traces) if len(traces) <= MOST_BANDS else _steps_apart(traces)
+
+
+def _steps_together(traces: Mapping[str, Sequence[Trace]]) -> Figure:
     figure, (top, bottom) = blank_figure(width=3.4, height=3.9, rows=2)
     for (name, group), colour in zip(traces.items(), colours(len(traces)), strict=True):
         _band(top, [trace.entropy for trace in group], colour, literal(name))
@@ -147,7 +163,32 @@ def steps_figure(traces: Mapping[str, Sequence[Trace]]) -> Figure:
     top.set_ylim(bottom=0)
     bottom.set_ylim(bottom=0)
     bottom.xaxis.get_major_locator().set_params(integer=True)
-    legend_below(figure, top, columns=3 if len(traces) > 4 else 2)
+    legend_below(figure, top, columns=2)
+    return figure
+
+
+def _steps_apart(traces: Mapping[str, Sequence[Trace]]) -> Figure:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(3.4, 0.7 + 0.78 * len(traces)), layout="constrained")
+    grid = figure.subplots(len(traces), 2, sharex=True, sharey="col")
+    colour = colours(3)[0]
+    for (left, right), (name, group) in zip(grid, traces.items(), strict=True):
+        _band(left, [trace.entropy for trace in group], colour, name)
+        _band(right, [trace.temperature for trace in group], colour, name)
+        left.set_title(literal(name), loc="left", fontsize=8, pad=2)
+        if all(math.isnan(number(value)) for trace in group for value in trace.temperature):
+            right.text(
+                0.5, 0.5, "no single temperature", transform=right.transAxes, fontsize=7, ha="center", color="0.4"
+            )
+    grid[0][0].set_ylim(bottom=0)
+    grid[0][1].set_ylim(bottom=0)
+    grid[-1][0].xaxis.get_major_locator().set_params(integer=True)
+    figure.supxlabel("step (0 = first new token)", fontsize=9)
+    for axes, label in zip(grid[0], ("entropy (nats)", "temperature"), strict=True):
+        axes.annotate(
+            label, (0.5, 1), xycoords="axes fraction", xytext=(0, 14), textcoords="offset points", ha="center"
+        )
     return figure
 
 
