@@ -39,14 +39,15 @@ def run_command(
     ] = None,
 ) -> None:
     """Generate continuations under every policy of CONFIG and compare their diversity."""
-    console = Console(highlight=False, quiet=quiet and not dry_run)
+    first = os.environ.get("RANK", "0") == "0"
+    console = Console(highlight=False, quiet=not first or (quiet and not dry_run))
     loaded = _loaded(config, overrides or (), out, console)
     if dry_run:
         return
     if push_to_hub is not None:
         _refuse_push(push_to_hub)
     run = _run(loaded, (config, overrides or ()), console, overwrite=overwrite, resume=resume)
-    if os.environ.get("RANK", "0") != "0":
+    if not first:
         return
     show_run(run, console)
     if report:

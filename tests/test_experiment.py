@@ -225,6 +225,15 @@ def test_fixed_gives_the_tokens_of_generates_own_temperature(
 
 
 @pytest.mark.slow
+def test_batches_of_1_7_and_64_give_the_same_texts(tmp_path: Path) -> None:
+    """384 texts each. Neighbours in a batch move the last bits of logits, which no text of these shows."""
+    runs = [run_experiment(load_config("fox", [f"batch_size={n}"], out=tmp_path / str(n))) for n in (1, 7, 64)]
+    texts = [{(s.policy, s.sample_id): s.token_ids for s in run.samples} for run in runs]
+    differing = [sum(texts[0][key] != other[key] for key in texts[0]) for other in texts[1:]]
+    assert differing == [0, 0]
+
+
+@pytest.mark.slow
 def test_what_the_table_of_the_fox_config_shows(tmp_path: Path) -> None:
     run = run_experiment(load_config("fox", out=tmp_path / "fox"))
     scores = json.loads((run.path / "metrics.json").read_text())["policies"]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from transformers import (
+    AutoModelForCausalLM,
     AutoModelForSeq2SeqLM,
     AutoTokenizer,
     BartConfig,
@@ -55,6 +56,21 @@ def saved(make: Any, folder: Path) -> Path:
     make().save_pretrained(folder)
     AutoTokenizer.from_pretrained(FOX_PATH).save_pretrained(folder)
     return folder
+
+
+def test_a_tokenizer_without_a_pad_token(tmp_path: Path) -> None:
+    """Prompts of different lengths share a batch all the same, and give the texts that they give alone."""
+    folder = tmp_path / "model"
+    AutoModelForCausalLM.from_pretrained(FOX_PATH).save_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(FOX_PATH)
+    tokenizer.pad_token = None
+    tokenizer.save_pretrained(folder)
+    assert AutoTokenizer.from_pretrained(folder).pad_token_id is None
+    texts = []
+    for model in (folder, "fox"):
+        config = load_config("fox", [*SETTINGS, f"model={model}"], out=tmp_path / f"run-{len(texts)}")
+        texts.append(sorted((s.policy, s.prompt_id, s.sample_id, s.text) for s in run_experiment(config).samples))
+    assert texts[0] == texts[1]
 
 
 @pytest.mark.parametrize("make", [t5, bart])

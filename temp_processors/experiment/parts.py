@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
@@ -49,7 +50,11 @@ class Part:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        with self._file:
+            try:
+                os.fsync(self._file.fileno())
+            except OSError as failure:
+                raise self._not_written(failure) from failure
 
     def write(self, sample: Sample) -> None:
         """Append one line.
@@ -62,11 +67,14 @@ class Part:
             while left:
                 left = left[self._file.write(left) :]
         except OSError as error:
-            raise RunFolderError(
-                f"{self.path}: cannot be written: {error.strerror}; what was finished before is kept: "
-                "make room and go on with --resume"
-            ) from error
+            raise self._not_written(error) from error
         self.kept += 1
+
+    def _not_written(self, error: OSError) -> RunFolderError:
+        return RunFolderError(
+            f"{self.path}: cannot be written: {error.strerror}; what was finished before is kept: "
+            "make room and go on with --resume"
+        )
 
 
 def write_parquet(samples: Path, target: Path, policies: Sequence[str]) -> None:
@@ -94,6 +102,8 @@ def write_table(target: Path, columns: pa.Schema, batches: Iterable[list[dict[st
         with pq.ParquetWriter(partial, columns) as out:
             for rows in batches:
                 out.write_table(pa.Table.from_pylist(rows, schema=columns))
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
         partial.replace(target)
     except OSError as error:
         raise RunFolderError(f"{target}: cannot be written: {error.strerror or error}") from error

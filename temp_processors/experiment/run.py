@@ -71,10 +71,9 @@ def run_experiment(
     silent = Console(quiet=True)
     console, progress = (found if found is not None and processes.first else silent for found in (console, progress))
     folder = Run(config.folder)
-    if resume and folder.complete:
+    nothing_to_do = partial(_nothing_to_do, folder, overwrite, resume)
+    if processes.from_first(_or_error(nothing_to_do) if processes.first else None):
         return folder
-    if not resume:
-        folder.refuse_if_used(overwrite)
     plan = Plan(config)
     plan.prompts  # noqa: B018  (errors in reading them come before the model is loaded)
     loaded = load_model(config)
@@ -90,6 +89,13 @@ def run_experiment(
             _conclude(work, failures)
         processes.wait()
     return folder
+
+
+def _nothing_to_do(folder: Run, overwrite: bool, resume: bool) -> bool:
+    """Whether the run to resume is complete. Raises where a run is in the way; asked before another process writes."""
+    if not resume:
+        folder.refuse_if_used(overwrite)
+    return resume and folder.complete
 
 
 def _or_error(work: Callable[[], Any]) -> Any:
