@@ -40,9 +40,12 @@ Split = Annotated[str, typer.Option(help="Part of a dataset.")]
 Length = Annotated[
     str | None,
     typer.Option(
-        help="Words that are scored: paired, text i of every group cut to the shortest of these (what happens unless --stream is given); "
+        help="Tokens that are scored: paired, text i of every group cut to the shortest of these (what happens unless --stream is given); "
         "matched, all to the shortest of all; first:K; full."
     ),
+]
+TokenizerName = Annotated[
+    str, typer.Option(help="whitespace, characters, or a model whose tokenizer counts: a folder, a Hub id, fox.")
 ]
 
 
@@ -55,6 +58,7 @@ def score(
     group_by: GroupBy = None,
     split: Split = "train",
     length: Length = None,
+    tokenizer: TokenizerName = "whitespace",
     stream: Annotated[
         bool, typer.Option("--stream", help="Read texts once and keep none: for files larger than memory.")
     ] = False,
@@ -64,7 +68,7 @@ def score(
     if stream and baseline is not None:
         raise _refused("--baseline: a stream has no differences; leave out --stream")
     cut = length or ("full" if stream else "paired")
-    options = {"text_column": text_column, "group_by": group_by, "split": split, "length": cut}
+    options = {"text_column": text_column, "group_by": group_by, "split": split, "length": cut, "tokenizer": tokenizer}
     scores = _scored(sources, metrics, options if stream else {**options, "baseline": baseline}, stream)
     from temp_processors.report.table import write_tables
 
@@ -86,9 +90,16 @@ def compare(
     group_by: GroupBy = None,
     split: Split = "train",
     length: Length = None,
+    tokenizer: TokenizerName = "whitespace",
 ) -> None:
     """Put runs or files side by side: values, intervals, and which differences to the baseline are real."""
-    options = {"text_column": text_column, "group_by": group_by, "split": split, "length": length or "paired"}
+    options = {
+        "text_column": text_column,
+        "group_by": group_by,
+        "split": split,
+        "length": length or "paired",
+        "tokenizer": tokenizer,
+    }
     scores = _scored(sources, metrics, {**options, "baseline": baseline})
     from temp_processors.report.table import difference_table
 
@@ -102,9 +113,10 @@ def _scored(
     """Scores of the sources, shown as a table."""
     from temp_processors.comparison import length_notes
     from temp_processors.report.table import footnotes, metric_table
-    from temp_processors.scoring import score_sources, stream_sources
+    from temp_processors.scoring import score_sources, stream_sources, tokenizer_named
 
     try:
+        options["tokenizer"] = tokenizer_named(options["tokenizer"])
         scores = (stream_sources if stream else score_sources)(sources, metrics or (), **options)
     except ValueError as error:
         raise _refused(str(error)) from error

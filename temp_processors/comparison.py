@@ -40,6 +40,7 @@ def compare_groups(
     *,
     confidence: float = 0.95,
     length: str = "full",
+    tokenizer: Any = "whitespace",
 ) -> dict[str, dict[str, dict[str, Any]]]:
     """Every metric of every group, as the part `policies` of `metrics.json`.
 
@@ -49,8 +50,9 @@ def compare_groups(
         baseline: Name of the group that the others are compared with; the first one by default.
         confidence: Of intervals. p-values of one metric are corrected by Holm's method over the groups.
         length: `full`; `paired`, text i of every group cut to the shortest of these, so that all groups have equally many tokens;
-            `matched`, all cut to the shortest text of all; or `first:K`, the first K words. Perplexity is always that of whole texts,
+            `matched`, all cut to the shortest text of all; or `first:K`, the first K tokens. Perplexity is always that of whole texts,
             and so is the mean length where lengths are made equal.
+        tokenizer: As for `temp_processors.metrics.tokenize`.
 
     Returns:
         `{group: {metric: {"value", "signature", "reason", "counts", "interval", "difference"}}}`.
@@ -68,7 +70,7 @@ def compare_groups(
     reference = next(iter(groups)) if baseline is None else baseline
     if reference not in groups:
         raise ValueError(f"`baseline` has to be one of {', '.join(groups)}, but is {reference!r}")
-    work = ScoredTexts(groups, length)
+    work = ScoredTexts(groups, length, tokenizer)
     functions = {metric: work.function(metric) for metric in metrics}
     found = {
         (name, metric): replicates(functions[metric], work.items(name, metric), work.clusters)
@@ -99,13 +101,13 @@ def length_notes(scores: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[
     for name, row in scores.items():
         for metric, score in row.items():
             if left_out := score["counts"].get("left_out_tokens"):
-                cut[name] = f"{name}: {left_out:,} words cut off, so that all groups have texts of equal length"
+                cut[name] = f"{name}: {left_out:,} tokens cut off, so that all groups have texts of equal length"
             baseline = (score["difference"] or {}).get("baseline")
             if baseline is None or metric in WHOLE or "len:" not in score["signature"]:
                 continue
             own, other = (int(side["counts"]["tokens"]) for side in (score, scores[baseline][metric]))
             if own != other:
-                unequal[name] = f"{name}: {own:,} words against {other:,} of {baseline}: diversity moves with length; "
+                unequal[name] = f"{name}: {own:,} tokens against {other:,} of {baseline}: diversity moves with length; "
     return [*cut.values(), *(f"{note}--length paired cuts texts alike" for note in unequal.values())]
 
 

@@ -8,6 +8,8 @@ from functools import cached_property, partial
 from typing import Any
 
 from temp_processors.metrics import Score, TokenizedTexts, matched, metric_by_name, paired, perplexity, tokenize
+from temp_processors.metrics.compression_ratio import cut_name
+from temp_processors.metrics.tokenization import splitter
 
 TAKES_STRINGS = frozenset({"compression_ratio"})
 WHOLE = frozenset({"mean_length"})
@@ -80,20 +82,22 @@ class ScoredTexts:
     Args:
         groups: By name.
         length: As for `compare_groups`.
+        tokenizer: As for `tokenize`.
     """
 
-    def __init__(self, groups: Mapping[str, Group], length: str) -> None:
+    def __init__(self, groups: Mapping[str, Group], length: str, tokenizer: Any = "whitespace") -> None:
+        self._tokenizer = tokenizer
         self.common, self._length, self._first = common_groups(groups), length, cut_of(length)
         self.clusters = [prompt for prompt, _ in next(iter(self.common.values())).keys]
 
     @cached_property
     def whole(self) -> dict[str, TokenizedTexts]:
-        """The words of all texts."""
-        return {name: tokenize(group.texts) for name, group in self.common.items()}
+        """All texts, whole."""
+        return {name: tokenize(group.texts, self._tokenizer) for name, group in self.common.items()}
 
     @cached_property
     def cut(self) -> dict[str, TokenizedTexts]:
-        """The words that are scored."""
+        """All texts, as far as they are scored."""
         if self._first is not None:
             return {name: texts.first(self._first) for name, texts in self.whole.items()}
         if self._length == "full":
@@ -114,8 +118,9 @@ class ScoredTexts:
             return self.cut[name]
         if self.cut[name].length == "full":
             return list(group.texts)
+        split, _ = splitter(self._tokenizer)
         lengths = self.cut[name].lengths.tolist()
-        return [" ".join(text.split()[:kept]) for text, kept in zip(group.texts, lengths, strict=True)]
+        return [" ".join(map(str, split(text)[:kept])) for text, kept in zip(group.texts, lengths, strict=True)]
 
     def function(self, metric: str) -> Callable[[Any], Score]:
         """From items to a score.
@@ -126,8 +131,11 @@ class ScoredTexts:
         if metric == "perplexity":
             return lambda pairs: perplexity([pair[0] for pair in pairs], [pair[1] for pair in pairs])
         score = metric_by_name(metric)
-        return partial(score, length=next(iter(self.cut.values())).length) if metric in TAKES_STRINGS else score
+        if metric not in TAKES_STRINGS:
+            return score
+        texts = next(iter(self.cut.values()))
+        return partial(score, length=cut_name(texts.length, texts.tokenizer))
 
     def left_out_tokens(self, name: str) -> int:
-        """Words of a group that were cut off."""
+        """Tokens of a group that were cut off."""
         return len(self.whole[name].ids) - len(self.cut[name].ids)

@@ -11,6 +11,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn
 from temp_processors.comparison import compare_groups
 from temp_processors.groups import cut_of
 from temp_processors.metrics import STREAMED, StreamedTexts, metric_by_name, stream_needs
+from temp_processors.metrics.tokenization import TOKENIZERS
 from temp_processors.sources import by_name, read_groups, read_texts, refuse_repeated
 
 TEXT_METRICS = ("distinct_1", "distinct_2", "distinct_3", "distinct_4", "self_bleu_4", "unique_share", "mean_length")
@@ -30,6 +31,7 @@ def score_sources(
     group_by: str | None = None,
     split: str = "train",
     length: str = "paired",
+    tokenizer: Any = "whitespace",
 ) -> Scores:
     """Scores of every group of the sources, as `compare_groups` gives them; other arguments as for `read_groups`.
 
@@ -37,6 +39,7 @@ def score_sources(
         metrics: Names of metrics; the usual ones by default, with perplexity where all sources are runs.
         baseline: As for `compare_groups`.
         length: As for `compare_groups`.
+        tokenizer: As for `temp_processors.metrics.tokenize`.
 
     Raises:
         RowsError: As `read_groups`.
@@ -51,7 +54,7 @@ def score_sources(
     groups = read_groups(sources, text_column=text_column, group_by=group_by, split=split)
     known = all(group.log_probs is not None for group in groups.values())
     chosen = metrics or (*TEXT_METRICS, *(["perplexity"] if known else []))
-    return compare_groups(groups, chosen, baseline, length=length)
+    return compare_groups(groups, chosen, baseline, length=length, tokenizer=tokenizer)
 
 
 def stream_sources(
@@ -62,6 +65,7 @@ def stream_sources(
     group_by: str | None = None,
     split: str = "train",
     length: str = "full",
+    tokenizer: Any = "whitespace",
 ) -> Scores:
     """Scores of every group of sources that may be larger than memory: texts are read once and not kept.
 
@@ -70,6 +74,7 @@ def stream_sources(
     Args:
         metrics: Names of `temp_processors.metrics.STREAMED`; the usual ones among them by default.
         length: `full` or `first:K`.
+        tokenizer: As for `temp_processors.metrics.tokenize`.
 
     Raises:
         RowsError: As `read_groups`.
@@ -90,9 +95,27 @@ def stream_sources(
     for source in sources:
         for name, text in _shown(read_texts(source, text_column=text_column, group_by=group_by, split=split)):
             if (source, name) not in streams:
-                streams[source, name] = StreamedTexts(needs, first=first)
+                streams[source, name] = StreamedTexts(needs, tokenizer=tokenizer, first=first)
             streams[source, name].add([text])
     return by_name({key: {name: _row(name, stream) for name in chosen} for key, stream in streams.items()})
+
+
+def tokenizer_named(name: str) -> Any:
+    """What `tokenize` takes: a name that it knows, or the tokenizer of a model folder, of a Hub id or of `fox`.
+
+    Raises:
+        ValueError: There is no such tokenizer.
+    """
+    if name in TOKENIZERS:
+        return name
+    from transformers import AutoTokenizer
+
+    from temp_processors.fox import FOX_PATH
+
+    try:
+        return AutoTokenizer.from_pretrained(FOX_PATH if name == "fox" else name)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{name}: is neither {' nor '.join(TOKENIZERS)} nor a model with a tokenizer") from error
 
 
 def _row(metric: str, stream: StreamedTexts) -> dict[str, Any]:

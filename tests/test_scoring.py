@@ -188,19 +188,45 @@ def test_memory_of_a_stream_does_not_grow_with_the_file(tmp_path: Path) -> None:
     assert peak < path.stat().st_size / 1.5  # the texts as a list would take twice the file
 
 
+def test_tokenizers_of_the_command(tmp_path: Path) -> None:
+    (tmp_path / "zh.txt").write_text("狐狸跑回家\n狐狸在睡觉\n")
+    found = {}
+    for name in ("whitespace", "characters", "fox"):
+        arguments = (
+            "--tokenizer",
+            name,
+            "--metric",
+            "distinct_1",
+            "--metric",
+            "compression_ratio",
+            "--length",
+            "first:2",
+        )
+        for stream in ((), ("--stream",)):
+            done = invoke("score", str(tmp_path / "zh.txt"), *arguments, *stream, "--out", str(tmp_path / "out"))
+            assert done.exit_code == 0, done.output
+            row = json.loads((tmp_path / "out" / "metrics.json").read_text())["policies"]["zh"]
+            scores = {metric: (score["value"], score["signature"]) for metric, score in row.items()}
+            assert found.setdefault(name, scores) == scores
+    assert found["whitespace"]["distinct_1"][0] == 1.0
+    assert found["characters"]["distinct_1"][0] == 0.5
+    assert "|len:first:2@characters|" in found["characters"]["compression_ratio"][1]
+    assert "|tok:hf:fox|" in found["fox"]["distinct_1"][1]
+
+
 def test_lengths_are_matched_or_said_to_differ(tmp_path: Path) -> None:
     (tmp_path / "long.txt").write_text("\n".join(f"the fox {i} ran home to the den" for i in range(8)))
     (tmp_path / "short.txt").write_text("\n".join(f"the fox {i} ran home" for i in range(8)))
     paths = [str(tmp_path / "long.txt"), str(tmp_path / "short.txt")]
-    note = "short: 40 words against 64 of long: diversity moves with length; --length paired"
+    note = "short: 40 tokens against 64 of long: diversity moves with length; --length paired"
     assert note in " ".join(invoke("compare", *paths, "--length", "full").stdout.split())
     done = invoke("compare", *paths)
-    assert "long: 24 words cut off, so that all groups have texts of equal length" in " ".join(done.stdout.split())
+    assert "long: 24 tokens cut off, so that all groups have texts of equal length" in " ".join(done.stdout.split())
     assert "|len:paired|" in done.stdout
     assert "against" not in done.stdout
     done = invoke("compare", *paths, "--length", "matched", "--metric", "distinct_2", "--metric", "compression_ratio")
     assert done.exit_code == 0, done.output
-    assert "words against" not in done.stdout
+    assert "tokens against" not in done.stdout
     assert "|len:matched:5|" in done.stdout
     scores = score_sources(paths, ["distinct_2", "compression_ratio"], length="first:4")
     assert scores["long"]["distinct_2"]["value"] == distinct_n([f"the fox {i} ran" for i in range(8)]).value
@@ -219,6 +245,10 @@ def test_mistakes_end_with_code_2(tales: tuple[Path, Path], tmp_path: Path) -> N
         ((str(tales[0]), "--baseline", "x"), "`baseline` has to be one of whole"),
         ((str(tales[0]), "--metric", "perplexity"), "perplexity needs the log-probability"),
         ((str(tmp_path / "x.csv"),), "no such file"),
+        (
+            (str(tales[0]), "--tokenizer", "nowhere/at-all"),
+            "nowhere/at-all: is neither whitespace nor characters nor a",
+        ),
         ((str(tales[0]), "--length", "last:3"), "`length` has to be full, paired, matched or first:K with K >= 1"),
     ]:
         done = invoke("compare", *arguments)

@@ -30,11 +30,21 @@ def compression_ratio(texts: Iterable[str] | StreamedTexts, *, length: str = "fu
         >>> compression_ratio(["spam " * 2000]).value > 100
         True
     """
-    streamed = isinstance(texts, StreamedTexts)
     stream = texts if isinstance(texts, StreamedTexts) else StreamedTexts(Needs(compressed=True)).add(texts)
-    sign = signature("compression_ratio", tool="gzip", level=9, join="space", len=stream.length if streamed else length)
+    cut = cut_name(texts.length, texts.tokenizer) if isinstance(texts, StreamedTexts) else length
+    sign = signature("compression_ratio", tool="gzip", level=9, join="space", len=cut)
     plain, packed = stream.compressed
     counts = {**stream.counts, "bytes": plain}
     if not plain:
         return undefined("compression_ratio", sign, "there is no text", counts)
     return Score("compression_ratio", plain / packed, sign, counts=counts)
+
+
+def cut_name(length: str, tokenizer: str) -> str:
+    """How the signature names texts that were cut in tokens of this tokenizer.
+
+    Example:
+        >>> cut_name("first:9", "whitespace"), cut_name("first:9", "characters"), cut_name("full", "characters")
+        ('first:9', 'first:9@characters', 'full')
+    """
+    return length if length == "full" or tokenizer == "whitespace" else f"{length}@{tokenizer}"

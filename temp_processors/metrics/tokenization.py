@@ -13,6 +13,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import count
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -23,6 +24,8 @@ from temp_processors.metrics.statistics import Inside, TextStatistics
 
 Tokens = Sequence[Hashable]
 Tokenizer = str | Callable[[str], Tokens]
+TOKENIZERS: dict[str, Callable[[str], Tokens]] = {"whitespace": str.split, "characters": list}
+"""Tokenizers that have a name; `characters` is for languages that do not put spaces between words."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +137,8 @@ def tokenize(
 
     Args:
         texts: Strings, or sequences of tokens that are taken as they are; a `TokenizedTexts` is returned unchanged.
-        tokenizer: `"whitespace"`, a function from string to tokens, or a Hugging Face tokenizer (its tokens without special ones).
+        tokenizer: `"whitespace"`, `"characters"`, a function from string to tokens, or a Hugging Face tokenizer (its tokens without
+            special ones).
 
     Raises:
         TypeError: `texts` is one string instead of a list of strings, or one of them is not a text.
@@ -205,18 +209,16 @@ def _refuse_unequal(groups: Sequence[TokenizedTexts]) -> None:
 
 def splitter(tokenizer: Any) -> tuple[Callable[[str], Tokens], str]:
     """The function from string to tokens behind a choice of tokenizer, and its name in signatures."""
-    if tokenizer == "whitespace":
-        return str.split, "whitespace"
+    if isinstance(tokenizer, str) and tokenizer in TOKENIZERS:
+        return TOKENIZERS[tokenizer], tokenizer
+    choices = "'whitespace', 'characters', a function or a Hugging Face tokenizer"
     if isinstance(tokenizer, str):
-        raise ValueError(
-            f"`tokenizer` has to be 'whitespace', a function or a Hugging Face tokenizer, but is {tokenizer!r}"
-        )
+        raise ValueError(f"`tokenizer` has to be {choices}, but is {tokenizer!r}")
     if hasattr(tokenizer, "convert_ids_to_tokens"):
-        return tokenizer.tokenize, f"hf:{tokenizer.name_or_path or type(tokenizer).__name__}"
+        name = tokenizer.name_or_path or type(tokenizer).__name__
+        return tokenizer.tokenize, f"hf:{Path(name).name if Path(name).is_dir() else name}"
     if not callable(tokenizer):
-        raise TypeError(
-            f"`tokenizer` has to be 'whitespace', a function or a Hugging Face tokenizer, but is {tokenizer!r}"
-        )
+        raise TypeError(f"`tokenizer` has to be {choices}, but is {tokenizer!r}")
     return tokenizer, getattr(tokenizer, "__name__", type(tokenizer).__name__)
 
 
