@@ -22,6 +22,9 @@ HOSTILE = '</script><img src=x onerror="window.hacked=1"><!--<script>window.hack
 ODD = ["\u202eright to left שלום", "é\u0301\u0301 \U0001f469\u200d\U0001f467", "zero\u200bwidth"]
 ODD += ["control \x07\x1b[31m", "half \ud83d", "a\nb\tc"]
 
+FIRST_PAINT = """() => new Promise(done => new PerformanceObserver(list => done(list.getEntries()[0].startTime))
+               .observe({type: "paint", buffered: true}))"""
+
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
@@ -214,9 +217,43 @@ def test_nothing_is_wider_than_the_screen(browser: Any, address: str, size: tupl
 @pytest.mark.slow
 def test_first_paint_is_quick(page: Any, address: str) -> None:
     page.goto(address)
-    first = """() => new Promise(done => new PerformanceObserver(list => done(list.getEntries()[0].startTime))
-               .observe({type: "paint", buffered: true}))"""
-    assert page.evaluate(first) < 1000
+    assert page.evaluate(FIRST_PAINT) < 1000
+
+
+def many_samples(source: Path, to: Path, text: str = "", prompts: int = 1) -> Path:
+    """The run with its samples repeated up to 20,000, each with an end of its own, dealt out to `prompts` prompts."""
+    folder = with_texts(source, to, [])
+    rows = [json.loads(line) for line in (folder / "samples.jsonl").read_text(encoding="utf-8").splitlines()]
+    with (folder / "samples.jsonl").open("w", encoding="utf-8") as out:
+        for number in range(20_000):
+            row = rows[number % len(rows)]
+            prompt, own = number % prompts, {"sample_id": number // prompts, "text": f"{row['text']} {text} {number}"}
+            asked = f"{prompt}: {row['prompt']} " + "and so on " * 20
+            json.dump({**row, **own, "prompt_id": prompt, "prompt": asked}, out)
+            out.write("\n")
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("text", "prompts"), [("the fox met a duck " * 8, 1), ("<b>\n" * 400, 3), ("a lazy dog", 1999)]
+)
+def test_twenty_thousand_samples_are_usable(
+    page: Any, run_folder: Path, tmp_path: Path, text: str, prompts: int
+) -> None:
+    written = write_page([many_samples(run_folder, tmp_path / "many", text, prompts)], tmp_path / "page.html")
+    assert written.stat().st_size < 15_000_000
+    page.goto(written.as_uri())
+    assert page.evaluate(FIRST_PAINT) < 1000
+    page.set_default_timeout(5000)
+    page.click("#tab-wall")
+    page.wait_for_selector("#pane-wall .card")
+    page.fill("#find", "9")
+    assert 0 < page.locator("#pane-wall .card").count() < 1000
+    page.click("#tab-strip")
+    page.wait_for_selector("#pane-strip .token")
+    if len(text) > 1000:
+        assert "of 20,000 texts" in page.inner_text("#notes")
 
 
 def test_it_prints_without_its_controls(page: Any, address: str) -> None:

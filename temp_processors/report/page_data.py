@@ -6,10 +6,11 @@ Numbers of traces travel as base64 of little-endian arrays: 4 bytes where decima
 from __future__ import annotations
 
 import base64
+import json
 import math
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from temp_processors.report.folder import LoadedRun, SampleKey, Trace
@@ -30,7 +31,7 @@ def page_data(run: LoadedRun, share: float = 1.0) -> dict[str, Any]:
         run: The run.
         share: Part of the page's size that this run may take, 0 to 1, when several stand side by side.
     """
-    samples = list(_within(_round_robin(run.samples), _text_bytes, TEXT_BYTES * share))
+    samples = list(_within(_round_robin(run.samples), _sample_bytes(), TEXT_BYTES * share))
     cells = len({(s["policy"], s["prompt_id"]) for s in samples})
     limit = min(max(TRACE_BYTES[0], TRACE_BYTES_PER_CELL * cells), TRACE_BYTES[1]) * share
     traced = list(_within(_with_tokens(run, samples), lambda item: _trace_bytes(item[1]), limit))
@@ -44,7 +45,7 @@ def page_data(run: LoadedRun, share: float = 1.0) -> dict[str, Any]:
         "notes": [*run.notes, *([note] if note else []), *_sampling_notes(run, samples, traced)],
         "policies": policies,
         "temperatures": run.temperatures,
-        "prompts": _prompts(run),
+        "prompts": _prompts(run, samples),
         "metrics": run.metrics,
         "metricNames": {m: metric_name(m) for row in run.metrics.values() for m in row},
         "larger": {m: larger_means(m) for row in run.metrics.values() for m in row},
@@ -87,8 +88,26 @@ def _within(items: Iterable[Any], size: Any, limit: float) -> Iterator[Any]:
         yield item
 
 
-def _text_bytes(sample: dict[str, Any]) -> int:
-    return len(sample["text"].encode("utf-8", "replace")) + 60
+def _sample_bytes() -> Callable[[dict[str, Any]], int]:
+    """The size of a sample on the page; a prompt counts with the first of its samples."""
+    prompts = set()
+
+    def size(sample: dict[str, Any]) -> int:
+        new = sample["prompt_id"] not in prompts
+        prompts.add(sample["prompt_id"])
+        return 60 + text_bytes(sample["text"]) + (text_bytes(str(sample.get("prompt", ""))) if new else 0)
+
+    return size
+
+
+def text_bytes(text: str) -> int:
+    """Bytes of a text in the page's JSON, in which `<` and control characters take six.
+
+    Example:
+        >>> text_bytes("fox"), text_bytes("<b>"), text_bytes("\\n")
+        (5, 10, 4)
+    """
+    return len(json.dumps(text, ensure_ascii=False).encode("utf-8", "surrogatepass")) + 5 * text.count("<")
 
 
 def _trace_bytes(trace: Trace) -> float:
@@ -155,11 +174,11 @@ def _sample(sample: dict[str, Any], policies: Sequence[str], trace: int) -> list
     return [place, sample["prompt_id"], sample["sample_id"], sample["text"], *rest]
 
 
-def _prompts(run: LoadedRun) -> dict[str, str]:
-    """Text of every prompt by its number."""
-    configured = run.config.get("prompts")
+def _prompts(run: LoadedRun, samples: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """Text of every prompt by its number; only of those with samples where the page cannot hold all samples."""
+    configured = run.config.get("prompts") if len(samples) == len(run.samples) else None
     texts = {i: p for i, p in enumerate(configured) if isinstance(p, str)} if isinstance(configured, list) else {}
-    seen = {s["prompt_id"]: s["prompt"] for s in run.samples if isinstance(s.get("prompt"), str)}
+    seen = {s["prompt_id"]: s["prompt"] for s in samples if isinstance(s.get("prompt"), str)}
     return {str(number): text for number, text in sorted({**texts, **seen}.items())}
 
 
