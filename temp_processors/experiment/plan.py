@@ -35,12 +35,14 @@ class Plan:
 
     def jobs(self) -> Iterator[Job]:
         """Every job, prompts outermost, so that samples of one prompt can share its prefill."""
-        for prompt_id in range(len(self.prompts)):
-            for policy, named in enumerate(self.config.policies):
-                for sample_id in range(self.config.samples_per_prompt):
-                    policy_name = None if self.config.coupled else named.name
-                    seed = sample_seed(self.config.seed, prompt_id, sample_id, policy_name)
-                    yield Job(policy, prompt_id, sample_id, seed)
+        return map(self.job, range(len(self)))
+
+    def job(self, place: int) -> Job:
+        """The job at one place of that order, worked out and not looked up: a plan takes no memory."""
+        cell, sample_id = divmod(place, self.config.samples_per_prompt)
+        prompt_id, policy = divmod(cell, len(self.config.policies))
+        policy_name = None if self.config.coupled else self.config.policies[policy].name
+        return Job(policy, prompt_id, sample_id, sample_seed(self.config.seed, prompt_id, sample_id, policy_name))
 
     def __len__(self) -> int:
         return len(self.prompts) * len(self.config.policies) * self.config.samples_per_prompt

@@ -170,16 +170,16 @@ class _Work:
 
     def generate(self, done: set[Key]) -> list[dict[str, Any]]:
         """Draw this process's share of what is not `done`, whole batches at a time; the samples that gave NaN."""
-        jobs = list(self.plan.jobs())
-        prompts = self.prompts.token_ids
-        lengths = [len(prompts[job.prompt_id]) for job in jobs]
+        prompts, job_at = self.prompts.token_ids, self.plan.job
+        rows_each = len(self.plan) // len(prompts)
+        lengths = [len(prompt) for prompt in prompts for _ in range(rows_each)]
         batches = list(self.processes.share(plan_batches(lengths, self.config.batch_size)))
         rank = self.processes.rank if self.processes.count > 1 else None
         failures: list[dict[str, Any]] = []
-        todo = [batch for batch in batches if any(self._key(jobs[position]) not in done for position in batch)]
+        todo = [batch for batch in batches if any(self._key(job_at(place)) not in done for place in batch)]
         with Part(self.folder.path, rank) as part, self._meter(sum(map(len, todo))) as meter:
             for batch in todo:
-                chosen = [jobs[position] for position in batch]
+                chosen = [job_at(place) for place in batch]
                 rows = [DecodeRow(prompts[job.prompt_id], job.policy, job.seed) for job in chosen]
                 meter.begin(list(dict.fromkeys(self.config.policies[job.policy].name for job in chosen)))
                 for found in self._decode(rows, meter):

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 
@@ -204,9 +204,9 @@ class Run:
 
     def groups(self, names: Sequence[str]) -> dict[str, Group]:
         """The samples as groups to score, one for each of `names` that has any, in the order of prompts and samples."""
-        found: dict[str, list[Sample]] = {name: [] for name in names}
-        for sample in self.samples:
-            found[sample.policy].append(sample)
+        found: dict[str, list[Scored]] = {name: [] for name in names}
+        for s in self.samples:
+            found[s.policy].append(Scored(s.prompt_id, s.sample_id, s.text, s.log_prob, s.scored_tokens))
         return {name: _group(samples) for name, samples in found.items() if samples}
 
     def finish(self) -> None:
@@ -214,13 +214,23 @@ class Run:
         self.write("DONE", "")
 
 
-def _group(samples: list[Sample]) -> Group:
-    ordered = sorted(samples, key=lambda sample: (sample.prompt_id, sample.sample_id))
+class Scored(NamedTuple):
+    """What scores need of a sample, which is all of it that is in memory at once; sorts by prompt and sample number."""
+
+    prompt_id: int
+    sample_id: int
+    text: str
+    log_prob: float
+    tokens: int
+
+
+def _group(samples: list[Scored]) -> Group:
+    samples.sort()
     return Group(
-        texts=[sample.text for sample in ordered],
-        keys=[(sample.prompt_id, sample.sample_id) for sample in ordered],
-        log_probs=[sample.log_prob for sample in ordered],
-        token_counts=[sample.scored_tokens for sample in ordered],
+        texts=[sample.text for sample in samples],
+        keys=[sample[:2] for sample in samples],
+        log_probs=[sample.log_prob for sample in samples],
+        token_counts=[sample.tokens for sample in samples],
     )
 
 
