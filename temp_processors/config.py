@@ -21,9 +21,9 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_serializer, model_validator
 
 from temp_processors.config_errors import problems_of, suggestion
-from temp_processors.engine_options import Engine, EngineOptions, check_engine
+from temp_processors.engine_options import Engine, EngineOptions, check_engine, check_model
 from temp_processors.metrics import METRIC_NAMES
-from temp_processors.model_spec import NameOrSpec
+from temp_processors.model_spec import NameOrSpec, model_spec
 from temp_processors.policy_config import PolicyConfig
 from temp_processors.prompt_source import PromptSource, prompts_tag
 from temp_processors.trace_options import SwitchOrOptions
@@ -137,6 +137,7 @@ class ExperimentConfig(BaseModel):
     @model_validator(mode="after")
     def _engine(self) -> ExperimentConfig:
         check_engine(self.engine, self.engine_options, self.base_url)
+        check_model(self.engine, model_spec(self.model))
         if self.coupled and self.engine != "transformers":
             raise ValueError(
                 f"`coupled` is for `engine: transformers`, but engine is {self.engine!r}, which draws by itself"
@@ -173,6 +174,17 @@ class ExperimentConfig(BaseModel):
     def folder(self) -> Path:
         """Where the run is written."""
         return Path(self.out) if self.out is not None else Path("runs") / self.name
+
+    def check_tokenizer(self, tokenizer: Any) -> None:
+        """Refuse tags and token ids of the policies that do not go with the tokenizer. Raises `ConfigError`."""
+        problems = []
+        for place, named in enumerate(self.policies):
+            try:
+                named.policy.build(tokenizer=tokenizer)
+            except ValueError as error:
+                problems.append(Problem(f"policy {named.name!r}", None, ("policies", place), str(error)))
+        if problems:
+            raise ConfigError(problems)
 
     def to_yaml(self) -> str:
         """The resolved configuration, every default written out; reading it back gives an equal object."""

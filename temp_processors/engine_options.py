@@ -6,8 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from temp_processors.model_spec import ModelSpec
+
 Engine = Literal["transformers", "vllm"]
 SERVER_ONLY = ("concurrency", "retries", "timeout")
+VLLM_KNOWS = ("revision", "trust_remote_code")
 
 
 class EngineOptions(BaseModel):
@@ -52,6 +55,20 @@ def check_engine(engine: Engine, options: EngineOptions, base_url: str | None) -
         if base_url is not None and name not in SERVER_ONLY:
             raise ValueError(
                 f"`engine_options.{name}` cannot change a running server (`base_url`): set it where it starts"
+            )
+
+
+def check_model(engine: Engine, given: ModelSpec) -> None:
+    """Refuse options of loading that only `from_pretrained` has: vLLM would leave them out without a word."""
+    if engine == "transformers":
+        return
+    for name in sorted(set(ModelSpec.model_fields) - {"name", *VLLM_KNOWS}):
+        value = getattr(given, name)
+        if value != ModelSpec.model_fields[name].default:
+            elsewhere = f": set `engine_options.{name}`" if name in EngineOptions.model_fields else ""
+            allowed = ", ".join(["name", *VLLM_KNOWS])
+            raise ValueError(
+                f"`model.{name}` is for `engine: transformers`, but is {value!r}{elsewhere}; allowed with vllm: {allowed}"
             )
 
 

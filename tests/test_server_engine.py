@@ -116,6 +116,15 @@ def test_a_refusal_is_not_repeated_and_is_quoted(served: ServerModel) -> None:
         ({"engine_options": {"dtype": "float32"}}, "`engine_options.dtype` is for `engine: vllm`"),
         ({"engine": "vllm", "engine_options": {"retries": 2}}, "is for a running server"),
         ({"engine": "vllm", "base_url": "http://x", "engine_options": {"dtype": "float32"}}, "cannot change a running"),
+        ({"engine": "vllm", "model": {"name": "fox", "dtype": "float32"}}, "is 'float32': set `engine_options.dtype`"),
+        (
+            {"engine": "vllm", "model": {"name": "fox", "attn_implementation": "eager"}},
+            "`model.attn_implementation` is for `engine: transformers`, but is 'eager'; allowed with vllm: name, revision, trust",
+        ),
+        (
+            {"engine": "vllm", "base_url": "http://x", "model": {"name": "fox", "device_map": "auto"}},
+            "`model.device_map` is for `engine: transformers`",
+        ),
     ],
 )
 def test_settings_that_would_be_ignored_are_refused(settings: dict[str, Any], message: str) -> None:

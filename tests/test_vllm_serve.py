@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -126,3 +128,38 @@ def test_an_experiment_runs_at_the_server(base_url: str, tmp_path: Path) -> None
     cold = {(sample.prompt_id, tuple(sample.token_ids)) for sample in samples if sample.policy == "cold"}
     assert len(cold) == 2
     assert all(sample.log_prob < 0 for sample in samples)
+
+
+def test_a_run_at_the_server_goes_on_to_the_same_texts(base_url: str, tmp_path: Path) -> None:
+    config = ExperimentConfig.model_validate(
+        {
+            "name": "served",
+            "prompts": ["The quick brown fox"],
+            "samples_per_prompt": 8,
+            "max_new_tokens": 12,
+            "policies": [{"name": "warm", "kind": "fixed", "temperature": 1.2}],
+            "engine": "vllm",
+            "base_url": base_url,
+            "out": str(tmp_path / "run"),
+        }
+    )
+    whole = run_experiment(config)
+    wanted = sorted((sample.sample_id, tuple(sample.token_ids)) for sample in whole.samples)
+    samples = whole.path / "samples.jsonl"
+    os.truncate(samples, samples.stat().st_size // 2)
+    (whole.path / "DONE").unlink()
+    again = run_experiment(config, resume=True)
+    assert sorted((sample.sample_id, tuple(sample.token_ids)) for sample in again.samples) == wanted
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_the_request_in_readme_is_answered(base_url: str) -> None:
+    readme = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
+    block = re.search(
+        r"^```sh\n(VLLM_USE_V2_MODEL_RUNNER=0 vllm serve.*?)\n(curl .*?)\n```$", readme, flags=re.M | re.S
+    )
+    assert block is not None
+    assert block[1].endswith("--logits-processors temp_processors.vllm:TemperaturePolicyLogitsProcessor")
+    request = block[2].replace("localhost:8000/v1", base_url).replace("MODEL", str(FOX_PATH))
+    done = subprocess.run(request, shell=True, capture_output=True, text=True, timeout=120)
+    assert json.loads(done.stdout)["choices"][0]["text"], done.stdout + done.stderr

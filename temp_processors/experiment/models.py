@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
 from temp_processors.config import ExperimentConfig
 from temp_processors.experiment.decode import Decoded, DecodeRow, PolicyFactory, decode
 from temp_processors.fox import FOX_PATH
-from temp_processors.model_spec import model_spec
+from temp_processors.model_spec import ModelSpec, model_spec
 
 
 class ModelError(ValueError):
@@ -88,21 +89,11 @@ def model_path(name: str) -> str:
     return str(FOX_PATH) if name == "fox" else name
 
 
-def load_model(config: ExperimentConfig) -> LoadedModel:
-    """Load `config.model` (`fox`, a folder, or a Hub id) into the engine of the configuration.
-
-    Raises:
-        ModelError: No such model, no such engine here, or a server that does not answer.
-    """
-    if config.engine == "vllm":
-        return _load_elsewhere(config)
-    spec = model_spec(config.model)
-    name = model_path(spec.name)
+@contextmanager
+def loading(spec: ModelSpec) -> Iterator[None]:
+    """What goes wrong while a checkpoint is read, as a `ModelError` that says what would do."""
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name, **spec.tokenizer_options)
-        encoder_decoder = AutoConfig.from_pretrained(name, **spec.tokenizer_options).is_encoder_decoder
-        kind = AutoModelForSeq2SeqLM if encoder_decoder else AutoModelForCausalLM
-        model = kind.from_pretrained(name, **spec.load_options).eval()
+        yield
     except (OSError, ValueError, HFValidationError) as error:
         reason = str(error).strip().splitlines()[0]
         where = (
@@ -114,6 +105,23 @@ def load_model(config: ExperimentConfig) -> LoadedModel:
             f"model: {spec.name!r} is {where} ({reason}); `fox` ships with the package and works offline, "
             "as does a folder that save_pretrained() wrote"
         ) from error
+
+
+def load_model(config: ExperimentConfig) -> LoadedModel:
+    """Load `config.model` (`fox`, a folder, or a Hub id) into the engine of the configuration.
+
+    Raises:
+        ModelError: No such model, no such engine here, or a server that does not answer.
+    """
+    if config.engine == "vllm":
+        return _load_elsewhere(config)
+    spec = model_spec(config.model)
+    name = model_path(spec.name)
+    with loading(spec):
+        tokenizer = AutoTokenizer.from_pretrained(name, **spec.tokenizer_options)
+        encoder_decoder = AutoConfig.from_pretrained(name, **spec.tokenizer_options).is_encoder_decoder
+        kind = AutoModelForSeq2SeqLM if encoder_decoder else AutoModelForCausalLM
+        model = kind.from_pretrained(name, **spec.load_options).eval()
     if spec.device_map is None and torch.cuda.is_available() and spec.quantization_config is None:
         model = model.to(torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))))
     return LoadedModel(model, tokenizer, coupled=config.coupled)

@@ -30,7 +30,6 @@ from temp_processors.experiment.store import Run, RunFolderError, Sample
 from temp_processors.experiment.traces import why_not, write_traces
 from temp_processors.policy_config import build_policy
 from temp_processors.trace_options import trace_options
-from temp_processors.yaml_source import ConfigError, Problem
 
 KEPT = "every text is kept: make room and go on with --resume"
 
@@ -215,14 +214,7 @@ def policy_factories(config: ExperimentConfig, tokenizer: Any) -> list[PolicyFac
     Raises:
         ConfigError: a tag or a token id that does not go with the tokenizer.
     """
-    problems = []
-    for place, named in enumerate(config.policies):
-        try:
-            named.policy.build(tokenizer=tokenizer)
-        except ValueError as error:
-            problems.append(Problem(f"policy {named.name!r}", None, ("policies", place), str(error)))
-    if problems:
-        raise ConfigError(problems)
+    config.check_tokenizer(tokenizer)
 
     def factory(policy: Any) -> PolicyFactory:
         return lambda prompt_length: build_policy(policy, prompt_length=prompt_length, tokenizer=tokenizer)

@@ -18,7 +18,7 @@ from transformers import AutoTokenizer
 from temp_processors.config import ExperimentConfig
 from temp_processors.engine_options import EngineOptions
 from temp_processors.experiment.decode import Decoded, DecodeRow
-from temp_processors.experiment.models import LoadedModel, ModelError, model_path
+from temp_processors.experiment.models import LoadedModel, ModelError, loading, model_path
 from temp_processors.experiment.vllm_engine import Checkpoint, requests_of
 from temp_processors.model_spec import model_spec
 from temp_processors.serving import KEY
@@ -56,19 +56,15 @@ class ServerModel(LoadedModel):
         """Ask the server what it serves. Raises `ServerError` when it does not answer or serves something else."""
         spec, base_url = model_spec(config.model), str(config.base_url).rstrip("/")
         path = model_path(spec.name)
-        tokenizer = AutoTokenizer.from_pretrained(path, **spec.tokenizer_options)
+        with loading(spec):
+            tokenizer = AutoTokenizer.from_pretrained(path, **spec.tokenizer_options)
+            checkpoint = Checkpoint(path, **spec.tokenizer_options)
+        requests = requests_of(config, tokenizer)
         served = asyncio.run(_served(base_url, config.engine_options))
         name = served[0] if len(served) == 1 else path if path in served else spec.name
         if name not in served:
             raise ServerError(f"base_url: {base_url} serves {', '.join(served) or 'nothing'}, but not {spec.name!r}")
-        return cls(
-            Checkpoint(path, **spec.tokenizer_options),
-            tokenizer,
-            base_url,
-            name,
-            config.engine_options,
-            requests_of(config, tokenizer),
-        )
+        return cls(checkpoint, tokenizer, base_url, name, config.engine_options, requests)
 
     def describe(self) -> dict[str, Any]:
         """The configuration of the model and the name under which it is served; the server may have moved."""

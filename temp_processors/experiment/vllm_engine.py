@@ -16,7 +16,7 @@ from transformers import AutoConfig, AutoTokenizer, GenerationConfig
 
 from temp_processors.config import ExperimentConfig
 from temp_processors.experiment.decode import Decoded, DecodeRow
-from temp_processors.experiment.models import LoadedModel, ModelError, model_path
+from temp_processors.experiment.models import LoadedModel, ModelError, loading, model_path
 from temp_processors.model_spec import model_spec
 from temp_processors.phase import resolve_tag
 from temp_processors.serving import KEY, policy_of_request
@@ -43,7 +43,13 @@ class Checkpoint:
 
 
 def requests_of(config: ExperimentConfig, tokenizer: Any) -> list[dict[str, Any]]:
-    """The policies as requests carry them, tags as token ids. Raises `PolicyError` for one that no request can have."""
+    """The policies as requests carry them, tags as token ids.
+
+    Raises:
+        ConfigError: A tag or token id that does not go with the tokenizer.
+        PolicyError: A policy that no request can have.
+    """
+    config.check_tokenizer(tokenizer)
     found = [
         as_request(named.policy.model_dump(mode="json", exclude_none=True), tokenizer) for named in config.policies
     ]
@@ -77,9 +83,11 @@ class VllmModel(LoadedModel):
         """Start the engine. Raises `ModelError` where vLLM is not installed."""
         spec = model_spec(config.model)
         name = model_path(spec.name)
-        tokenizer = AutoTokenizer.from_pretrained(name, **spec.tokenizer_options)
+        with loading(spec):
+            tokenizer = AutoTokenizer.from_pretrained(name, **spec.tokenizer_options)
+            checkpoint = Checkpoint(name, **spec.tokenizer_options)
         requests = requests_of(config, tokenizer)
-        return cls(Checkpoint(name, **spec.tokenizer_options), tokenizer, start(name, config), requests)
+        return cls(checkpoint, tokenizer, start(name, config), requests)
 
     def describe(self) -> dict[str, Any]:
         """The configuration of the model: its weights are inside vLLM."""
