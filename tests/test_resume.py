@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 import torch
 from datasets import load_dataset
+from transformers import AutoModelForCausalLM, AutoTokenizer
 from typer.testing import CliRunner
 
 from temp_processors.cli import app
@@ -27,8 +28,10 @@ from temp_processors.experiment.processes import Processes
 from temp_processors.experiment.resume import locked, recover
 from temp_processors.experiment.run import run_experiment
 from temp_processors.experiment.store import Run, RunFolderError
+from temp_processors.fox import FOX_PATH
 
 SMALL = ["samples_per_prompt=4", "max_new_tokens=6", "batch_size=5"]
+FLAGS = [flag for setting in SMALL for flag in ("--set", setting)]
 COMMAND = [sys.executable, "-m", "temp_processors", "run", "fox"]
 
 
@@ -150,8 +153,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
                 signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(models, "decode", interrupted)
-    flags = [flag for setting in SMALL for flag in ("--set", setting)]
-    done = CliRunner().invoke(app, ["run", "fox", *flags, "--out", str(tmp_path / "run")])
+    done = CliRunner().invoke(app, ["run", "fox", *FLAGS, "--out", str(tmp_path / "run")])
     assert done.exit_code == 130
     assert "go on with the same command and --resume" in done.stderr
     monkeypatch.setattr(models, "decode", decode)
@@ -172,6 +174,73 @@ def test_nan_is_reported_and_the_others_go_on(tmp_path: Path, monkeypatch: pytes
     run = Run.load(folder)
     assert [failure["step"] for failure in run.failures] == [2] * len(run.failures) != []
     assert len(in_order(folder)) + len(run.failures) == len(list(Plan(load_config("fox")).jobs()))
+
+
+@pytest.mark.parametrize("broken_policy", ["T=0.1", "T=1.0"])
+def test_a_policy_without_a_single_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken_policy: str) -> None:
+    config = config_in(tmp_path / "run")
+    number = [named.name for named in config.policies].index(broken_policy)
+
+    def broken(model, rows, *args, **kwargs):
+        for done in decode(model, rows, *args, **kwargs):
+            yield Decoded(done.row, [], "nan", float("nan")) if rows[done.row].policy == number else done
+
+    monkeypatch.setattr(models, "decode", broken)
+    done = CliRunner().invoke(app, ["run", "fox", *FLAGS, "--out", str(tmp_path / "run")])
+    assert done.exit_code == 1
+    assert f"policy '{broken_policy}', prompt 0, sample 0, step 0: NaN logits" in done.stderr
+    assert set(Run.load(tmp_path / "run").metrics) == {named.name for named in config.policies} - {broken_policy}
+    assert (tmp_path / "run" / "report.html").exists()
+
+
+def test_a_model_that_gives_nan_alone(tmp_path: Path) -> None:
+    model = AutoModelForCausalLM.from_pretrained(FOX_PATH)
+    with torch.no_grad():
+        model.lm_head.weight[3] = float("nan")
+    model.save_pretrained(tmp_path / "model")
+    AutoTokenizer.from_pretrained(FOX_PATH).save_pretrained(tmp_path / "model")
+    settings = ["--set", f"model={tmp_path / 'model'}", "--out", str(tmp_path / "run")]
+    done = CliRunner().invoke(app, ["run", "fox", *FLAGS, *settings])
+    assert done.exit_code == 2
+    assert "model: not one of 24 texts could be drawn; the first: policy 'T=0.1', prompt 0" in done.stderr
+
+
+def started_with(folder: Path) -> list[int]:
+    """Ids of the processes that run in this folder: the launcher and its workers, each in a session of its own."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            arguments = (entry / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if str(folder).encode() in arguments:
+            found.append(int(entry.name))
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="finds the workers in /proc")
+def test_two_processes_killed_and_resumed(whole: Path, tmp_path: Path) -> None:
+    """Kill -9 of both in the middle; the parts of both are taken up, by two processes again and by one."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", *COMMAND[1:], *FLAGS]
+    for processes in (1, 2):
+        folder = tmp_path / f"run{processes}"
+        command = [*launch, "--out", str(folder), "--resume"]
+        running = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        part = folder / "samples.1.jsonl"
+        while running.poll() is None and not (part.exists() and part.stat().st_size):
+            time.sleep(0.0005)
+        for process in started_with(folder):
+            os.kill(process, signal.SIGKILL)
+        running.wait()
+        while started_with(folder):
+            time.sleep(0.01)
+        again = command if processes == 2 else [*COMMAND, *FLAGS, "--out", str(folder), "--resume"]
+        subprocess.run(again, check=True, env=environment, capture_output=True)
+        assert Run.load(folder).complete
+        found = [[{**json.loads(line), "log_prob": 0} for line in in_order(path)] for path in (folder, whole)]
+        assert found[0] == found[1]
 
 
 def test_parts_of_several_processes_become_one_file(whole: Path, tmp_path: Path) -> None:
@@ -200,8 +269,7 @@ def test_results_as_a_dataset_and_a_table(whole: Path) -> None:
 
 @pytest.mark.slow
 def test_two_processes_give_the_samples_of_one(whole: Path, tmp_path: Path) -> None:
-    flags = [flag for setting in SMALL for flag in ("--set", setting)]
-    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", *COMMAND[1:], *flags]
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", *COMMAND[1:], *FLAGS]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     subprocess.run([*launch, "--out", str(tmp_path / "two")], check=True, env=environment, capture_output=True)
     without = [[{**json.loads(line), "log_prob": 0} for line in in_order(path)] for path in (tmp_path / "two", whole)]
@@ -212,11 +280,10 @@ def test_two_processes_give_the_samples_of_one(whole: Path, tmp_path: Path) -> N
 def test_twenty_kills(whole: Path, tmp_path: Path) -> None:
     """Kill -9 at random moments while samples are being written, and once more in between."""
     total = (whole / "samples.jsonl").stat().st_size
-    flags = [flag for setting in SMALL for flag in ("--set", setting)]
     for seed in range(20):
         folder, size = tmp_path / f"run{seed}", random.Random(seed).randrange(total)
         process = subprocess.Popen(
-            [*COMMAND, *flags, "--out", str(folder), "--resume"],
+            [*COMMAND, *FLAGS, "--out", str(folder), "--resume"],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             env={**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())},

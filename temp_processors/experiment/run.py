@@ -18,7 +18,7 @@ from temp_processors.comparison import compare_groups
 from temp_processors.config import ExperimentConfig
 from temp_processors.experiment.batches import plan_batches
 from temp_processors.experiment.decode import Decoded, DecodeRow, PolicyFactory
-from temp_processors.experiment.models import LoadedModel, load_model
+from temp_processors.experiment.models import LoadedModel, ModelError, load_model
 from temp_processors.experiment.parts import Part, write_parquet
 from temp_processors.experiment.plan import Job, Plan
 from temp_processors.experiment.processes import Processes
@@ -55,7 +55,8 @@ def run_experiment(
         progress: Where progress goes, a bar at a terminal and lines elsewhere; nowhere by default.
 
     Raises:
-        ModelError: The model cannot be loaded, or sets its own sampling values where the configuration refuses that.
+        ModelError: The model cannot be loaded, sets its own sampling values where the configuration refuses that, or
+            gives NaN for every text.
         PromptError: The prompts cannot be read.
         RunFolderError: The folder holds a run, was begun with other settings, is in use, or cannot be written.
 
@@ -133,7 +134,9 @@ def _conclude(work: _Work, failures: Sequence[dict[str, Any]]) -> None:
 
 def _write_results(work: _Work, failures: Sequence[dict[str, Any]]) -> None:
     config, folder = work.config, work.folder
-    recover(folder)
+    if not recover(folder):
+        first = "policy {policy!r}, prompt {prompt_id}, sample {sample_id}, step {step}: {reason}".format(**failures[0])
+        raise ModelError(f"model: not one of {len(failures):,} texts could be drawn; the first: {first}")
     scores = score_run(config, folder)
     folder.write("metrics.json", json.dumps({"policies": scores}, indent=2, ensure_ascii=False) + "\n")
     folder.write("comparison.csv", _as_csv(config, scores))
