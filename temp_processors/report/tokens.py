@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -61,14 +62,15 @@ class TokenNames:
         fast = getattr(tokenizer, "backend_tokenizer", tokenizer)
         self._name = fast.id_to_token if hasattr(fast, "id_to_token") else fast.convert_ids_to_tokens
         self._byte_level = hasattr(fast, "to_str") and _is_byte_level(fast)
+        self._known: dict[int, Piece] = {}
 
     def __call__(self, token: int) -> Piece:
         """The piece of one token; `#17` for a number that the vocabulary does not have."""
-        name = self._name(token)
-        if name is None:
-            return _numbered(token)
-        text = token_text(name, self._byte_level)
-        return Piece(text, visible(text))
+        if token not in self._known:
+            name = self._name(token)
+            text = "" if name is None else token_text(name, self._byte_level)
+            self._known[token] = _numbered(token) if name is None else Piece(text, visible(text))
+        return self._known[token]
 
 
 def _numbered(token: int) -> Piece:
@@ -129,6 +131,7 @@ def _bytes_text(data: bytes) -> str:
     return "".join(f"<{ord(c) - 0xDC00:02X}>" if 0xDC80 <= ord(c) <= 0xDCFF else c for c in text)
 
 
+@cache
 def _byte_of_character() -> dict[str, int]:
     """GPT-2's table: printable Latin-1 stands for itself, the other 68 bytes for U+0100 onwards."""
     printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
