@@ -33,7 +33,8 @@ from temp_processors.explore.live import (
 from temp_processors.explore.loading import load
 from temp_processors.explore.screen import COLUMNS, ScreenError, as_python, as_yaml, screen_config, screen_data
 from temp_processors.fixed import FixedTemperatureLogitsWarper
-from temp_processors.policy_config import BasePolicy, PolicyConfig
+from temp_processors.policy_base import BasePolicy
+from temp_processors.policy_config import PolicyConfig
 from temp_processors.policy_fields import Temperature, TokenIds
 from temp_processors.report.tokens import Piece
 

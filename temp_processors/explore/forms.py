@@ -14,7 +14,8 @@ from pydantic import BeforeValidator
 from pydantic.fields import FieldInfo
 
 from temp_processors.fixed import check_temperatures
-from temp_processors.policy_config import BasePolicy, PolicyConfig, RowsPolicy
+from temp_processors.policy_base import BasePolicy
+from temp_processors.policy_config import PolicyConfig, RowsPolicy
 from temp_processors.policy_fields import Temperature
 from temp_processors.yaml_source import ConfigError, parse_yaml
 
