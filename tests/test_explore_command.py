@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import socket
 import subprocess
@@ -51,7 +52,8 @@ def test_an_address_of_elsewhere_is_named(host: str) -> None:
 
 
 def test_a_bad_model_is_one_line() -> None:
-    pytest.importorskip("gradio", reason="gradio is not installed")
+    if importlib.util.find_spec("gradio") is None:
+        pytest.skip("gradio is not installed: pip install -e '.[explore]'")
     result = CliRunner().invoke(app, ["explore", "no/such-model"])
     assert result.exit_code == 2
     assert result.output.startswith("model: 'no/such-model' is neither a folder nor a model that can be fetched")
