@@ -13,7 +13,7 @@ from rich.console import Console
 from temp_processors.yaml_source import ConfigError
 
 if TYPE_CHECKING:
-    from temp_processors.config import ExperimentConfig
+    from temp_processors.experiment.plan import Plan
     from temp_processors.experiment.store import Run
 
 FAILED = 1
@@ -41,12 +41,12 @@ def run_command(
     """Generate continuations under every policy of CONFIG and compare their diversity."""
     first = os.environ.get("RANK", "0") == "0"
     console = Console(highlight=False, quiet=not first or (quiet and not dry_run))
-    loaded = _loaded(config, overrides or (), out, console)
+    plan = _planned(config, overrides or (), out, console)
     if dry_run:
         return
     if push_to_hub is not None:
         _refuse_push(push_to_hub)
-    run = _run(loaded, (config, overrides or ()), console, overwrite=overwrite, resume=resume)
+    run = _run(plan, (config, overrides or ()), console, overwrite=overwrite, resume=resume)
     if not first:
         return
     show_run(run, console)
@@ -58,23 +58,21 @@ def run_command(
         raise _failed(run.failures)
 
 
-def _loaded(config: Path, overrides: Sequence[str], out: Path | None, console: Console) -> ExperimentConfig:
-    """The configuration, after a line that says how much it is."""
+def _planned(config: Path, overrides: Sequence[str], out: Path | None, console: Console) -> Plan:
+    """What to run, after a line that says how much it is."""
     from temp_processors.config import load_config
     from temp_processors.experiment.plan import Plan
     from temp_processors.prompt_source import PromptError
 
     try:
-        loaded = load_config(config, overrides, out)
-        console.print(f"{loaded.name}: {Plan(loaded)}", markup=False, soft_wrap=True)
+        plan = Plan(load_config(config, overrides, out))
+        console.print(f"{plan.config.name}: {plan}", markup=False, soft_wrap=True)
     except (ConfigError, PromptError) as error:
         raise _refused(str(error)) from error
-    return loaded
+    return plan
 
 
-def _run(
-    loaded: ExperimentConfig, source: tuple[Path, Sequence[str]], console: Console, *, overwrite: bool, resume: bool
-) -> Run:
+def _run(plan: Plan, source: tuple[Path, Sequence[str]], console: Console, *, overwrite: bool, resume: bool) -> Run:
     from transformers.utils import logging as transformers_logging
 
     from temp_processors.config import located
@@ -85,14 +83,16 @@ def _run(
     transformers_logging.disable_progress_bar()  # one bar is enough: ours
     progress = Console(stderr=True, quiet=console.quiet)
     try:
-        return run_experiment(loaded, overwrite=overwrite, resume=resume, console=console, progress=progress)
+        return run_experiment(
+            plan.config, overwrite=overwrite, resume=resume, console=console, progress=progress, plan=plan
+        )
     except ConfigError as error:
         raise _refused(str(located(error, *source))) from error
     except (ModelError, RunFolderError) as error:
         raise _refused(str(error)) from error
     except KeyboardInterrupt:
         typer.echo(
-            f"\nstopped; finished texts are in {loaded.folder}: go on with the same command and --resume", err=True
+            f"\nstopped; finished texts are in {plan.config.folder}: go on with the same command and --resume", err=True
         )
         raise typer.Exit(INTERRUPTED) from None
 

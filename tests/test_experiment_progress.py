@@ -19,7 +19,7 @@ from temp_processors.experiment.progress import Meter
 from temp_processors.experiment.run import run_experiment
 
 SMALL = ["samples_per_prompt=3", "max_new_tokens=6"]
-LINE = re.compile(r"18 texts, 108 tokens in 0:\d\d, [\d,]+ tokens/s, \d\.\d GB of memory\n")
+LINE = re.compile(r"18 texts, 108 tokens in 0:\d\d, [\d,]+ tokens/s, peak memory \d\.\d GB\n")
 
 
 def printed(terminal: bool) -> tuple[Console, io.StringIO]:
@@ -42,7 +42,7 @@ def test_lines_on_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
         meter.text(1)
     lines = out.getvalue().splitlines()
     assert lines[0].startswith("0 of 40 tokens, 0 tokens/s, ")
-    assert re.match(r"4 of 40 tokens, [\d,]+ tokens/s, 0:00 left, T=0.1, T=0.5, \d\.\d GB of memory", lines[1])
+    assert re.match(r"4 of 40 tokens, [\d,]+ tokens/s, 0:00 left, T=0.1, T=0.5, peak memory \d\.\d GB", lines[1])
     assert lines[2].startswith("4 of 31 tokens")
     assert lines[-1].startswith("1 texts, 1 tokens in 0:00")
 
@@ -51,9 +51,18 @@ def test_a_bar_at_a_terminal(tmp_path: Path) -> None:
     console, out = printed(terminal=True)
     run_experiment(load_config("fox", SMALL, out=tmp_path / "run"), progress=console)
     text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", out.getvalue())
-    assert "T=0.1, T=0.5, T=1.0 and 3 more" in text
+    assert "T=0.1, T=0.5 +4" in text
     assert "108/108 tokens" in text
     assert LINE.search(text)
+
+
+def test_the_bar_fits_into_80_columns() -> None:
+    out = io.StringIO()
+    with Meter(Console(file=out, force_terminal=True, width=80), texts=1000, longest=10_000) as meter:
+        meter.begin(["a policy of a long name", "another", "and another"])
+        meter.step(1000)
+    assert "…" not in out.getvalue()
+    assert "1,000/10,000,000 tokens" in out.getvalue()
 
 
 def test_every_text_counts_once_whatever_the_batches(tmp_path: Path) -> None:

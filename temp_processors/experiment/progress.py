@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 LINE_EVERY = 10.0  # seconds between two lines where there is no terminal
-WIDTH = 32  # characters for the names of the current policies
+WIDTH = 20  # characters for the names of the current policies: the bar fits into 80 columns
 
 
 class Meter:
@@ -33,10 +33,11 @@ class Meter:
         self._begun = self._shown = time.monotonic()
         self._bar = Progress(
             TextColumn("{task.description}"),
-            BarColumn(),
+            BarColumn(bar_width=None),
             TextColumn("{task.completed:,.0f}/{task.total:,.0f} tokens, {task.fields[rate]:,.0f}/s"),
-            TimeRemainingColumn(),
+            TimeRemainingColumn(compact=True),
             TextColumn("{task.fields[memory]}"),
+            expand=True,
             console=console,
             disable=console.quiet or not console.is_terminal,
         )
@@ -53,7 +54,8 @@ class Meter:
         self._bar.stop()
         seconds = time.monotonic() - self._begun
         self._print(
-            f"{self.texts:,} texts, {self.finished:,} tokens in {_clock(seconds)}, {self.rate:,.0f} tokens/s, {peak_memory()}"
+            f"{self.texts:,} texts, {self.finished:,} tokens in {_clock(seconds)}, {self.rate:,.0f} tokens/s, "
+            f"peak memory {peak_memory()}"
         )
 
     @property
@@ -95,7 +97,7 @@ class Meter:
             left = (self.planned - self.drawn) / max(self.rate, 1e-9)
             self._print(
                 f"{self.drawn:,} of {self.planned:,} tokens, {self.rate:,.0f} tokens/s, {_clock(left)} left, "
-                f"{self.policies}, {peak_memory()}"
+                f"{self.policies}, peak memory {peak_memory()}"
             )
 
     def _print(self, line: str) -> None:
@@ -105,11 +107,11 @@ class Meter:
 def peak_memory() -> str:
     """The most memory that was held so far: of the accelerator where there is one, else of this process."""
     if torch.cuda.is_available():
-        return f"{torch.cuda.max_memory_reserved() / 1e9:.1f} GB of GPU memory"
+        return f"{torch.cuda.max_memory_reserved() / 1e9:.1f} GB"
     import resource
 
     unit = 1 if sys.platform == "darwin" else 1024
-    return f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9:.1f} GB of memory"
+    return f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9:.1f} GB"
 
 
 def _joined(names: Sequence[str]) -> str:
@@ -117,13 +119,13 @@ def _joined(names: Sequence[str]) -> str:
 
     Example:
         >>> _joined(["T=0.1", "T=0.5"]), _joined(["a long name of a policy", "another long name", "short"])
-        ('T=0.1, T=0.5', 'a long name of a policy and 2 more')
+        ('T=0.1, T=0.5', 'a long name of a policy +2')
     """
     text = ", ".join(names)
     shown = len(names)
     while len(text) > WIDTH and shown > 1:
         shown -= 1
-        text = f"{', '.join(names[:shown])} and {len(names) - shown} more"
+        text = f"{', '.join(names[:shown])} +{len(names) - shown}"
     return text
 
 

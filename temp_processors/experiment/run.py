@@ -41,6 +41,7 @@ def run_experiment(
     resume: bool = False,
     console: Console | None = None,
     progress: Console | None = None,
+    plan: Plan | None = None,
 ) -> Run:
     """Run `config` from prompts to scores and return its complete run folder.
 
@@ -53,6 +54,7 @@ def run_experiment(
         resume: Go on with a run that stopped; start it when there is none, and do nothing when it is complete.
         console: Where the sampler stack and remarks go; nowhere by default.
         progress: Where progress goes, a bar at a terminal and lines elsewhere; nowhere by default.
+        plan: That of `config`, where its prompts have been read already.
 
     Raises:
         ModelError: The model cannot be loaded, sets its own sampling values where the configuration refuses that, or
@@ -74,7 +76,7 @@ def run_experiment(
     nothing_to_do = partial(_nothing_to_do, folder, overwrite, resume)
     if processes.from_first(_or_error(nothing_to_do) if processes.first else None):
         return folder
-    plan = Plan(config)
+    plan = plan or Plan(config)
     plan.prompts  # noqa: B018  (errors in reading them come before the model is loaded)
     loaded = load_model(config)
     refuse_checkpoint_sampling(loaded.model, config)
