@@ -26,6 +26,8 @@ from temp_processors.metrics.intervals import (
     replicates,
 )
 
+NOT_CUT = WHOLE | {"perplexity"}
+"""Metrics of whole texts, whatever is done to the lengths of the texts for the others."""
 LONG_WORK = 2_000_000
 """Tokens times metrics from which a terminal gets a progress bar."""
 LOWER_IS_BETTER = frozenset({"perplexity"})
@@ -41,6 +43,7 @@ def compare_groups(
     confidence: float = 0.95,
     length: str = "full",
     tokenizer: Any = "whitespace",
+    fair: bool = False,
 ) -> dict[str, dict[str, dict[str, Any]]]:
     """Every metric of every group, as the part `policies` of `metrics.json`.
 
@@ -53,6 +56,9 @@ def compare_groups(
             `matched`, all cut to the shortest text of all; or `first:K`, the first K tokens. Perplexity is always that of whole texts,
             and so is the mean length where lengths are made equal.
         tokenizer: As for `temp_processors.metrics.tokenize`.
+
+        fair: Take differences between texts cut pair by pair to equal lengths where they have unequal ones, values from
+            texts as `length` says; `"length"` in a difference says so. Perplexity and length are compared whole.
 
     Returns:
         `{group: {metric: {"value", "signature", "reason", "counts", "interval", "difference"}}}`.
@@ -77,12 +83,11 @@ def compare_groups(
         for name, metric in _shown([(name, metric) for metric in metrics for name in groups], work)
     }
     scores: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in groups}
+    others = [name for name in groups if name != reference]
+    pairs = {name: _equally_long(work, name, reference, tokenizer) for name in others} if fair else {}
+
     for metric in metrics:
-        changes = {
-            name: difference_of(found[name, metric], found[reference, metric], confidence)
-            for name in groups
-            if name != reference
-        }
+        changes = {name: _difference(found, pairs.get(name), (name, reference), metric, confidence) for name in others}
         corrected = dict(zip(changes, holm([change.p_value for change in changes.values()]), strict=True))
         for name in groups:
             row = _row(found[name, metric], confidence)
@@ -90,9 +95,35 @@ def compare_groups(
             if metric != "perplexity" and not row["signature"].count("|len:full|"):
                 row["counts"]["left_out_tokens"] = work.left_out_tokens(name)
             if name in changes:
-                row["difference"] = _as_dict(changes[name], corrected[name], reference, confidence)
+                cut = pairs.get(name) is not None and metric not in NOT_CUT
+                row["difference"] = {
+                    **_as_dict(changes[name], corrected[name], reference, confidence),
+                    "length": "paired" if cut else length,
+                }
             scores[name][metric] = row
     return scores
+
+
+def _difference(
+    found: Mapping[tuple[str, str], Replicates],
+    pair: ScoredTexts | None,
+    sides: tuple[str, str],
+    metric: str,
+    confidence: float,
+) -> Difference:
+    """Between a group and its baseline (`sides`), on what was `found`, or on texts cut to equal lengths if there is a `pair`."""
+    if pair is None or metric in NOT_CUT:
+        own, other = (found[side, metric] for side in sides)
+    else:
+        own, other = (replicates(pair.function(metric), pair.items(side, metric), pair.clusters) for side in sides)
+    return difference_of(own, other, confidence)
+
+
+def _equally_long(work: ScoredTexts, name: str, reference: str, tokenizer: Any) -> ScoredTexts | None:
+    """Two groups with their texts cut pair by pair to equal lengths; None where these are equal anyway."""
+    sides = {side: work.common[side] for side in (reference, name)}
+    pair = ScoredTexts(sides, "paired", tokenizer)
+    return pair if any(pair.left_out_tokens(side) for side in sides) else None
 
 
 def length_notes(scores: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[str]:

@@ -46,6 +46,26 @@ def test_a_real_difference_is_told_from_none(scores: dict[str, Any]) -> None:
     assert low < scores["b"]["distinct_2"]["value"] < high
 
 
+def test_texts_that_ended_early_are_not_more_diverse_for_it() -> None:
+    """The same source, half of the texts cut in the middle: whole texts look more diverse, texts of equal length do not."""
+    whole, short = tales(1), tales(2)
+    texts = [" ".join(text.split()[:8]) if i % 2 else text for i, text in enumerate(short.texts)]
+    groups = {"whole": whole, "short": Group(texts, short.keys, short.log_probs, short.token_counts)}
+    metrics = ["distinct_2", "mean_length", "perplexity"]
+    plain, fair = compare_groups(groups, metrics)["short"], compare_groups(groups, metrics, fair=True)["short"]
+    assert plain["distinct_2"]["difference"]["verdict"] == "higher"
+    assert plain["distinct_2"]["difference"]["length"] == "full"
+    assert fair["distinct_2"]["difference"]["verdict"] == "no difference"
+    assert fair["distinct_2"]["difference"]["length"] == "paired"
+    for metric in metrics:
+        assert fair[metric]["value"] == plain[metric]["value"]
+    for metric in ("mean_length", "perplexity"):
+        assert fair[metric]["difference"] == plain[metric]["difference"]
+    assert any("cut pair by pair" in note for note in footnotes({"whole": plain, "short": fair}))
+    equal = compare_groups({"a": tales(1), "b": tales(2)}, ["distinct_2"], fair=True)
+    assert equal["b"]["distinct_2"]["difference"]["length"] == "full"
+
+
 def test_groups_are_compared_on_what_both_have() -> None:
     short = tales(3, count=20)
     scores = compare_groups({"long": tales(1, count=32), "short": short}, ["distinct_2"])

@@ -242,10 +242,13 @@ def _sample(config: ExperimentConfig, job: Job, prompt: str, done: Decoded, toke
 
 
 def score_run(config: ExperimentConfig, folder: Run) -> dict[str, dict[str, dict[str, Any]]]:
-    """Every metric of the configuration for every policy, with intervals and differences to the baseline."""
+    """Every metric of the configuration for every policy, with intervals and differences to the baseline.
+
+    Values are those of the texts as they are; differences are between texts cut pair by pair to equal lengths.
+    """
     groups = folder.groups([named.name for named in config.policies])
     baseline = config.baseline if config.baseline in groups else None
-    return compare_groups(groups, config.metrics, baseline)
+    return compare_groups(groups, config.metrics, baseline, fair=True)
 
 
 def _as_csv(config: ExperimentConfig, scores: dict[str, dict[str, dict[str, Any]]]) -> str:

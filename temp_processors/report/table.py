@@ -101,6 +101,13 @@ def footnotes(scores: Scores) -> list[str]:
     notes += [
         f"{SAME}  no difference to {name} (paired interval, Holm-corrected over policies)" for name in sorted(baselines)
     ]
+    if any(
+        (score.get("difference") or {}).get("length") == "paired" and "len:full" in score["signature"]
+        for *_, score in cells
+    ):
+        notes.append(
+            f"{SAME}  is judged on texts cut pair by pair to equal lengths; the values are those of whole texts"
+        )
     notes += [f"{name}, {metric}: undefined, {score['reason']}" for name, metric, score in cells if score.get("reason")]
     left_out = {name: int(score.get("counts", {}).get("left_out_texts", 0)) for name, _, score in cells}
     why = "so that all groups have equally many: scores move with their number"
