@@ -98,16 +98,13 @@ def footnotes(scores: Scores) -> list[str]:
     cells = [(name, metric, score) for name, row in scores.items() for metric, score in row.items()]
     baselines = {score["difference"]["baseline"] for _, _, score in cells if score.get("difference")}
     notes = ["↑ ↓  the direction of more diversity, for perplexity of likelier texts;  ±  half the 95 % interval"]
+    whole = [score["difference"] for *_, score in cells if score.get("difference") and "len:full" in score["signature"]]
+    cut = any(change.get("length") == "paired" for change in whole)
+    on = "; judged on texts cut pair by pair to equal lengths, values are those of whole texts" if cut else ""
     notes += [
-        f"{SAME}  no difference to {name} (paired interval, Holm-corrected over policies)" for name in sorted(baselines)
+        f"{SAME}  no difference to {name} (paired interval, Holm-corrected over policies{on})"
+        for name in sorted(baselines)
     ]
-    if any(
-        (score.get("difference") or {}).get("length") == "paired" and "len:full" in score["signature"]
-        for *_, score in cells
-    ):
-        notes.append(
-            f"{SAME}  is judged on texts cut pair by pair to equal lengths; the values are those of whole texts"
-        )
     notes += [f"{name}, {metric}: undefined, {score['reason']}" for name, metric, score in cells if score.get("reason")]
     left_out = {name: int(score.get("counts", {}).get("left_out_texts", 0)) for name, _, score in cells}
     why = "so that all groups have equally many: scores move with their number"
