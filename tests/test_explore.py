@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, Literal
@@ -18,7 +19,7 @@ from temp_processors.config import load_config
 from temp_processors.experiment.models import LoadedModel
 from temp_processors.explore import markup
 from temp_processors.explore.forms import FormError, column_mapping, field_keys, form, policy_kinds, policy_mapping
-from temp_processors.explore.handlers import Handlers
+from temp_processors.explore.handlers import Handlers, paced
 from temp_processors.explore.live import (
     NextToken,
     Text,
@@ -263,6 +264,20 @@ def test_two_visitors_of_one_model_do_not_mix(fox: LoadedModel) -> None:
     alone = [list(act.generate("entropy", *value))[-1][1:] for value in values]
     steps = zip(*(act.generate("entropy", *value) for value in values), strict=True)
     assert [step[1:] for step in list(steps)[-1]] == alone
+
+
+def test_a_fast_model_waits_for_the_browser_and_then_passes_over_steps() -> None:
+    def steps() -> Iterator[list[Text]]:
+        text = Text()
+        for number in range(2000):
+            text.tokens.append(Token(number, 1.0, 1.0, 1.0, -1.0, -1.0))
+            text.finish = "length" if number == 1999 else ""
+            yield [text]
+
+    lengths = [len(text.tokens) for (text,) in paced(steps())]
+    assert lengths[:100] == [*range(1, 101)]
+    assert len(lengths) < 500
+    assert lengths[-1] == 2000
 
 
 def test_scores_are_of_the_metrics_they_name(fox: LoadedModel) -> None:

@@ -6,7 +6,9 @@ as an argument and goes out as the first result.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -39,6 +41,9 @@ from temp_processors.report.tokens import TokenNames
 
 SETTINGS = ("prompt", "columns", "max_new_tokens", "seed", "samples")
 """What the page asks once; the values of every column follow."""
+
+FRAME, FRAME_PER_TOKEN = 0.03, 2e-4  # seconds that a browser needs for an empty page, and for each token on it
+WAITED_FOR = 100
 
 
 class Seen(NamedTuple):
@@ -110,10 +115,10 @@ class Handlers:
         return seen, markup.bars(next_token(policy, *seen), self.names)
 
     def generate(self, colouring: str, *values: Any) -> Iterator[tuple[Any, ...]]:
-        """After every token: the texts, message, legend, and the strip of every column."""
+        """After every token, as far as a browser can follow: the texts, message, legend, and the strip of every column."""
         try:
             _, config = self.read(values)
-            for texts in stream(self.loaded, config):
+            for texts in paced(stream(self.loaded, config)):
                 yield texts, "", *self.colour(texts, colouring)
         except ValueError as error:
             yield [], markup.message(str(error)), "", *_filled([])
@@ -146,6 +151,24 @@ class Handlers:
         values = ", ".join(f"{name}={value}" for name, value in self.ignored.items())
         note = f" Its generation_config sets {values}: ignored here, the policies act alone." if values else ""
         return f'<p class="tp-quiet">{markup.prose(self.model)}, {size}.{markup.prose(note)}</p>'
+
+
+def paced(steps: Iterable[list[Text]]) -> Iterator[list[Text]]:
+    """Steps no faster than a browser draws them: the first tokens wait for it, later steps are passed over.
+
+    Drawn at the speed of a small model, a long text would keep the page busy, and its Stop button deaf, for long after
+    the model has finished.
+    """
+    last = -math.inf
+    for texts in steps:
+        tokens = sum(len(text.tokens) for text in texts)
+        early = last + FRAME + tokens * FRAME_PER_TOKEN - time.monotonic()
+        if early > 0 and tokens <= WAITED_FOR:
+            time.sleep(early)
+        elif early > 0 and not all(text.finish for text in texts):
+            continue
+        yield texts
+        last = time.monotonic()
 
 
 def _filled(parts: Sequence[str]) -> list[str]:
