@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from temp_processors.cli import app
@@ -16,6 +17,7 @@ from temp_processors.experiment.run import run_experiment
 from temp_processors.report.folder import load_run
 from temp_processors.report.page import write_report
 from temp_processors.report.page_data import page_data
+from temp_processors.trace import trace_tokens
 from temp_processors.yaml_source import ConfigError
 
 SMALL = ["samples_per_prompt=3", "max_new_tokens=12"]
@@ -87,6 +89,36 @@ def test_no_traces_unless_asked_for_afterwards(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["report", str(run.path), "--trace"])
     assert done.exit_code == 0, done.output
     assert len(samples_of(traced(run.path))) == 18
+
+
+def rows_at_most(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A memory that holds so many texts."""
+
+    def full(model: Any, input_ids: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        if len(input_ids) > limit:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
+        return trace_tokens(model, input_ids, *args, **kwargs)
+
+    monkeypatch.setattr("temp_processors.experiment.traces.trace_tokens", full)
+
+
+def test_out_of_memory_traces_fewer_texts_at_once(
+    run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows_at_most(1, monkeypatch)
+    run = run_experiment(load_config("fox", SMALL, tmp_path / "run"))
+    got, wanted = traced(run.path), traced(run_folder)
+    assert [row["token_id"] for row in got] == [row["token_id"] for row in wanted]
+    assert [row["entropy"] for row in got] == pytest.approx([row["entropy"] for row in wanted], abs=1e-4)
+
+
+def test_no_memory_for_one_text_leaves_the_run_without_traces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows_at_most(0, monkeypatch)
+    flags = [part for setting in SMALL for part in ("--set", setting)]
+    done = CliRunner().invoke(app, ["run", "fox", *flags, "--out", str(tmp_path / "run")])
+    assert done.exit_code == 0, done.output
+    assert "no traces: out of memory with the tokens of a single text" in done.stdout
+    assert {path.name for path in (tmp_path / "run").glob("*traces*")} == set()
 
 
 @pytest.mark.parametrize(

@@ -99,12 +99,15 @@ def write_table(target: Path, columns: pa.Schema, batches: Iterable[list[dict[st
     """
     partial = target.with_name(f".{target.name}.partial")
     try:
-        with pq.ParquetWriter(partial, columns) as out:
-            for rows in batches:
-                out.write_table(pa.Table.from_pylist(rows, schema=columns))
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
-        partial.replace(target)
+        try:
+            with pq.ParquetWriter(partial, columns) as out:
+                for rows in batches:
+                    out.write_table(pa.Table.from_pylist(rows, schema=columns))
+            with partial.open("rb") as file:
+                os.fsync(file.fileno())
+            partial.replace(target)
+        finally:
+            partial.unlink(missing_ok=True)
     except OSError as error:
         raise RunFolderError(f"{target}: cannot be written: {error.strerror or error}") from error
 

@@ -27,7 +27,7 @@ from temp_processors.experiment.prompts import Prompts, prepare
 from temp_processors.experiment.resume import Key, locked, recover, refuse_if_changed
 from temp_processors.experiment.stack import refuse_checkpoint_sampling, sampler_stack, stack_lines
 from temp_processors.experiment.store import Run, RunFolderError, Sample
-from temp_processors.experiment.traces import why_not, write_traces
+from temp_processors.experiment.traces import TracesTooLargeError, why_not, write_traces
 from temp_processors.policy_config import build_policy
 from temp_processors.trace_options import trace_options
 
@@ -151,11 +151,17 @@ def _write_results(work: _Work, failures: Sequence[dict[str, Any]]) -> None:
 
 
 def _trace(work: _Work) -> None:
+    """Write traces where they are asked for, and say why where there can be none."""
     options, reason = trace_options(work.config.traces), why_not(work.config, work.loaded)
-    if options is not None and reason is not None:
+    if options is None:
+        return
+    if reason is None:
+        try:
+            write_traces(work.folder, work.config, work.loaded, work.prompts, options)
+        except TracesTooLargeError as error:
+            reason = str(error)
+    if reason is not None:
         work.console.print(f"no traces: {reason}", highlight=False, markup=False)
-    elif options is not None:
-        write_traces(work.folder, work.config, work.loaded, work.prompts, options)
 
 
 @dataclass(frozen=True)

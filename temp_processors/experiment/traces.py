@@ -13,6 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 import torch
+from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 
 from temp_processors.config import ExperimentConfig, load_config
 from temp_processors.engine_options import EngineOptions
@@ -41,6 +42,10 @@ COLUMNS = pa.schema(
 )
 
 
+class TracesTooLargeError(ModelError):
+    """Not even one text can be traced in the memory there is."""
+
+
 def why_not(config: ExperimentConfig, loaded: LoadedModel) -> str | None:
     """Why the texts of this run cannot be looked at again; None where they can."""
     if config.engine != "transformers":
@@ -65,12 +70,13 @@ def write_traces(
 
     Raises:
         RunFolderError: It cannot be written.
+        TracesTooLargeError: The memory does not hold one text.
     """
     chosen = _chosen(run.samples, options, loaded.model.config.get_text_config().vocab_size)
     policies = {named.name: named.policy for named in config.policies}
     target = run.path / "traces.parquet"
     records = (
-        _traced(loaded, list(prompts.token_ids[same[0].prompt_id]), policies[same[0].policy], same, options.top_k)
+        _fitting(loaded, list(prompts.token_ids[same[0].prompt_id]), policies[same[0].policy], same, options.top_k)
         for same in _batches(chosen)
     )
     write_table(target, COLUMNS, records)
@@ -121,6 +127,23 @@ def _batches(samples: Sequence[Sample]) -> Iterator[list[Sample]]:
         same = [sample for sample in group if sample.token_ids]
         for start in range(0, len(same), ROWS):
             yield same[start : start + ROWS]
+
+
+def _fitting(
+    loaded: LoadedModel, prompt: list[int], policy: Any, samples: Sequence[Sample], top_k: int
+) -> list[dict[str, Any]]:
+    """`_traced`, in halves as often as memory asks for it."""
+    try:
+        return _traced(loaded, prompt, policy, samples, top_k)
+    except RuntimeError as error:
+        if not should_reduce_batch_size(error):
+            raise
+        if len(samples) < 2:
+            raise TracesTooLargeError("out of memory with the tokens of a single text") from error
+    clear_device_cache(garbage_collection=True)
+    half = len(samples) // 2
+    parts = (_fitting(loaded, prompt, policy, part, top_k) for part in (samples[:half], samples[half:]))
+    return [record for part in parts for record in part]
 
 
 def _traced(
