@@ -139,7 +139,18 @@ def length_notes(scores: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[
             own, other = (int(side["counts"]["tokens"]) for side in (score, scores[baseline][metric]))
             if own != other:
                 unequal[name] = f"{name}: {own:,} tokens against {other:,} of {baseline}: diversity moves with length; "
-    return [*cut.values(), *(f"{note}--length paired cuts texts alike" for note in unequal.values())]
+    notes = [*cut.values(), *(f"{note}--length paired cuts texts alike" for note in unequal.values())]
+    return [*notes, *_streamed_note(scores)]
+
+
+def _streamed_note(scores: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[str]:
+    """Groups that were not compared and do not compare."""
+    firsts = {name: next(iter(row.values())) for name, row in scores.items()}
+    sizes = {name: (int(score["counts"]["texts"]), int(score["counts"]["tokens"])) for name, score in firsts.items()}
+    if len(set(sizes.values())) < 2 or any(score["difference"] for score in firsts.values()):
+        return []
+    listed = ", ".join(f"{name} {texts:,} texts of {tokens:,} tokens" for name, (texts, tokens) in sizes.items())
+    return [f"{listed}: scores move with both, so these groups do not compare; without --stream they are cut alike"]
 
 
 def better_direction(metric: str) -> str:

@@ -174,6 +174,16 @@ def test_score_streams_a_file(tales: tuple[Path, Path], tmp_path: Path) -> None:
     assert "|len:first:9|" in row["distinct_2"]["signature"]
 
 
+def test_streamed_groups_of_unequal_size_are_said_not_to_compare(tmp_path: Path) -> None:
+    for name, texts in {"a": TEXTS, "b": TEXTS[:-1]}.items():
+        (tmp_path / f"{name}.txt").write_text("\n".join(texts))
+    paths = [str(tmp_path / "a.txt"), str(tmp_path / "b.txt")]
+    told = " ".join(invoke("score", *paths, "--stream", "--out", str(tmp_path / "out")).stdout.split())
+    assert "a 12 texts of 84 tokens, b 11 texts of 77 tokens: scores move with both" in told
+    (tmp_path / "b.txt").write_text("\n".join(TEXTS))
+    assert "do not compare" not in invoke("score", *paths, "--stream", "--out", str(tmp_path / "out")).stdout
+
+
 def test_memory_of_a_stream_does_not_grow_with_the_file(tmp_path: Path) -> None:
     path = tmp_path / "long.txt"
     with path.open("w") as file:

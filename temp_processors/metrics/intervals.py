@@ -8,11 +8,12 @@ Hadamard matrix); the halves A and B share no text, so
     V(N / 2) = mean over the cuts of (score(A) - score(B)) ** 2 / 2
 
 estimates the variance of a score of N / 2 texts without bias, whatever the score. Cutting the halves once more gives V(N / 4), and with
-it the rate at which the variance shrinks: V(N) = V(N / 2) * r, r = V(N / 2) / V(N / 4), kept within 1/8 and 1/2 (1/2 is the rate of a
-mean). The quantiles are those of Student's t at G - 1 degrees of freedom. With several prompts whole prompts are dealt, because texts of
-one prompt are not independent; with few prompts the interval is as wide as few prompts make it, for two or three infinite. With one
-prompt texts are dealt, and the interval speaks of that prompt only. Differences use the same halves on both sides, so what both share
-(prompts, coupled draws) cancels.
+it the rate at which the variance shrinks: V(N) = V(N / 2) * r, r = V(N / 2) / V(N / 4), kept within 1/4 and 1/2 (1/2 is the rate of a
+mean), for fewer than 16 groups within 1/3 and 1/2, because a rate from few groups is mostly noise, and one that is too small makes the
+interval too short. The quantiles are those of Student's t at G - 1 degrees of freedom. With several prompts whole prompts are dealt,
+because texts of one prompt are not independent; with few prompts the interval is as wide as few prompts make it, for two or three
+infinite. With one prompt texts are dealt, and the interval speaks of that prompt only. Differences use the same halves on both sides, so
+what both share (prompts, coupled draws) cancels.
 Sources: McCarthy 1969 (balanced half-samples); Politis, Romano and Wolf 1999, Subsampling (estimated rates). `coverage.md`, written by
 `scripts/check_coverage.py`, states how often the intervals hold the truth.
 """
@@ -35,8 +36,10 @@ GROUPS = 16
 """Most groups that texts are dealt into: 15 degrees of freedom, at the cost of scoring all texts about 30 times."""
 FEWEST = 4
 """Fewest groups that an interval is given for: from two, which may agree by accident, there is nothing to learn."""
-SLOWEST, FASTEST = 1 / 2, 1 / 8
-"""Bounds of the factor by which the variance shrinks when the texts double."""
+SLOWEST = 1 / 2
+"""Largest factor by which the variance shrinks when the texts double: that of a mean."""
+FASTEST, FASTEST_OF_FEW = 1 / 4, 1 / 3
+"""Smallest such factor that 16 groups are believed, and fewer: a small estimate of a few noisy variances is mostly chance."""
 
 
 @dataclass(frozen=True)
@@ -239,15 +242,16 @@ def _interval(
     of_half = float(np.square(halves[:, 0] - halves[:, 1]).mean()) / 2
     units = len(set(clusters)) if len(set(clusters)) > 1 else len(clusters)
     doublings = math.log2(units / ((units - units % groups) / 2))
-    error = math.sqrt(of_half * _rate(of_half, quarters) ** doublings)
+    error = math.sqrt(of_half * _rate(of_half, quarters, groups) ** doublings)
     reach = float(student.ppf((1 + confidence) / 2, groups - 1)) * error
     return Interval(value - reach, value + reach, error, groups, confidence)
 
 
-def _rate(of_half: float, quarters: Floats) -> float:
+def _rate(of_half: float, quarters: Floats, groups: int) -> float:
     """The factor by which the variance shrinks when the texts double; that of a mean where quarters do not tell."""
     of_quarter = float(quarters.var(axis=1, ddof=1).mean()) if len(quarters) and np.isfinite(quarters).all() else 0.0
-    return min(max(of_half / of_quarter, FASTEST), SLOWEST) if of_quarter > 0 else SLOWEST
+    fastest = FASTEST if groups >= GROUPS else FASTEST_OF_FEW
+    return min(max(of_half / of_quarter, fastest), SLOWEST) if of_quarter > 0 else SLOWEST
 
 
 def _p_value(value: float, found: Interval) -> float:
