@@ -27,14 +27,16 @@ def read_rows(path: Path, column: str = "text") -> Iterator[dict[str, Any]]:
         column: Name under which a line of plain text appears.
 
     Raises:
-        RowsError: No such file, not UTF-8 (with the line), not JSON (with the line), no table.
+        RowsError: No such file, not UTF-8 (with the line), not JSON (with the line), no table, or a `.json` file.
     """
     if not path.is_file():
         raise RowsError(f"{path}: no such file")
+    if path.suffix == ".json":
+        raise RowsError(f"{path}: one JSON document is no list of rows; write one object a line, as .jsonl")
     if path.suffix == ".parquet":
         yield from _parquet(path)
     elif path.suffix in (".csv", ".tsv"):
-        yield from csv.DictReader(_lines(path), delimiter="," if path.suffix == ".csv" else "\t")
+        yield from _table(path, "," if path.suffix == ".csv" else "\t")
     elif path.suffix in (".jsonl", ".ndjson"):
         yield from _jsonl(path)
     else:
@@ -82,6 +84,14 @@ def _lines(path: Path) -> Iterator[str]:
                 yield line.decode("utf-8-sig" if number == 1 else "utf-8")
             except UnicodeDecodeError as error:
                 raise RowsError(f"{path}:{number}: is not UTF-8 (byte {error.start} of the line)") from error
+
+
+def _table(path: Path, delimiter: str) -> Iterator[dict[str, Any]]:
+    reader = csv.DictReader(_lines(path), delimiter=delimiter)
+    try:
+        yield from reader
+    except csv.Error as error:
+        raise RowsError(f"{path}:{reader.line_num + 1}: is no table: {error}") from error
 
 
 def _jsonl(path: Path) -> Iterator[dict[str, Any]]:
