@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from importlib.resources import files
 from typing import Any
 
@@ -62,58 +61,74 @@ def _widget(field: FieldForm, elem_id: str, temperature: float) -> Any:
     return gr.Textbox(field.start, **shared)
 
 
+class Settings:
+    """What is asked once for all policies."""
+
+    def __init__(self) -> None:
+        prompt = gr.Textbox(PROMPT, label="prompt", lines=2, elem_id="prompt")
+        with gr.Row():
+            self.count = gr.Radio([*range(1, len(COLUMNS) + 1)], value=SHOWN, label="policies", elem_id="columns")
+            longest = gr.Slider(1, 256, value=32, step=1, label="longest text (tokens)", elem_id="longest")
+            seed = gr.Number(0, precision=0, minimum=0, label="seed", elem_id="seed")
+            samples = gr.Slider(1, 64, value=16, step=1, label="samples for diversity", elem_id="samples")
+            self.colouring = gr.Radio(list(COLOURINGS), value="entropy", label="colour of tokens", elem_id="colouring")
+        self.inputs = [prompt, self.count, longest, seed, samples]
+
+
 def build_app(loaded: LoadedModel, model: str) -> gr.Blocks:
     """The page on a model that is loaded; `model` is its name in a configuration."""
     act = Handlers(loaded, model)
     with gr.Blocks(title="Temperature explorer", analytics_enabled=False, fill_width=True) as page:
-        seen, texts = gr.State(None), gr.State([])
         gr.Markdown("# Temperature explorer")
         gr.HTML(act.about())
-        prompt = gr.Textbox(PROMPT, label="prompt", lines=2, elem_id="prompt")
+        settings = Settings()
         with gr.Row():
-            count = gr.Radio([*range(1, len(COLUMNS) + 1)], value=SHOWN, label="policies", elem_id="columns")
-            longest = gr.Slider(1, 256, value=32, step=1, label="longest text (tokens)", elem_id="longest")
-            seed = gr.Number(0, precision=0, minimum=0, label="seed", elem_id="seed")
-            samples = gr.Slider(1, 64, value=16, step=1, label="samples for diversity", elem_id="samples")
-            colouring = gr.Radio(list(COLOURINGS), value="entropy", label="colour of tokens", elem_id="colouring")
-        with gr.Row():
-            run = gr.Button("Generate", variant="primary", elem_id="generate")
-            measure = gr.Button("Measure diversity", elem_id="measure")
-            stop = gr.Button("Stop", elem_id="stop")
-        problem = gr.HTML(elem_id="problem")
-        scores = gr.HTML(elem_id="scores")
-        legend = gr.HTML(elem_id="legend")
+            buttons = [
+                gr.Button("Generate", variant="primary", elem_id="generate"),
+                gr.Button("Measure diversity", elem_id="measure"),
+                gr.Button("Stop", elem_id="stop"),
+            ]
+        notes = [gr.HTML(elem_id=name) for name in ("problem", "scores", "legend")]
         with gr.Row():
             columns = [
                 Column(*pair, visible=i < SHOWN) for i, pair in enumerate(zip(COLUMNS, TEMPERATURES, strict=True))
             ]
         with gr.Row():
-            recipe = gr.Code(label="experiment: temp-processors run FILE", language="yaml", elem_id="yaml")
-            snippet = gr.Code(label="the same texts from Python", language="python", elem_id="python")
-
-        inputs = [prompt, count, longest, seed, samples, *(widget for column in columns for widget in column.inputs)]
-        bars, strips, lists = ([getattr(column, part) for column in columns] for part in ("bars", "text", "samples"))
-        quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-        count.change(_shown, count, [column.block for column in columns], **quiet)
-        gr.on(
-            [page.load, *(widget.change for widget in inputs)],
-            act.look,
-            [seen, *inputs],
-            [seen, problem, recipe, snippet, *bars],
-            trigger_mode="always_last",
-            concurrency_limit=AT_ONCE,
-            **quiet,
-        )
-        drawing = run.click(
-            act.generate, [colouring, *inputs], [texts, problem, legend, *strips], concurrency_limit=AT_ONCE, **quiet
-        )
-        measuring = measure.click(act.measure, inputs, [problem, scores, *lists], concurrency_limit=AT_ONCE, **quiet)
-        colouring.change(act.colour, [texts, colouring], [legend, *strips], **quiet)
-        stop.click(None, cancels=[drawing, measuring], **quiet)
+            recipes = [
+                gr.Code(label="experiment: temp-processors run FILE", language="yaml", elem_id="yaml"),
+                gr.Code(label="the same texts from Python", language="python", elem_id="python"),
+            ]
+        _connect(page, act, settings, columns, buttons, notes, recipes)
     return page
 
 
-def _shown(count: int) -> Iterator[Any] | list[Any]:
+def _connect(
+    page: gr.Blocks,
+    act: Handlers,
+    settings: Settings,
+    columns: list[Column],
+    buttons: list[Any],
+    notes: list[Any],
+    recipes: list[Any],
+) -> None:
+    """Which action follows from what; the two states belong to one visitor each."""
+    seen, texts = gr.State(None), gr.State([])
+    problem, scores, legend = notes
+    run, measure, stop = buttons
+    inputs = [*settings.inputs, *(widget for column in columns for widget in column.inputs)]
+    bars, strips, lists = ([getattr(column, part) for column in columns] for part in ("bars", "text", "samples"))
+    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    shared: dict[str, Any] = {"concurrency_limit": AT_ONCE, **quiet}
+    changes = [page.load, *(widget.change for widget in inputs)]
+    gr.on(changes, act.look, [seen, *inputs], [seen, problem, *recipes, *bars], trigger_mode="always_last", **shared)
+    drawing = run.click(act.generate, [settings.colouring, *inputs], [texts, problem, legend, *strips], **shared)
+    measuring = measure.click(act.measure, inputs, [problem, scores, *lists], **shared)
+    stop.click(None, cancels=[drawing, measuring], **quiet)
+    settings.colouring.change(act.colour, [texts, settings.colouring], [legend, *strips], **quiet)
+    settings.count.change(_shown, settings.count, [column.block for column in columns], **quiet)
+
+
+def _shown(count: int) -> list[Any]:
     return [gr.update(visible=i < count) for i in range(len(COLUMNS))]
 
 

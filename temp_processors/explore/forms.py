@@ -21,6 +21,7 @@ from temp_processors.yaml_source import ConfigError, parse_yaml
 
 Widget = Literal["slider", "number", "whole", "choice", "text", "yaml"]
 HOTTEST = 5.0
+LONGEST_YAML = 2000  # and no anchors: a visitor's ten lines of aliases can stand for gigabytes
 NOT_ALONE = (RowsPolicy,)  # one policy for each row of a batch: what the columns of the page are
 TEMPERATURES: tuple[Any, ...] = (get_args(Temperature)[1], BeforeValidator(check_temperatures))
 
@@ -159,8 +160,12 @@ def _read(field: FieldForm, typed: Any) -> Any:
         return int(typed)
     if field.widget != "yaml":
         return typed
+    if len(typed) > LONGEST_YAML or set("&*") & set(typed):
+        raise FormError(f"{field.name}: takes at most {LONGEST_YAML} characters of YAML, without anchors (& and *)")
     try:
         source = parse_yaml(typed, field.name)
+    except RecursionError as error:
+        raise FormError(f"{field.name}: is nested too deep") from error
     except ConfigError as error:
         raise FormError(str(error)) from error
     if source.problems:

@@ -1,0 +1,27 @@
+"""What the tests of the explorer share: the forms as they begin, and what the page would send."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from temp_processors.explore.forms import field_keys, form, policy_kinds, policy_mapping
+from temp_processors.explore.screen import COLUMNS, screen_data
+
+PROMPT = "The quick brown fox"
+
+
+def start(kind: str) -> dict[str, Any]:
+    """The policy that a form describes before anybody touches it."""
+    return policy_mapping(kind, {field.name: field.start for field in form(policy_kinds()[kind])})
+
+
+def screen(*policies: dict[str, Any], prompt: str = PROMPT, **changes: Any) -> dict[str, Any]:
+    values = {"max_new_tokens": 12, "seed": 1, "samples": 6, **changes}
+    return screen_data("fox", prompt, dict(zip(COLUMNS, policies, strict=False)), **values)
+
+
+def page_values(*kinds: str, prompt: str = PROMPT, tokens: int = 8, **typed: Any) -> list[Any]:
+    """What the page sends: settings, then kind and fields of every column."""
+    starts = [field.start for model in policy_kinds().values() for field in form(model)]
+    fields = [typed.get(name, value) for (_, name), value in zip(field_keys(), starts, strict=True)]
+    return [prompt, len(kinds), tokens, 0, 4, *(value for kind in kinds for value in (kind, *fields))]
