@@ -28,7 +28,7 @@ METRICS = ("distinct_2", "expectation_adjusted_distinct_2", "self_bleu_4")
 WORDS = 40
 REPLACED = 0.05
 OPENING = 12
-DESIGNS = "16x1,64x1,256x1,16x4,64x4,64x6,64x8,256x16"
+DESIGNS = "16x1,32x1,64x1,256x1,16x4,64x4,40x5,64x6,64x8,48x12,256x16"
 
 
 def story(rng: random.Random, opening: Sequence[str] = (), replaced: float = 0.0) -> list[str]:
