@@ -20,7 +20,7 @@ from temp_processors.report.plots import frontier_figure
 from temp_processors.report.softmax import TEXTBOOK_LOGITS, TEXTBOOK_TEMPERATURES, softmax_figure, softmax_numbers
 
 SWITCHES = ["--headless=new", "--no-sandbox", "--disable-gpu"]
-VIEW = "#pane=strip&policy=T%3D1.0&token=13"
+VIEW = "#pane=strip&policy=T%3D1.0&token=11"
 
 
 def main(
@@ -43,7 +43,7 @@ def photograph(page: Path, browser: Path, picture: Path) -> None:
 
     with sync_playwright() as driver:
         opened = driver.chromium.launch(executable_path=str(browser), args=SWITCHES)
-        tab = opened.new_page(viewport={"width": 900, "height": 640})
+        tab = opened.new_page(viewport={"width": 900, "height": 860})
         tab.goto(page.resolve().as_uri() + VIEW)
         tab.screenshot(path=str(picture))
         opened.close()
