@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -144,3 +146,15 @@ def test_the_prompt_is_read_once(fox: LoadedModel) -> None:
     seen = act.look(None, *page_values("fixed"))[0]
     assert act.look(seen, *page_values("fixed", temperature=0.3))[0] is seen
     assert act.look(seen, *page_values("fixed", prompt="Once"))[0] is not seen
+
+
+def test_sampling_values_of_a_checkpoint_are_named_and_not_applied(fox: LoadedModel, tmp_path: Path) -> None:
+    fox.model.save_pretrained(tmp_path)
+    fox.tokenizer.save_pretrained(tmp_path)
+    settings = {**json.loads((tmp_path / "generation_config.json").read_text()), "temperature": 0.6, "do_sample": True}
+    (tmp_path / "generation_config.json").write_text(json.dumps({**settings, "repetition_penalty": 1.5}))
+    act, plain = Handlers(load(str(tmp_path)), str(tmp_path)), Handlers(fox, "fox")
+    assert "sets temperature=0.6, repetition_penalty=1.5: ignored here" in act.about()
+    assert act.read(page_values("fixed"))[1].checkpoint_sampling == "neutralise"
+    texts, expected = (list(one.generate("entropy", *page_values("fixed")))[-1][0] for one in (act, plain))
+    assert [token.token_id for token in texts[0].tokens] == [token.token_id for token in expected[0].tokens]
