@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pydantic
-import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_serializer, model_validator
 
 from temp_processors.config_errors import problems_of, suggestion
@@ -27,7 +26,7 @@ from temp_processors.model_spec import NameOrSpec, model_spec
 from temp_processors.policy_config import PolicyConfig
 from temp_processors.prompt_source import PromptSource, prompts_tag
 from temp_processors.trace_options import SwitchOrOptions
-from temp_processors.yaml_source import ConfigError, Problem, YamlSource, read_yaml
+from temp_processors.yaml_source import ConfigError, Problem, YamlSource, read_yaml, write_yaml
 
 DEFAULT_METRICS = ("distinct_1", "distinct_2", "distinct_3", "distinct_4", "self_bleu_4", "perplexity", "mean_length")
 
@@ -188,7 +187,7 @@ class ExperimentConfig(BaseModel):
 
     def to_yaml(self) -> str:
         """The resolved configuration, every default written out; reading it back gives an equal object."""
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+        return write_yaml(self.model_dump(mode="json"))
 
 
 def _first_repeat(names: Sequence[str]) -> tuple[int, int] | None:

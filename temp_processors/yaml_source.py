@@ -5,7 +5,7 @@ PyYAML keeps the last of two equal keys and forgets where a value stood; here a 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -92,6 +92,14 @@ def _no_such_place(here: Any, parent: Location, part: str | int) -> str:
     if isinstance(here, list):
         return f"{where} is a list of {len(here)}: {part!r} is not one of its indices 0 to {len(here) - 1}"
     return f"{where} holds {here!r} and has no field {part!r}"
+
+
+def write_yaml(data: Mapping[str, Any]) -> str:
+    """YAML text that reads back as equal data, in the order of its fields."""
+    text = yaml.safe_dump(dict(data), sort_keys=False, allow_unicode=True)
+    # PyYAML writes three rare line separators in a way that it reads back as others, unless it writes ASCII
+    rare = set("\x85\u2028\u2029") & set(text)
+    return yaml.safe_dump(dict(data), sort_keys=False) if rare else text
 
 
 def read_yaml(path: Path, shown_as: str | None = None) -> YamlSource:

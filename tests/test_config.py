@@ -56,6 +56,14 @@ def test_resolved_config_has_every_default_and_reads_back_equal(tmp_path: Path) 
     assert load_config(path) == config
 
 
+def test_any_prompt_survives_being_written(tmp_path: Path) -> None:
+    path = tmp_path / "demo.yaml"
+    prompts = ["caf\u00e9 \U0001f98a", "one\x85two", "one\u2028two\u2029three", "tab\there\r\nnext"]
+    config = ExperimentConfig.model_validate({**yaml.safe_load(GOOD), "prompts": prompts})
+    path.write_bytes(config.to_yaml().encode())
+    assert load_config(path) == config
+
+
 @pytest.mark.parametrize("name", sorted(path.name for path in shipped_configs().glob("*.yaml")))
 def test_shipped_configs_are_valid_and_found_by_name(name: str) -> None:
     assert load_config(shipped_configs() / name) == load_config(name) == load_config(Path(name).stem)

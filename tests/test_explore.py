@@ -23,12 +23,13 @@ from temp_processors.explore.live import (
     stream,
 )
 from temp_processors.explore.loading import load
-from temp_processors.explore.screen import ScreenError, as_yaml, screen_config
+from temp_processors.explore.screen import ScreenError, screen_config
 from temp_processors.fixed import FixedTemperatureLogitsWarper
 from temp_processors.policy_base import BasePolicy
 from temp_processors.policy_config import PolicyConfig
 from temp_processors.policy_fields import Temperature, TokenIds
 from temp_processors.report.tokens import Piece
+from temp_processors.yaml_source import write_yaml
 
 HOSTILE = '</script><img src=x onerror="window.hacked=1">'
 KINDS = sorted(policy_kinds())
@@ -47,7 +48,7 @@ def test_the_first_form_of_every_kind_is_a_policy_that_runs_and_loads(
     config = screen_config(data)
     (text,) = list(stream(fox, config))[-1]
     assert 1 <= len(text.tokens) <= 3
-    (tmp_path / "page.yaml").write_text(as_yaml(data), encoding="utf-8")
+    (tmp_path / "page.yaml").write_text(write_yaml(data), encoding="utf-8")
     assert load_config(tmp_path / "page.yaml") == config
 
 
@@ -129,7 +130,7 @@ def test_the_yaml_is_the_screen_whatever_was_typed(
 ) -> None:
     data = screen({"kind": "fixed", "temperature": temperature}, prompt=prompt, seed=seed)
     file = tmp_path_factory.mktemp("yaml") / "page.yaml"
-    file.write_bytes(as_yaml(data).encode())
+    file.write_bytes(write_yaml(data).encode())
     assert load_config(file) == screen_config(data)
 
 

@@ -33,11 +33,11 @@ from temp_processors.explore.screen import (
     METRICS,
     ScreenError,
     as_python,
-    as_yaml,
     screen_config,
     screen_data,
 )
 from temp_processors.report.tokens import TokenNames
+from temp_processors.yaml_source import write_yaml
 
 SETTINGS = ("prompt", "columns", "max_new_tokens", "seed", "samples")
 """What the page asks once; the values of every column follow."""
@@ -104,7 +104,7 @@ class Handlers:
         if problems:
             return seen, markup.message("\n".join(dict.fromkeys(problems))), "", "", *_filled(bars)
         data, config = self.read(values)
-        return seen, "", as_yaml(data), as_python(data, config), *_filled(bars)
+        return seen, "", write_yaml(data), as_python(data, config), *_filled(bars)
 
     def _look(self, seen: Seen | None, values: Sequence[Any], column: str) -> tuple[Seen, str]:
         _, config = self.read(values, column)

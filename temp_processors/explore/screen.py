@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pydantic
-import yaml
 
 from temp_processors.config import ExperimentConfig
 from temp_processors.config_errors import problems_of
@@ -82,14 +81,6 @@ def _said(problem: Problem, policies: Sequence[Mapping[str, Any]]) -> str:
     elif path[:1] == ["prompts"]:
         path = ["prompt"]
     return ": ".join([*path, problem.message])
-
-
-def as_yaml(data: Mapping[str, Any]) -> str:
-    """A file for `temp-processors run`; its sample 0 of every policy is the text on the page."""
-    text = yaml.safe_dump(dict(data), sort_keys=False, allow_unicode=True)
-    # PyYAML writes three rare line separators in a way that it reads back as others, unless it writes ASCII
-    rare = set("\x85\u2028\u2029") & set(text)
-    return yaml.safe_dump(dict(data), sort_keys=False) if rare else text
 
 
 def streamed_seeds(config: ExperimentConfig) -> dict[str, int]:
