@@ -24,7 +24,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from temp_processors.experiment.prefix import PreallocatedLayer, Prefilled, share_out
 
 NAME = "shared_prefix"
-WORTH_SHARING = 4096
+WORTH_SHARING = 2048
 """Tokens of prompts that rows would hold as copies, from which on sharing saves more than a second product costs."""
 FEWEST_ROWS = 8
 """Rows a prompt, on average, below which a product for each prompt costs more than it saves."""
