@@ -74,7 +74,8 @@ def score(
 
     try:
         out.mkdir(parents=True, exist_ok=True)
-        (out / "metrics.json").write_text(json.dumps({"policies": scores}, indent=2, ensure_ascii=False) + "\n")
+        text = json.dumps({"policies": scores}, indent=2, ensure_ascii=False) + "\n"
+        (out / "metrics.json").write_text(text, encoding="utf-8")
         write_tables(out)
     except OSError as error:
         raise _refused(f"{out}: cannot be written: {error.strerror}") from error

@@ -35,23 +35,22 @@ from temp_processors.policy_fields import (
     Count,
     Curve,
     NotNegative,
+    Points,
     Positive,
     Share,
     Steps,
     Temperature,
     TokenIds,
     Unit,
-    checked,
 )
 from temp_processors.scheduled import (
     AnnealedTemperatureLogitsWarper,
     ScheduledTemperatureLogitsWarper,
     Shape,
-    check_points,
     check_schedule,
 )
 from temp_processors.shaping import QuadraticLogitsWarper
-from temp_processors.truncation import TopPDecayLogitsWarper, TruncateThenTemperLogitsWarper
+from temp_processors.truncation import TopPDecayLogitsWarper, TruncateThenTemperLogitsWarper, check_truncation
 
 SeveralPolicies: TypeAlias = Annotated[
     tuple["PolicyConfig", ...],
@@ -81,7 +80,7 @@ class ScheduledPolicy(BasePolicy):
     start: Temperature | None = None
     end: Temperature | None = None
     steps: Steps | None = None
-    points: Annotated[tuple[tuple[float, float], ...], checked(lambda _, value: check_points(value))] | None = None
+    points: Points | None = None
     decay: Positive | None = None
     warmup: Count = 0
     reset_ids: AnyTokenIds = ()
@@ -256,8 +255,7 @@ class TruncateThenTemperPolicy(BasePolicy):
 
     @model_validator(mode="after")
     def _something(self) -> TruncateThenTemperPolicy:
-        if self.top_k is None and self.top_p is None and self.min_p is None:
-            raise ValueError("`top_k`, `top_p` or `min_p` has to be given: without any, use the policy itself")
+        check_truncation(self.top_k, self.top_p, self.min_p)
         return self
 
 
@@ -292,8 +290,7 @@ def build_policy(
     Args:
         config: The kind and its parameters, named as the arguments of the class that it builds.
         prompt_length: Width of the prompt in tokens, padding included; needed by policies that count steps.
-        tokenizer: Needed only where a tag is given as text. With one, token ids that it does not have are refused;
-            without one they pass, and never match.
+        tokenizer: For tags given as text. With one, token ids that it does not have are refused; else they never match.
 
     Raises:
         ValueError: a tag that is not tokenised the same inside a text, a token id outside the tokenizer.

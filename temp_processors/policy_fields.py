@@ -17,6 +17,7 @@ from temp_processors.arguments import (
     check_token_ids,
     check_whole,
 )
+from temp_processors.scheduled import check_points
 from temp_processors.shaping import CURVE
 from temp_processors.truncation import UNIT
 
@@ -46,3 +47,4 @@ AnyTokenIds: TypeAlias = Annotated[
 ]
 TokenIds: TypeAlias = Annotated[tuple[int, ...], checked(check_token_ids)]
 Curve: TypeAlias = Annotated[float, number(CURVE)]
+Points: TypeAlias = Annotated[tuple[tuple[float, float], ...], checked(lambda _, value: check_points(value))]

@@ -125,6 +125,7 @@ class TruncateThenTemperLogitsWarper(PolicyLogitsWarper):
         prompt_length: int | Tensor | None = None,
     ) -> None:
         super().__init__()
+        check_truncation(top_k, top_p, min_p)
         self.policy = policy if prompt_length is None else policy.with_prompt_length(prompt_length)
         self.supports_continuous_batching = policy.supports_continuous_batching
         self.warpers: list[TopKLogitsWarper | TopPLogitsWarper | MinPLogitsWarper] = []
@@ -134,8 +135,6 @@ class TruncateThenTemperLogitsWarper(PolicyLogitsWarper):
             self.warpers.append(TopPLogitsWarper(SHARE.check("top_p", top_p)))
         if min_p is not None:
             self.warpers.append(MinPLogitsWarper(UNIT.check("min_p", min_p)))
-        if not self.warpers:
-            raise ValueError("`top_k`, `top_p` or `min_p` has to be given: without any, use the policy itself")
 
     def with_prompt_length(self, prompt_length: int | Tensor) -> TruncateThenTemperLogitsWarper:
         other = super().with_prompt_length(prompt_length)
@@ -155,3 +154,9 @@ class TruncateThenTemperLogitsWarper(PolicyLogitsWarper):
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         return self.policy(input_ids, self.truncated(input_ids, scores))
+
+
+def check_truncation(*given: float | None) -> None:
+    """Refuse to truncate by nothing."""
+    if all(value is None for value in given):
+        raise ValueError("`top_k`, `top_p` or `min_p` has to be given: without any, use the policy itself")
