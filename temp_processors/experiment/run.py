@@ -57,6 +57,7 @@ def run_experiment(
         plan: That of `config`, where its prompts have been read already.
 
     Raises:
+        ConfigError: A policy has a tag or a token id that does not go with the tokenizer.
         ModelError: The model cannot be loaded, sets its own sampling values where the configuration refuses that, or
             gives NaN for every text.
         PromptError: The prompts cannot be read.
