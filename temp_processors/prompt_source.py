@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from temp_processors.rows import RowsError, read_dataset, read_rows
+from temp_processors.yaml_source import Problem
 
 Messages = list[dict[str, str]]
 Prompt = str | Messages
@@ -17,7 +18,11 @@ Prompt = str | Messages
 
 
 class PromptError(ValueError):
-    """Prompts cannot be read; the message says which and why."""
+    """Prompts cannot be read; the message says which and why, `problem` also at which field of the configuration."""
+
+    def __init__(self, message: str, *below: str) -> None:
+        self.problem = Problem("the configuration", None, ("prompts", *below), message)
+        super().__init__(f"{'.'.join(map(str, self.problem.path))}: {message}")
 
 
 class PromptSource(BaseModel):
@@ -58,13 +63,13 @@ class PromptSource(BaseModel):
         try:
             rows = list(islice(self._rows(), self.limit))
         except RowsError as error:
-            raise PromptError(f"prompts: {error}") from error
+            raise PromptError(str(error)) from error
         if not rows:
-            raise PromptError(f"prompts: {self.file or self.dataset} holds no prompt")
+            raise PromptError(f"{self.file or self.dataset} holds no prompt")
         if self.column not in rows[0]:
-            raise PromptError(f"prompts.column: there is no column {self.column!r}; columns: {', '.join(rows[0])}")
+            raise PromptError(f"there is no column {self.column!r}; columns: {', '.join(rows[0])}", "column")
         for number, row in enumerate(rows):
-            check_prompt(row[self.column], f"prompts: row {number} of {self.file or self.dataset}")
+            check_prompt(row.get(self.column), f"row {number} of {self.file or self.dataset}")
         return [row[self.column] for row in rows]
 
     def _rows(self) -> Iterator[dict[str, Any]]:

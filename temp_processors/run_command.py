@@ -60,14 +60,16 @@ def run_command(
 
 def _planned(config: Path, overrides: Sequence[str], out: Path | None, console: Console) -> Plan:
     """What to run, after a line that says how much it is."""
-    from temp_processors.config import load_config
+    from temp_processors.config import load_config, located
     from temp_processors.experiment.plan import Plan
     from temp_processors.prompt_source import PromptError
 
     try:
         plan = Plan(load_config(config, overrides, out))
         console.print(f"{plan.config.name}: {plan}", markup=False, soft_wrap=True)
-    except (ConfigError, PromptError) as error:
+    except PromptError as error:
+        raise _refused(str(located(ConfigError([error.problem]), config, overrides))) from error
+    except ConfigError as error:
         raise _refused(str(error)) from error
     return plan
 

@@ -10,7 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 from datasets import Dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer
+from typer.testing import CliRunner
 
+from temp_processors.cli import app
 from temp_processors.config import load_config
 from temp_processors.experiment.models import LoadedModel, ModelError
 from temp_processors.experiment.prompts import prepare
@@ -127,3 +129,24 @@ def test_a_prompt_that_does_not_fit(fox: LoadedModel) -> None:
     limit = fox.model.config.max_position_embeddings
     with pytest.raises(ModelError, match=rf"prompts.1: has \d+ tokens, and 9 new ones .* context holds {limit}"):
         prepare(["The fox", "The fox. " * limit], fox, None, 9)
+
+
+def test_the_command_names_the_line_of_the_configuration(tmp_path: Path) -> None:
+    written(tmp_path, ".csv")
+    (tmp_path / "ragged.jsonl").write_text('{"story": "a"}\n{"text": "b"}\n')
+    config = tmp_path / "demo.yaml"
+    for prompts, expected in [
+        ("{file: nowhere.txt}", ":2: prompts: nowhere.txt: no such file"),
+        (
+            f"{{file: {tmp_path}/ragged.jsonl, column: tale}}",
+            ":2: prompts.column: there is no column 'tale'; columns: story",
+        ),
+        (
+            f"{{file: {tmp_path}/ragged.jsonl, column: story}}",
+            "has to be a text, or messages with role and content, but is 'None'",
+        ),
+    ]:
+        config.write_text(f"name: x\nprompts: {prompts}\npolicies: [{{name: a, kind: fixed, temperature: 1}}]\n")
+        result = CliRunner().invoke(app, ["run", str(config)])
+        assert result.exit_code == 2
+        assert expected in result.output
