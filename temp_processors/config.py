@@ -136,7 +136,7 @@ class ExperimentConfig(BaseModel):
     @model_validator(mode="after")
     def _engine(self) -> ExperimentConfig:
         check_engine(self.engine, self.engine_options, self.base_url)
-        check_model(self.engine, model_spec(self.model))
+        check_model(self.engine, model_spec(self.model), self.base_url)
         if self.coupled and self.engine != "transformers":
             raise ValueError(
                 f"`coupled` is for `engine: transformers`, but engine is {self.engine!r}, which draws by itself"

@@ -58,14 +58,15 @@ def check_engine(engine: Engine, options: EngineOptions, base_url: str | None) -
             )
 
 
-def check_model(engine: Engine, given: ModelSpec) -> None:
+def check_model(engine: Engine, given: ModelSpec, base_url: str | None) -> None:
     """Refuse options of loading that only `from_pretrained` has: vLLM would leave them out without a word."""
     if engine == "transformers":
         return
     for name in sorted(set(ModelSpec.model_fields) - {"name", *VLLM_KNOWS}):
         value = getattr(given, name)
         if value != ModelSpec.model_fields[name].default:
-            elsewhere = f": set `engine_options.{name}`" if name in EngineOptions.model_fields else ""
+            there = name in EngineOptions.model_fields and base_url is None
+            elsewhere = f": set `engine_options.{name}`" if there else ""
             allowed = ", ".join(["name", *VLLM_KNOWS])
             raise ValueError(
                 f"`model.{name}` is for `engine: transformers`, but is {value!r}{elsewhere}; allowed with vllm: {allowed}"

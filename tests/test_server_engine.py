@@ -125,6 +125,10 @@ def test_a_refusal_is_not_repeated_and_is_quoted(served: ServerModel) -> None:
             {"engine": "vllm", "base_url": "http://x", "model": {"name": "fox", "device_map": "auto"}},
             "`model.device_map` is for `engine: transformers`",
         ),
+        (
+            {"engine": "vllm", "base_url": "http://x", "model": {"name": "fox", "dtype": "float16"}},
+            "`model.dtype` is for `engine: transformers`, but is 'float16'; allowed with vllm",
+        ),
     ],
 )
 def test_settings_that_would_be_ignored_are_refused(settings: dict[str, Any], message: str) -> None:

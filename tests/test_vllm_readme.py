@@ -25,7 +25,7 @@ SECTION = (ROOT / "README.md").read_text(encoding="utf-8").split("## On vLLM\n")
 COMMANDS = re.search(r"^```sh\n(.*?)^```$", SECTION, flags=re.M | re.S)[1].splitlines()  # type: ignore[index]
 SNIPPET = re.search(r"^```py\n(.*?)^```$", SECTION, flags=re.M | re.S)[1]  # type: ignore[index]
 EXPORTS = dict(re.findall(r"(\w+)=(\w+)", COMMANDS[1]))
-SMALL = ["--set", "samples_per_prompt=8", "--no-report", "--out"]
+SMALL = ["--set", "samples_per_prompt=8", "--set", "batch_size=8", "--no-report", "--out"]
 
 
 def environment() -> dict[str, str]:
@@ -67,7 +67,7 @@ def test_a_killed_run_goes_on_to_the_same_texts(tmp_path: Path) -> None:
     os.killpg(process.pid, signal.SIGKILL)
     process.wait(60)
     before = written.read_text().splitlines()
-    assert 0 < len(before) <= 48
+    assert 0 < len(before) < 48
     subprocess.run(run_command("--resume", *SMALL, str(killed)), cwd=ROOT, env=environment(), check=True, timeout=280)
     got, wanted = (
         sorted((s["policy"], s["sample_id"], s["token_ids"], s["finish_reason"]) for s in map(json.loads, lines))
