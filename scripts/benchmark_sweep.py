@@ -8,7 +8,7 @@ Models: `fox`, `llama4m` and `gpt2-124m` (those shapes, random weights), or a fo
 
 loop      one generate() per sample with a policy and a seeded draw (`--loop` samples are timed, the rest extrapolated)
 policy    one generate() per policy
-ours      temp_processors.experiment.decode
+ours      temp_processors.engines.decoding.decode
 forward   the model's forward passes alone, prompt prefilled once, on each cache
 """
 
@@ -25,10 +25,10 @@ import torch
 from transformers import AutoModelForCausalLM, DynamicCache, GPT2Config, LlamaConfig, StaticCache
 from transformers.utils import logging as transformers_logging
 
-from temp_processors.experiment.decode import DecodeRow, decode, decode_with_generate
-from temp_processors.experiment.prefix import prefill, share_out
-from temp_processors.fixed import FixedTemperatureLogitsWarper
+from temp_processors.engines.decoding.decode import DecodeRow, decode, decode_with_generate
+from temp_processors.engines.decoding.prefill import prefill, share_out
 from temp_processors.fox import FOX_PATH
+from temp_processors.policies.fixed import FixedTemperatureLogitsWarper
 
 FLOORS = {
     "the faster cache of transformers": ("forward dynamic", "forward static"),
@@ -152,7 +152,7 @@ def print_table(title: str, seconds: dict[str, list[float]], tokens: int) -> Non
 
 def early_finish(model: Any, repeats: int, samples: int) -> None:
     """Rows that end after 4 to 64 tokens: decode as it is against decode that never moves rows out."""
-    from temp_processors.experiment import decode as decoding
+    from temp_processors.engines.decoding import decode as decoding
 
     sweep = Sweep(model, 16, samples, 64)
     sweep.options["eos_token_ids"] = list(range(model.config.vocab_size // 24))

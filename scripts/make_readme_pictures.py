@@ -14,10 +14,10 @@ from typing import Annotated
 import typer
 
 from temp_processors.report.figures import save
-from temp_processors.report.folder import load_run
 from temp_processors.report.page import write_page
 from temp_processors.report.plots import frontier_figure
 from temp_processors.report.softmax import TEXTBOOK_LOGITS, TEXTBOOK_TEMPERATURES, softmax_figure, softmax_numbers
+from temp_processors.runs.lenient import load_run
 
 SWITCHES = ["--headless=new", "--no-sandbox", "--disable-gpu"]
 VIEW = "#pane=strip&policy=T%3D1.0&token=11"

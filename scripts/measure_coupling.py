@@ -20,11 +20,11 @@ import torch
 import typer
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from temp_processors.experiment.decode import DecodeRow, decode
+from temp_processors.engines.decoding.decode import DecodeRow, decode
 from temp_processors.experiment.plan import sample_seed
-from temp_processors.fixed import FixedTemperatureLogitsWarper
 from temp_processors.fox import FOX_PATH
 from temp_processors.metrics import metric_by_name
+from temp_processors.policies.fixed import FixedTemperatureLogitsWarper
 
 METRICS = ("distinct_2", "self_bleu_4")
 PROMPT = "The quick brown fox"

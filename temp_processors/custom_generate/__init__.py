@@ -11,8 +11,8 @@ from typing import Any
 
 from transformers import GenerationConfig
 
-from temp_processors.audit import plain_sampling_kwargs
-from temp_processors.policy_config import build_policy
+from temp_processors.audit.audit import plain_sampling_kwargs
+from temp_processors.policies.policy_config import build_policy
 from temp_processors.sampling import SeededSampling
 
 
@@ -68,7 +68,7 @@ def _refuse(config: GenerationConfig | None, call: Mapping[str, Any], seeds: Seq
             f"temperature={named['temperature']} would multiply with `temperature_policy`: pass one of them"
         )
     if call.get("cache_implementation") == "paged":
-        raise ValueError("continuous batching drops processors: use temp_processors.continuous.with_policy")
+        raise ValueError("continuous batching drops processors: use temp_processors.serving.continuous.with_policy")
     if seeds is not None and (named["num_beams"] or 1) > 1:
         raise ValueError(f"`seeds` draw one token per row, but num_beams={named['num_beams']} compares several")
 

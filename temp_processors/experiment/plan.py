@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from temp_processors.config import ExperimentConfig
-from temp_processors.prompt_source import Prompt, PromptSource
+from temp_processors.config.experiment import ExperimentConfig
+from temp_processors.config.prompts import Prompt, PromptSource
 
 
 class Job(NamedTuple):

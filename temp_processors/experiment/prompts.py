@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from temp_processors.experiment.models import LoadedModel, ModelError
-from temp_processors.prompt_source import Messages, Prompt
+from temp_processors.config.prompts import Messages, Prompt
+from temp_processors.engines.local import LoadedModel, ModelError
 
 
 @dataclass(frozen=True)

@@ -14,22 +14,22 @@ from typing import Any
 
 from rich.console import Console
 
-from temp_processors.comparison import compare_groups
-from temp_processors.config import ExperimentConfig
-from temp_processors.experiment.batches import plan_batches
-from temp_processors.experiment.decode import Decoded, DecodeRow, PolicyFactory
-from temp_processors.experiment.models import LoadedModel, ModelError, load_model
-from temp_processors.experiment.parts import Part, write_parquet
+from temp_processors.comparison.compare import compare_groups
+from temp_processors.config.experiment import ExperimentConfig
+from temp_processors.config.trace_options import trace_options
+from temp_processors.engines.decoding.batches import plan_batches
+from temp_processors.engines.decoding.decode import Decoded, DecodeRow, PolicyFactory
+from temp_processors.engines.local import LoadedModel, ModelError, load_model
 from temp_processors.experiment.plan import Job, Plan
 from temp_processors.experiment.processes import Processes
 from temp_processors.experiment.progress import Meter
 from temp_processors.experiment.prompts import Prompts, prepare
-from temp_processors.experiment.resume import Key, locked, recover, refuse_if_changed
-from temp_processors.experiment.stack import refuse_checkpoint_sampling, sampler_stack, stack_lines
-from temp_processors.experiment.store import Run, RunFolderError, Sample
+from temp_processors.experiment.sampler_stack import refuse_checkpoint_sampling, sampler_stack, stack_lines
 from temp_processors.experiment.traces import TracesTooLargeError, why_not, write_traces
-from temp_processors.policy_config import build_policy
-from temp_processors.trace_options import trace_options
+from temp_processors.policies.policy_config import build_policy
+from temp_processors.runs.folder import Run, RunFolderError, Sample
+from temp_processors.runs.resume import Key, locked, recover, refuse_if_changed
+from temp_processors.runs.writing import Part, write_parquet
 
 KEPT = "every text is kept: make room and go on with --resume"
 

@@ -15,16 +15,16 @@ import pyarrow as pa
 import torch
 from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 
-from temp_processors.config import ExperimentConfig, load_config
-from temp_processors.engine_options import EngineOptions
-from temp_processors.experiment.models import LoadedModel, ModelError, load_model
-from temp_processors.experiment.parts import write_table
+from temp_processors.config.engine_options import EngineOptions
+from temp_processors.config.experiment import ExperimentConfig, load_config
+from temp_processors.config.trace_options import TraceOptions, trace_options
+from temp_processors.engines.local import LoadedModel, ModelError, load_model
 from temp_processors.experiment.plan import Plan
 from temp_processors.experiment.prompts import Prompts, prepare
-from temp_processors.experiment.store import Run, Sample, Samples
-from temp_processors.policy_config import build_policy
-from temp_processors.trace import trace_tokens
-from temp_processors.trace_options import TraceOptions, trace_options
+from temp_processors.policies.policy_config import build_policy
+from temp_processors.runs.folder import Run, Sample, Samples
+from temp_processors.runs.writing import write_table
+from temp_processors.trace.recorder import trace_tokens
 
 MOST_TOKENS = 8_000
 MOST_SCORES = 30_000_000  # tokens times vocabulary: the tail of every token is summed at 97 temperatures

@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from temp_processors.experiment.models import LoadedModel
+from temp_processors.engines.local import LoadedModel
 from temp_processors.explore.forms import HOTTEST, FieldForm, form, policy_kinds
 from temp_processors.explore.handlers import Handlers
 from temp_processors.explore.markup import COLOURINGS

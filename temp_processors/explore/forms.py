@@ -13,11 +13,11 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BeforeValidator
 from pydantic.fields import FieldInfo
 
-from temp_processors.fixed import check_temperatures
-from temp_processors.policy_base import BasePolicy
-from temp_processors.policy_config import PolicyConfig, RowsPolicy
-from temp_processors.policy_fields import Temperature
-from temp_processors.yaml_source import ConfigError, parse_yaml
+from temp_processors.config.yaml_lines import ConfigError, parse_yaml
+from temp_processors.policies.fixed import check_temperatures
+from temp_processors.policies.policy_base import BasePolicy
+from temp_processors.policies.policy_config import PolicyConfig, RowsPolicy
+from temp_processors.policies.policy_fields import Temperature
 
 Widget = Literal["slider", "number", "whole", "choice", "text", "yaml"]
 HOTTEST = 5.0
@@ -76,7 +76,7 @@ def form(model: type[BasePolicy]) -> list[FieldForm]:
     """The fields of a kind, in the order of its model.
 
     Example:
-        >>> from temp_processors.policy_config import DynamicPolicy
+        >>> from temp_processors.policies.policy_config import DynamicPolicy
         >>> [(field.name, field.widget, field.start) for field in form(DynamicPolicy)]
         [('temperature', 'slider', 1.0), ('range', 'number', 0.5), ('exponent', 'number', 1.0)]
     """

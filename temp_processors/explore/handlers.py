@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from temp_processors.config import ExperimentConfig
-from temp_processors.experiment.models import LoadedModel
-from temp_processors.experiment.stack import checkpoint_sampling
+from temp_processors.config.experiment import ExperimentConfig
+from temp_processors.config.yaml_lines import write_yaml
+from temp_processors.engines.local import LoadedModel
+from temp_processors.experiment.sampler_stack import checkpoint_sampling
 from temp_processors.explore import markup
 from temp_processors.explore.forms import FormError, column_mapping, field_keys
 from temp_processors.explore.live import (
@@ -37,7 +38,6 @@ from temp_processors.explore.screen import (
     screen_data,
 )
 from temp_processors.report.tokens import TokenNames
-from temp_processors.yaml_source import write_yaml
 
 SETTINGS = ("prompt", "columns", "max_new_tokens", "seed", "samples")
 """What the page asks once; the values of every column follow."""

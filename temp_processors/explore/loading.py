@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from temp_processors.experiment.models import LoadedModel, ModelError, load_model
+from temp_processors.engines.local import LoadedModel, ModelError, load_model
 from temp_processors.explore.screen import screen_config, screen_data
 
 

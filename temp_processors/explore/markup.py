@@ -34,7 +34,7 @@ def number(value: float) -> str:
 
     Example:
         >>> number(0.12345), number(math.nan)
-        ('0.1234', 'none')
+        ('0.1235', 'none')
     """
     return "none" if math.isnan(value) else f"{value:.4g}"
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pydantic
 
-from temp_processors.config import ExperimentConfig
-from temp_processors.config_errors import problems_of
+from temp_processors.config.errors import problems_of
+from temp_processors.config.experiment import ExperimentConfig
+from temp_processors.config.yaml_lines import Problem, YamlSource
 from temp_processors.experiment.plan import sample_seed
-from temp_processors.yaml_source import Problem, YamlSource
 
 COLUMNS = ("A", "B", "C", "D")
 """Names of the policies: they stay while parameters move, and with them the seeds."""
@@ -92,7 +92,7 @@ SNIPPET = """\
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from temp_processors import {names}
-from temp_processors.experiment.decode import draw_kwargs
+from temp_processors.engines.decoding.decode import draw_kwargs
 
 tokenizer = AutoTokenizer.from_pretrained({place})
 model = AutoModelForCausalLM.from_pretrained({place}, dtype="auto").eval()

@@ -29,10 +29,10 @@ from temp_processors.metrics.semantic import mean_pairwise_distance as mean_pair
 from temp_processors.metrics.semantic import vendi_score as vendi_score
 from temp_processors.metrics.streaming import Needs as Needs
 from temp_processors.metrics.streaming import StreamedTexts as StreamedTexts
-from temp_processors.metrics.tokenization import TokenizedTexts as TokenizedTexts
-from temp_processors.metrics.tokenization import matched as matched
-from temp_processors.metrics.tokenization import paired as paired
-from temp_processors.metrics.tokenization import tokenize as tokenize
+from temp_processors.metrics.texts import TokenizedTexts as TokenizedTexts
+from temp_processors.metrics.texts import matched as matched
+from temp_processors.metrics.texts import paired as paired
+from temp_processors.metrics.texts import tokenize as tokenize
 from temp_processors.metrics.zipf_exponent import zipf_exponent as zipf_exponent
 
 TEXT_METRICS: dict[str, Callable[..., Score]] = {

@@ -14,7 +14,7 @@ import numpy as np
 
 from temp_processors.metrics.ngrams import check_order, repeated_ngrams
 from temp_processors.metrics.score import Score, signature, undefined
-from temp_processors.metrics.tokenization import TokenizedTexts, Tokens, tokenize
+from temp_processors.metrics.texts import TokenizedTexts, Tokens, tokenize
 
 
 def cross_repetition(

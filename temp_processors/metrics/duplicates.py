@@ -7,7 +7,7 @@ from typing import Any
 
 from temp_processors.metrics.score import Score, signature, undefined
 from temp_processors.metrics.statistics import TextStatistics
-from temp_processors.metrics.tokenization import Tokens, counted
+from temp_processors.metrics.texts import Tokens, counted
 
 
 def unique_share(texts: Iterable[str | Tokens] | TextStatistics, *, tokenizer: Any = "whitespace") -> Score:

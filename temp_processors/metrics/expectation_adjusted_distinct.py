@@ -18,7 +18,7 @@ from typing import Any
 from temp_processors.metrics.ngrams import check_order
 from temp_processors.metrics.score import Score, signature, undefined
 from temp_processors.metrics.statistics import TextStatistics
-from temp_processors.metrics.tokenization import Tokens, counted
+from temp_processors.metrics.texts import Tokens, counted
 
 
 def expectation_adjusted_distinct(

@@ -30,7 +30,7 @@ from scipy.stats import t as student
 
 from temp_processors.metrics.score import Score
 from temp_processors.metrics.self_bleu import Floats
-from temp_processors.metrics.tokenization import Ints, TokenizedTexts
+from temp_processors.metrics.texts import Ints, TokenizedTexts
 
 GROUPS = 16
 """Most groups that texts are dealt into: 15 degrees of freedom, at the cost of scoring all texts about 30 times."""

@@ -16,7 +16,7 @@ import numpy as np
 
 from temp_processors.metrics.score import Score, signature, undefined
 from temp_processors.metrics.statistics import TextStatistics
-from temp_processors.metrics.tokenization import TokenizedTexts, Tokens, counted, tokenize
+from temp_processors.metrics.texts import TokenizedTexts, Tokens, counted, tokenize
 
 
 def mtld(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
-    from temp_processors.metrics.tokenization import TokenizedTexts
+    from temp_processors.metrics.texts import TokenizedTexts
 
 Ints = np.ndarray[Any, np.dtype[Any]]
 """64-bit integers; 32-bit ones where they fit and time counts."""

@@ -16,7 +16,7 @@ from scipy.sparse import csr_array
 from temp_processors.metrics.ngrams import Bools, Held, Ints, check_order, repeated_ngrams
 from temp_processors.metrics.score import Score, signature, undefined
 from temp_processors.metrics.self_bleu import SMOOTHED_NUMERATOR, Floats
-from temp_processors.metrics.tokenization import TokenizedTexts, Tokens, tokenize
+from temp_processors.metrics.texts import TokenizedTexts, Tokens, tokenize
 
 PAIRS = 1 << 20
 """Pairs that are scored at a time."""

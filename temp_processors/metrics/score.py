@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from temp_processors import __version__
+from temp_processors.version import __version__
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ from temp_processors.metrics.ngrams import (
     run_starts,
 )
 from temp_processors.metrics.score import Score, signature, undefined
-from temp_processors.metrics.tokenization import TokenizedTexts, Tokens, tokenize
+from temp_processors.metrics.texts import TokenizedTexts, Tokens, tokenize
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 SMOOTHED_NUMERATOR = 0.1

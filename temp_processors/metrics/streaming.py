@@ -19,7 +19,7 @@ import numpy as np
 
 from temp_processors.metrics.ngrams import Ints
 from temp_processors.metrics.statistics import Inside
-from temp_processors.metrics.tokenization import TokenizedTexts, splitter
+from temp_processors.metrics.texts import TokenizedTexts, splitter
 
 CHUNK = 1 << 20
 """Tokens that are gathered before they are counted."""

@@ -13,7 +13,7 @@ import numpy as np
 
 from temp_processors.metrics.score import Score, signature, undefined
 from temp_processors.metrics.statistics import TextStatistics
-from temp_processors.metrics.tokenization import Tokens, counted
+from temp_processors.metrics.texts import Tokens, counted
 
 
 def zipf_exponent(texts: Iterable[str | Tokens] | TextStatistics, *, tokenizer: Any = "whitespace") -> Score:

@@ -18,8 +18,8 @@ from typing import Annotated, Any
 
 import typer
 
-from temp_processors.report.folder import load_run
 from temp_processors.report.page_data import page_data
+from temp_processors.runs.lenient import load_run
 
 # In this order, in one function: constants before what uses them while it starts.
 SCRIPTS = ("numbers", "state", "elements", "chart", "scores", "wall", "strip", "whatif", "setup", "main")

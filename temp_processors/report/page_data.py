@@ -13,9 +13,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from temp_processors.report.folder import LoadedRun, SampleKey, Trace
 from temp_processors.report.names import larger_means, metric_name
 from temp_processors.report.tokens import token_pieces
+from temp_processors.runs.lenient import LoadedRun, SampleKey, Trace
 
 TEXT_BYTES = 8_000_000
 TRACE_BYTES = (600_000, 4_000_000)  # for a small run, and at most

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from temp_processors.report.figures import blank_figure, colours, legend_below, literal, save, styled
-from temp_processors.report.folder import LoadedRun, Trace, load_run
 from temp_processors.report.names import metric_name
 from temp_processors.report.softmax import log_softmax
+from temp_processors.runs.lenient import LoadedRun, Trace, load_run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

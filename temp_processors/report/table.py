@@ -12,8 +12,8 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from temp_processors.comparison import better_direction
-from temp_processors.experiment.store import Sample
+from temp_processors.comparison.compare import better_direction
+from temp_processors.runs.folder import Sample
 
 Scores = Mapping[str, Mapping[str, Mapping[str, Any]]]
 HEADINGS = {"perplexity": "perplex-\nity", "mean_length": "length\n(words)"}

@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from temp_processors.report.folder import LoadedRun
+from temp_processors.runs.lenient import LoadedRun
 
 BYTE_TOKEN = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 VISIBLE = {" ": "␣", "\n": "⏎", "\t": "⇥", "\r": "␍"}

@@ -1,0 +1,175 @@
+"""Which processors a call of `generate()` ends up with, and who asked for each."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
+
+from temp_processors.policies.base import PolicyLogitsWarper
+from temp_processors.policies.fixed import FixedTemperatureLogitsWarper
+from temp_processors.trace.recorder import TemperatureTrace
+
+Origin = Literal["yours", "call", "config", "checkpoint", "library default"]
+
+# Field of GenerationConfig that makes generate() add the processor of this class name.
+FIELDS: Mapping[str, str] = {
+    "TemperatureLogitsWarper": "temperature",
+    "TopHLogitsWarper": "top_h",
+    "TopKLogitsWarper": "top_k",
+    "TopPLogitsWarper": "top_p",
+    "MinPLogitsWarper": "min_p",
+    "TypicalLogitsWarper": "typical_p",
+    "EpsilonLogitsWarper": "epsilon_cutoff",
+    "EtaLogitsWarper": "eta_cutoff",
+    "UnbatchedClassifierFreeGuidanceLogitsProcessor": "guidance_scale",
+    "SequenceBiasLogitsProcessor": "sequence_bias",
+    "EncoderRepetitionPenaltyLogitsProcessor": "encoder_repetition_penalty",
+    "RepetitionPenaltyLogitsProcessor": "repetition_penalty",
+    "NoRepeatNGramLogitsProcessor": "no_repeat_ngram_size",
+    "EncoderNoRepeatNGramLogitsProcessor": "encoder_no_repeat_ngram_size",
+    "NoBadWordsLogitsProcessor": "bad_words_ids",
+    "MinLengthLogitsProcessor": "min_length",
+    "MinNewTokensLengthLogitsProcessor": "min_new_tokens",
+    "ForcedBOSTokenLogitsProcessor": "forced_bos_token_id",
+    "ForcedEOSTokenLogitsProcessor": "forced_eos_token_id",
+    "InfNanRemoveLogitsProcessor": "remove_invalid_values",
+    "ExponentialDecayLengthPenalty": "exponential_decay_length_penalty",
+    "SuppressTokensLogitsProcessor": "suppress_tokens",
+    "SuppressTokensAtBeginLogitsProcessor": "begin_suppress_tokens",
+    "WatermarkLogitsProcessor": "watermarking_config",
+    "SynthIDTextWatermarkLogitsProcessor": "watermarking_config",
+    "LogitNormalization": "renormalize_logits",
+}
+
+
+@dataclass(frozen=True)
+class StackEntry:
+    """One processor of the stack.
+
+    Args:
+        name: Its class name.
+        parameters: Its values, by the name of the `generate` argument for built-in processors, by attribute for yours.
+        origin: "yours" (passed in `processors`), "call" (a keyword of `generate`), "config" (the `GenerationConfig`
+            passed), "checkpoint" (`model.generation_config`) or "library default".
+        temperature: The number it divides the scores by; None where it sets no temperature or one that varies.
+        varies: True where it sets a temperature that is not one number.
+        processor: The object itself.
+    """
+
+    name: str
+    parameters: dict[str, Any]
+    origin: Origin
+    temperature: float | None = None
+    varies: bool = False
+    processor: Any = field(default=None, repr=False, compare=False)
+
+    def __str__(self) -> str:
+        values = ", ".join(f"{name}={value}" for name, value in self.parameters.items())
+        return f"{self.name}({values})  [{self.origin}]"
+
+
+def record(
+    model: Any, config: GenerationConfig | None, processors: list[LogitsProcessor], arguments: dict[str, Any]
+) -> tuple[str, list[LogitsProcessor], GenerationConfig]:
+    """Call `generate` with a decoding loop that keeps the prepared processors and returns the prompt."""
+    seen: dict[str, Any] = {}
+
+    def recorder(  # the signature that generate() calls its decoding loops with
+        model: Any, input_ids: Tensor, logits_processor: Any, generation_config: GenerationConfig, **_: Any
+    ) -> Tensor:
+        seen.update(applied=list(logits_processor), config=generation_config)
+        return input_ids
+
+    if not any(
+        _field(source, "max_length", "max_new_tokens") for source in (arguments, config, model.generation_config)
+    ):
+        config, arguments = _with_length(config, arguments)
+    if not {"inputs", "input_ids", "inputs_embeds", model.main_input_name} & set(arguments):
+        arguments["inputs"] = torch.zeros(1, 1, dtype=torch.long, device=model.device)
+        arguments["attention_mask"] = torch.ones(1, 1, dtype=torch.long, device=model.device)
+    model.generate(
+        generation_config=config,
+        logits_processor=LogitsProcessorList(processors),
+        custom_generate=recorder,
+        **arguments,
+    )
+    mode = seen["config"].get_generation_mode(arguments.get("assistant_model"))
+    return str(mode.value), seen["applied"], seen["config"]
+
+
+def _field(source: Any, *names: str) -> bool:
+    """Whether the call, or the configuration, sets one of the fields."""
+    values = source if isinstance(source, dict) else vars(source) if source is not None else {}
+    return any(values.get(name) is not None for name in names)
+
+
+def _with_length(
+    config: GenerationConfig | None, arguments: dict[str, Any]
+) -> tuple[GenerationConfig | None, dict[str, Any]]:
+    """A length as long as the library's default one, so that `generate` does not warn of a length that is not used."""
+    if config is None:
+        return None, {**arguments, "max_new_tokens": 20}
+    config = copy.deepcopy(config)
+    config.max_new_tokens = 20
+    return config, arguments
+
+
+def origin_of(name: str, call: Mapping[str, Any], config: GenerationConfig | None, model: Any) -> Origin:
+    """Who set the field, in the order of precedence that `generate` has."""
+    if name in call:
+        return "call"
+    if config is not None and getattr(config, name, None) is not None:
+        return "config"
+    return "checkpoint" if getattr(model.generation_config, name, None) is not None else "library default"
+
+
+def describe(
+    processor: Any, yours: Sequence[Any], config: GenerationConfig, origins: Mapping[str, Origin]
+) -> StackEntry:
+    name = type(processor).__name__
+    temperature, varies = _temperature(processor)
+    if any(processor is own for own in yours):
+        return StackEntry(name, _parameters(processor), "yours", temperature, varies, processor)
+    if name not in FIELDS:  # prefix_allowed_tokens_fn has no field in the configuration
+        return StackEntry(name, {}, "call", temperature, varies, processor)
+    field_name = FIELDS[name]
+    values = {field_name: _plain(getattr(config, field_name))}
+    return StackEntry(name, values, origins[field_name], temperature, varies, processor)
+
+
+def _temperature(processor: Any) -> tuple[float | None, bool]:
+    """(the constant temperature, whether it varies) of a processor; (None, False) where it sets none."""
+    value = getattr(processor, "temperature", None)
+    if value is None or isinstance(value, bool):
+        return None, False
+    if isinstance(value, (int, float)):
+        return float(value), False
+    policy = processor.policy if isinstance(processor, TemperatureTrace) else processor
+    if isinstance(policy, FixedTemperatureLogitsWarper) and isinstance(policy.value, float):
+        return policy.value, False
+    return None, True
+
+
+def _parameters(processor: Any) -> dict[str, Any]:
+    hidden = {"supports_continuous_batching", "prompt_length"}
+    values = {key: value for key, value in vars(processor).items() if not key.startswith("_") and key not in hidden}
+    return {key: _plain(value) for key, value in values.items()}
+
+
+def _plain(value: Any) -> Any:
+    """The value as JSON types; objects by their class name, their own values in brackets."""
+    if isinstance(value, Tensor):
+        return value.tolist()
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, PolicyLogitsWarper):
+        return {"name": type(value).__name__, **_parameters(value)}
+    return value if value is None or isinstance(value, (bool, int, float, str)) else type(value).__name__

@@ -1,0 +1,157 @@
+"""`temp-processors run`: the configuration, the run, its table and page, and one line for whatever goes wrong."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from temp_processors.config.yaml_lines import ConfigError
+
+if TYPE_CHECKING:
+    from temp_processors.experiment.plan import Plan
+    from temp_processors.runs.folder import Run
+
+FAILED = 1
+USER_ERROR = 2
+INTERRUPTED = 130
+
+
+def run_command(
+    config: Annotated[Path, typer.Argument(help="A YAML file, or the name of a shipped configuration: fox.")],
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", help="policies.0.temperature=0.2; repeatable.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Run folder; runs/NAME by default.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run, and stop.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a run that is already in the folder.")
+    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that stopped.")] = False,
+    report: Annotated[bool, typer.Option(help="End with the page, the pictures and what they need.")] = True,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print errors only.")] = False,
+    push_to_hub: Annotated[
+        str | None, typer.Option("--push-to-hub", help="Upload run and page to this dataset repository: USER/NAME.")
+    ] = None,
+) -> None:
+    """Generate continuations under every policy of CONFIG and compare their diversity."""
+    first = os.environ.get("RANK", "0") == "0"
+    console = Console(highlight=False, quiet=not first or (quiet and not dry_run))
+    plan = _planned(config, overrides or (), out, console)
+    if dry_run:
+        return
+    if push_to_hub is not None:
+        _refuse_push(push_to_hub)
+    run = _run(plan, (config, overrides or ()), console, overwrite=overwrite, resume=resume)
+    if not first:
+        return
+    show_run(run, console)
+    if report:
+        _report(run, console)
+    if push_to_hub is not None:
+        _push(run, push_to_hub, console)
+    if run.failures:
+        raise _failed(run.failures)
+
+
+def _planned(config: Path, overrides: Sequence[str], out: Path | None, console: Console) -> Plan:
+    """What to run, after a line that says how much it is."""
+    from temp_processors.config.experiment import load_config, located
+    from temp_processors.config.prompts import PromptError
+    from temp_processors.experiment.plan import Plan
+
+    try:
+        plan = Plan(load_config(config, overrides, out))
+        console.print(f"{plan.config.name}: {plan}", markup=False, soft_wrap=True)
+    except PromptError as error:
+        raise _refused(str(located(ConfigError([error.problem]), config, overrides))) from error
+    except ConfigError as error:
+        raise _refused(str(error)) from error
+    return plan
+
+
+def _run(plan: Plan, source: tuple[Path, Sequence[str]], console: Console, *, overwrite: bool, resume: bool) -> Run:
+    from transformers.utils import logging as transformers_logging
+
+    from temp_processors.config.experiment import located
+    from temp_processors.engines.local import ModelError
+    from temp_processors.experiment.run import run_experiment
+    from temp_processors.runs.folder import RunFolderError
+
+    transformers_logging.disable_progress_bar()  # one bar is enough: ours
+    progress = Console(stderr=True, quiet=console.quiet)
+    try:
+        return run_experiment(
+            plan.config, overwrite=overwrite, resume=resume, console=console, progress=progress, plan=plan
+        )
+    except ConfigError as error:
+        raise _refused(str(located(error, *source))) from error
+    except (ModelError, RunFolderError) as error:
+        raise _refused(str(error)) from error
+    except KeyboardInterrupt:
+        typer.echo(
+            f"\nstopped; finished texts are in {plan.config.folder}: go on with the same command and --resume", err=True
+        )
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def _report(run: Run, console: Console) -> None:
+    """Write page and pictures; when that fails, the run is complete all the same."""
+    from temp_processors.report.page import write_report
+
+    try:
+        console.print(f"report: {write_report(run.path)}", markup=False, soft_wrap=True)
+    except (OSError, ValueError) as error:
+        again = f"the run is complete: write it again with `temp-processors report {run.path}`"
+        typer.echo(f"report: cannot be written: {error}; {again}", err=True)
+        raise typer.Exit(FAILED) from error
+
+
+def _refuse_push(repo: str) -> None:
+    from temp_processors.runs.hub import PushError, refuse_push
+
+    try:
+        refuse_push(repo)
+    except PushError as error:
+        raise _refused(str(error)) from error
+
+
+def _push(run: Run, repo: str, console: Console) -> None:
+    from temp_processors.runs.hub import PushError, push_run
+
+    try:
+        console.print(f"uploaded: {push_run(run, repo)}", markup=False, soft_wrap=True)
+    except PushError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(FAILED) from error
+
+
+def show_run(run: Run, console: Console) -> None:
+    """Print a finished run: the table, two texts for each policy, where everything is."""
+    from temp_processors.report.table import footnotes, metric_table, sample_lines
+
+    scores = run.metrics
+    console.print(metric_table(scores))
+    for note in footnotes(scores):
+        console.print(note, style="dim", markup=False)
+    console.print()
+    for line in sample_lines(run.samples, list(scores)):
+        console.print(line, soft_wrap=True)
+    console.print(f"run folder: {run.path}", markup=False, soft_wrap=True)
+
+
+def _failed(failures: Sequence[dict[str, Any]]) -> typer.Exit:
+    for failure in failures[:5]:
+        place = "policy {policy!r}, prompt {prompt_id}, sample {sample_id}, step {step}".format(**failure)
+        typer.echo(f"{place}: {failure['reason']}", err=True)
+    typer.echo(f"{len(failures)} texts could not be drawn (failures.json); the scores leave them out", err=True)
+    return typer.Exit(FAILED)
+
+
+def _refused(message: str) -> typer.Exit:
+    typer.echo(message, err=True)
+    return typer.Exit(USER_ERROR)

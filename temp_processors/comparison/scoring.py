@@ -1,0 +1,136 @@
+"""Scores of texts from files, datasets and runs: behind the commands `score` and `compare`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn
+
+from temp_processors.comparison.compare import compare_groups
+from temp_processors.comparison.groups import cut_of
+from temp_processors.comparison.sources import by_name, read_groups, read_texts, refuse_repeated
+from temp_processors.metrics import STREAMED, StreamedTexts, metric_by_name, stream_needs
+from temp_processors.metrics.texts import TOKENIZERS
+
+TEXT_METRICS = ("distinct_1", "distinct_2", "distinct_3", "distinct_4", "self_bleu_4", "unique_share", "mean_length")
+"""What is measured when nobody names metrics."""
+COUNTED = 10_000
+"""After how many texts a terminal hears how far a stream came."""
+
+Scores = dict[str, dict[str, dict[str, Any]]]
+
+
+def score_sources(
+    sources: Sequence[str],
+    metrics: Sequence[str] = (),
+    *,
+    baseline: str | None = None,
+    text_column: str = "text",
+    group_by: str | None = None,
+    split: str = "train",
+    length: str = "paired",
+    tokenizer: Any = "whitespace",
+) -> Scores:
+    """Scores of every group of the sources, as `compare_groups` gives them; other arguments as for `read_groups`.
+
+    Args:
+        metrics: Names of metrics; the usual ones by default, with perplexity where all sources are runs.
+        baseline: As for `compare_groups`.
+        length: As for `compare_groups`.
+        tokenizer: As for `temp_processors.metrics.tokenize`.
+
+    Raises:
+        RowsError: As `read_groups`.
+        ValueError: As `compare_groups`.
+
+    Example:
+        >>> path = tmp_path / "texts.jsonl"
+        >>> _ = path.write_text('{"text": "a b", "T": 1}\\n{"text": "a c", "T": 1}\\n')
+        >>> score_sources([str(path)], ["distinct_1"], group_by="T")["1"]["distinct_1"]["value"]
+        0.75
+    """
+    groups = read_groups(sources, text_column=text_column, group_by=group_by, split=split)
+    known = all(group.log_probs is not None for group in groups.values())
+    chosen = metrics or (*TEXT_METRICS, *(["perplexity"] if known else []))
+    return compare_groups(groups, chosen, baseline, length=length, tokenizer=tokenizer)
+
+
+def stream_sources(
+    sources: Sequence[str],
+    metrics: Sequence[str] = (),
+    *,
+    text_column: str = "text",
+    group_by: str | None = None,
+    split: str = "train",
+    length: str = "full",
+    tokenizer: Any = "whitespace",
+) -> Scores:
+    """Scores of every group of sources that may be larger than memory: texts are read once and not kept.
+
+    There are no intervals and no differences, for which texts would be scored again and again. Other arguments as for `read_groups`.
+
+    Args:
+        metrics: Names of `temp_processors.metrics.STREAMED`; the usual ones among them by default.
+        length: `full` or `first:K`.
+        tokenizer: As for `temp_processors.metrics.tokenize`.
+
+    Raises:
+        RowsError: As `read_groups`.
+        ValueError: A metric or a length that needs all texts at once.
+
+    Example:
+        >>> path = tmp_path / "texts.txt"
+        >>> _ = path.write_text("a b\\na c\\n")
+        >>> stream_sources([str(path)], ["distinct_1"])["texts"]["distinct_1"]["value"]
+        0.75
+    """
+    if length in ("paired", "matched"):
+        raise ValueError(f"`length` {length} needs all texts at once; a stream takes full or first:K")
+    refuse_repeated(sources)
+    chosen = metrics or [name for name in TEXT_METRICS if name in STREAMED]
+    needs, first = stream_needs(chosen), cut_of(length)
+    streams: dict[tuple[str, str], StreamedTexts] = {}
+    for source in sources:
+        for name, text in _shown(read_texts(source, text_column=text_column, group_by=group_by, split=split)):
+            if (source, name) not in streams:
+                streams[source, name] = StreamedTexts(needs, tokenizer=tokenizer, first=first)
+            streams[source, name].add([text])
+    return by_name({key: {name: _row(name, stream) for name in chosen} for key, stream in streams.items()})
+
+
+def tokenizer_named(name: str) -> Any:
+    """What `tokenize` takes: a name that it knows, or the tokenizer of a model folder, of a Hub id or of `fox`.
+
+    Raises:
+        ValueError: There is no such tokenizer.
+    """
+    if name in TOKENIZERS:
+        return name
+    from transformers import AutoTokenizer
+
+    from temp_processors.fox import FOX_PATH
+
+    try:
+        return AutoTokenizer.from_pretrained(FOX_PATH if name == "fox" else name)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{name}: is neither {' nor '.join(TOKENIZERS)} nor a model with a tokenizer") from error
+
+
+def _row(metric: str, stream: StreamedTexts) -> dict[str, Any]:
+    return {**metric_by_name(metric)(stream).to_dict(), "interval": None, "difference": None}
+
+
+def _shown(texts: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """The texts, counted on a terminal from the first ten thousand on."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield from texts
+        return
+    with Progress(SpinnerColumn(), TextColumn("{task.completed:,.0f} texts"), console=console, transient=True) as bar:
+        task = bar.add_task("scoring", total=None, visible=False)
+        for number, item in enumerate(texts, start=1):
+            if number % COUNTED == 0:
+                bar.update(task, completed=number, visible=True)
+            yield item

@@ -1,0 +1,258 @@
+"""The experiment configuration: strict, frozen, one parser for the file and for `--set`.
+
+Example:
+
+    >>> from temp_processors.config import ExperimentConfig
+    >>> config = ExperimentConfig.model_validate(
+    ...     {"name": "two", "prompts": ["The quick brown fox"], "policies": [{"name": "cold", "kind": "fixed", "temperature": 0.1}]}
+    ... )
+    >>> config.model, config.samples_per_prompt, config.policies[0].name
+    ('fox', 16, 'cold')
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pydantic
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_serializer, model_validator
+
+from temp_processors.config.engine_options import Engine, EngineOptions, check_engine, check_model
+from temp_processors.config.errors import problems_of, suggestion
+from temp_processors.config.prompts import PromptSource, prompts_tag
+from temp_processors.config.sections import NameOrSpec, model_spec
+from temp_processors.config.trace_options import SwitchOrOptions
+from temp_processors.config.yaml_lines import ConfigError, Problem, YamlSource, read_yaml, write_yaml
+from temp_processors.metrics import METRIC_NAMES
+from temp_processors.policies.policy_config import PolicyConfig
+
+DEFAULT_METRICS = ("distinct_1", "distinct_2", "distinct_3", "distinct_4", "self_bleu_4", "perplexity", "mean_length")
+
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise ValueError(f"has to hold some text, but is {text!r}")
+    return text
+
+
+def _known_metric(name: str) -> str:
+    if name not in METRIC_NAMES:
+        raise ValueError(
+            f"{name!r} is not a metric{suggestion(name, METRIC_NAMES)}; allowed: {', '.join(METRIC_NAMES)}"
+        )
+    return name
+
+
+def _folder_name(name: str) -> str:
+    if name in {".", ".."} or "/" in name or "\\" in name:
+        raise ValueError(f"names a run folder, so it may not hold a slash or be a dot, but is {name!r}")
+    return _not_blank(name)
+
+
+class NamedPolicy(BaseModel):
+    """A policy under the name that tables and files show. In YAML the name stands beside `kind` and its parameters."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+    name: Annotated[str, AfterValidator(_not_blank)]
+    policy: PolicyConfig
+
+    @model_validator(mode="before")
+    @classmethod
+    def _split(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        parameters = {key: value for key, value in data.items() if key != "name"}
+        return {**({"name": data["name"]} if "name" in data else {}), "policy": parameters}
+
+    @pydantic.field_validator("policy")
+    @classmethod
+    def _one_for_every_row(cls, policy: PolicyConfig) -> PolicyConfig:
+        if policy.per_row:
+            raise ValueError("differs from row to row of a batch, and a run mixes its rows: give one policy for each")
+        return policy
+
+    @model_serializer
+    def _join(self) -> dict[str, Any]:
+        return {"name": self.name, **self.policy.model_dump(mode="json")}
+
+
+class ExperimentConfig(BaseModel):
+    """Prompts x policies x samples, and what to measure.
+
+    Args:
+        name: Name of the run, and of its folder under `runs/` when `out` is not given.
+        model: `fox` (ships with the package), a folder, or a Hub id; or a mapping with that `name` and options of
+            loading (`dtype`, `device_map`, `attn_implementation`, `trust_remote_code`...; see `ModelSpec`).
+        prompts: Texts to continue, at least one, none twice; or a mapping that names a file or a dataset to read
+            them from (see `PromptSource`).
+        system_prompt: Makes every prompt a chat that begins with this text, through the model's chat template.
+        samples_per_prompt: Continuations for every prompt and policy.
+        max_new_tokens: Longest continuation, in tokens.
+        seed: Together with policy name, prompt number and sample number it fixes every draw.
+        coupled: Policies share the random numbers of a prompt and sample number, so that differences between them have
+            less noise (see `SeededSampling`). Every policy by itself draws as it would without.
+        policies: What chooses the temperature; each has a `name`, a `kind` and the parameters of that kind.
+        metrics: Scores of the table, computed on the continuations without the prompt.
+        baseline: Name of the policy that the others are compared with; the first one by default.
+        batch_size: Most rows that are generated together.
+        checkpoint_sampling: `refuse` stops when the checkpoint's own generation_config holds a temperature or truncation,
+            which would multiply with the policies; `neutralise` ignores those values.
+        traces: What the policy did at every token, in `traces.parquet`: true (the first samples, ten alternatives a
+            token), false (none), or a mapping with `top_k` and `samples_per_policy` (see `TraceOptions`).
+        engine: `transformers`, or `vllm` (in this process, or at `base_url`).
+        engine_options: How vLLM is set up; see [`EngineOptions`].
+        base_url: A running OpenAI-compatible server, such as `http://localhost:8000/v1`, for `engine: vllm`.
+        out: Run folder; `runs/NAME` by default.
+    """
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+    name: Annotated[str, AfterValidator(_folder_name)]
+    model: NameOrSpec = "fox"
+    prompts: Annotated[
+        Annotated[list[Annotated[str, AfterValidator(_not_blank)]], Field(min_length=1), Tag("list")]
+        | Annotated[PromptSource, Tag("mapping")],
+        Discriminator(prompts_tag),
+    ]
+    system_prompt: str | None = None
+    samples_per_prompt: Annotated[int, Field(ge=1)] = 16
+    max_new_tokens: Annotated[int, Field(ge=1)] = 48
+    seed: Annotated[int, Field(ge=0)] = 0
+    coupled: bool = False
+    policies: Annotated[list[NamedPolicy], Field(min_length=1)]
+    metrics: Annotated[list[Annotated[str, AfterValidator(_known_metric)]], Field(min_length=1)] = list(DEFAULT_METRICS)
+    baseline: str | None = None
+    batch_size: Annotated[int, Field(ge=1)] = 256
+    checkpoint_sampling: Literal["refuse", "neutralise"] = "refuse"
+    traces: SwitchOrOptions = True
+    engine: Engine = "transformers"
+    engine_options: EngineOptions = EngineOptions()
+    base_url: str | None = None
+    out: str | None = None
+
+    @model_validator(mode="after")
+    def _engine(self) -> ExperimentConfig:
+        check_engine(self.engine, self.engine_options, self.base_url)
+        check_model(self.engine, model_spec(self.model), self.base_url)
+        if self.coupled and self.engine != "transformers":
+            raise ValueError(
+                f"`coupled` is for `engine: transformers`, but engine is {self.engine!r}, which draws by itself"
+            )
+        return self
+
+    @pydantic.field_validator("policies")
+    @classmethod
+    def _one_name_each(cls, policies: list[NamedPolicy]) -> list[NamedPolicy]:
+        repeated = _first_repeat([policy.name for policy in policies])
+        if repeated:
+            raise ValueError(f"policies {repeated[0]} and {repeated[1]} are both named {policies[repeated[1]].name!r}")
+        return policies
+
+    @pydantic.field_validator("prompts")
+    @classmethod
+    def _no_prompt_twice(cls, prompts: list[str] | PromptSource) -> list[str] | PromptSource:
+        if isinstance(prompts, PromptSource):
+            return prompts
+        repeated = _first_repeat(prompts)
+        if repeated:
+            raise ValueError(f"prompts {repeated[0]} and {repeated[1]} are the same: raise samples_per_prompt instead")
+        return prompts
+
+    @model_validator(mode="after")
+    def _baseline_is_a_policy(self) -> ExperimentConfig:
+        names = [policy.name for policy in self.policies]
+        if self.baseline is not None and self.baseline not in names:
+            hint = suggestion(self.baseline, names) or f"; allowed: {', '.join(names)}"
+            raise ValueError(f"`baseline` has to name a policy, but is {self.baseline!r}{hint}")
+        return self
+
+    @property
+    def folder(self) -> Path:
+        """Where the run is written."""
+        return Path(self.out) if self.out is not None else Path("runs") / self.name
+
+    def check_tokenizer(self, tokenizer: Any) -> None:
+        """Refuse tags and token ids of the policies that do not go with the tokenizer. Raises `ConfigError`."""
+        problems = []
+        for place, named in enumerate(self.policies):
+            try:
+                named.policy.build(tokenizer=tokenizer)
+            except ValueError as error:
+                problems.append(Problem(f"policy {named.name!r}", None, ("policies", place), str(error)))
+        if problems:
+            raise ConfigError(problems)
+
+    def to_yaml(self) -> str:
+        """The resolved configuration, every default written out; reading it back gives an equal object."""
+        return write_yaml(self.model_dump(mode="json"))
+
+
+def _first_repeat(names: Sequence[str]) -> tuple[int, int] | None:
+    first: dict[str, int] = {}
+    for position, name in enumerate(names):
+        if name in first:
+            return first[name], position
+        first[name] = position
+    return None
+
+
+def load_config(path: Path | str, overrides: Sequence[str] = (), out: Path | None = None) -> ExperimentConfig:
+    """Read a YAML file, apply `--set` overrides, validate.
+
+    Args:
+        path: A file, or the name of a configuration that ships with the package (`fox`, `fox.yaml`).
+        overrides: `path.to.field=value`, applied in order before validation; values are parsed as YAML.
+        out: Run folder that replaces the one in the file.
+
+    Raises:
+        ConfigError: Naming every problem with its file, line, field and what is allowed.
+    """
+    source = _read(path, overrides, out)
+    try:
+        config = ExperimentConfig.model_validate(source.data)
+    except pydantic.ValidationError as error:
+        raise ConfigError([*source.problems, *problems_of(error, source)]) from error
+    if source.problems:
+        raise ConfigError(source.problems)
+    return config
+
+
+def located(error: ConfigError, path: Path | str, overrides: Sequence[str] = ()) -> ConfigError:
+    """An error found after reading, such as a tag that the tokenizer splits, with the file and line of its fields."""
+    source = _read(path, overrides, None)
+    return ConfigError(source.problem(problem.path, problem.message) for problem in error.problems)
+
+
+def _read(path: Path | str, overrides: Sequence[str], out: Path | None) -> YamlSource:
+    """The data of a configuration with the overrides applied, not validated."""
+    found = find_config(Path(path))
+    source = read_yaml(found, shown_as=str(path) if found == Path(path) else str(found))
+    if not isinstance(source.data, dict):
+        raise ConfigError([Problem(source.name, 1, (), "has to be a mapping of fields such as `name` and `policies`")])
+    for assignment in overrides:
+        source.set(assignment)
+    if out is not None:
+        source.data["out"] = str(out)
+    return source
+
+
+def shipped_configs() -> Path:
+    """Folder of the configurations that ship with the package (beside it in a source checkout)."""
+    package = Path(__file__).parents[1]
+    installed = package / "configs"
+    return installed if installed.is_dir() else package.parent / "configs"
+
+
+def find_config(path: Path) -> Path:
+    """`path` itself, or the shipped configuration of that name."""
+    shipped = shipped_configs() / f"{path.stem}.yaml"
+    if path.is_file() or path.parent != Path() or not shipped.is_file():
+        if not path.exists():
+            names = sorted(file.stem for file in shipped_configs().glob("*.yaml"))
+            message = f"no such file{suggestion(path.stem, names)}; shipped: {', '.join(names)}"
+            raise ConfigError([Problem(str(path), None, (), message)])
+        return path
+    return shipped

@@ -1,0 +1,1 @@
+"""Draw texts: the engines that a configuration can name, and what they share."""

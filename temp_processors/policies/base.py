@@ -1,0 +1,83 @@
+"""The one contract of every policy: divide the scores by a temperature that a subclass chooses."""
+
+from __future__ import annotations
+
+import copy
+from typing import TypeVar
+
+from torch import Tensor
+from transformers import LogitsProcessor
+
+from temp_processors.policies.checks import check_prompt_length
+from temp_processors.policies.distribution import at_temperature
+from temp_processors.policies.positions import steps_after
+
+Warper = TypeVar("Warper", bound="PolicyLogitsWarper")
+
+
+class PolicyLogitsWarper(LogitsProcessor):
+    r"""
+    [`LogitsProcessor`] that divides the scores by a temperature chosen anew for every row and step. A subclass writes
+    [`temperature`] and nothing else.
+
+    A policy is a pure function of `(input_ids, scores)`: no counters, nothing in place. The step is counted from the
+    width of `input_ids`, so that assisted decoding (repeated and backward lengths), beam search (reordered rows) and
+    finished rows get the same answer per row as that row alone. Temperature 0, and a temperature so small that the
+    division would overflow, is greedy: the first maximum keeps its score and the rest goes to -inf. Entries at -inf
+    stay there and count as probability 0. NaN scores are passed on: finding them would synchronise the device.
+
+    Args:
+        prompt_length (`int` or `torch.LongTensor` of shape `(batch,)`, *optional*, defaults to 0):
+            Width of the prompt in tokens, padding included: `input_ids.shape[-1]` before the first new token (0 with
+            `inputs_embeds`, 1 for the decoder of an encoder-decoder model). Policies that ignore the step ignore it.
+
+    Example:
+
+    ```python
+    >>> import torch
+    >>> from temp_processors.policies.base import PolicyLogitsWarper
+
+    >>> class CoolingLogitsWarper(PolicyLogitsWarper):
+    ...     def temperature(self, input_ids, scores):
+    ...         return 1.0 / (1.0 + self.steps(input_ids, scores))
+
+    >>> cooling = CoolingLogitsWarper(prompt_length=2)
+    >>> cooling(torch.tensor([[5, 6, 7]]), torch.tensor([[1.0, 2.0]]))
+    tensor([[2., 4.]])
+
+    ```
+    """
+
+    supports_continuous_batching = False
+
+    # False where a policy does more to the scores than divide them by `temperature()`.
+    only_scales = True
+    # A bound that temperature() never falls below. Above 0 it spares the search for rows that have to be greedy.
+    coldest = 0.0
+
+    def __init__(self, *, prompt_length: int | Tensor = 0) -> None:
+        self.prompt_length = check_prompt_length(prompt_length)
+
+    def temperature(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """Temperature for every row: broadcastable to (batch, 1), or to (batch, steps, 1) for 3-D scores.
+
+        Args:
+            input_ids (`torch.LongTensor` of shape `(batch, length)`): the tokens so far, prompt first.
+            scores (`torch.Tensor` of shape `(batch, vocab)` or `(batch, steps, vocab)`): the incoming scores. In 3-D,
+                `scores[:, s]` predicts the token after the prefix `input_ids[:, : length - steps + 1 + s]`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has to say its temperature")
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """Scores at the chosen temperature: a new tensor of the shape and dtype of `scores`."""
+        return at_temperature(scores, self.temperature(input_ids, scores), self.coldest)
+
+    def with_prompt_length(self: Warper, prompt_length: int | Tensor) -> Warper:
+        """The same policy for prompts of another length; the original keeps its own."""
+        other = copy.copy(self)
+        other.prompt_length = check_prompt_length(prompt_length)
+        return other
+
+    def steps(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """Number of new tokens before each prediction, 0 for the first; shape as `prefix_lengths` with prompts."""
+        return steps_after(input_ids, scores, self.prompt_length)

@@ -1,0 +1,64 @@
+"""Policies that bend the scores instead of dividing them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from temp_processors.policies.base import PolicyLogitsWarper
+from temp_processors.policies.checks import POSITIVE, Interval
+from temp_processors.policies.distribution import top_score, working_dtype
+
+CURVE = Interval(1.0, 3.0, ends="[]", note=" (outside it, the order of the tokens would change)")
+
+
+class QuadraticLogitsWarper(PolicyLogitsWarper):
+    r"""
+    [`PolicyLogitsWarper`] for quadratic smoothing: l' = max - k f d^2 + s f d^3 with d = l - max.
+
+    k = (3 - curve) / 2 and s = (curve - 1) / 2, `curve` 1 is the plain parabola. Tokens near the maximum come closer
+    to it, far ones fall away. The maximum keeps its score, row by row. The formula of text-generation-webui at
+    temperature 1; koboldcpp divides d by the temperature first, exllamav2 divides f.
+
+    Args:
+        factor (`float`): f, > 0. A difference of 1 / f from the maximum is left as it is (at curve 1).
+        curve (`float`, *optional*, defaults to 1): In [1, 3].
+        prompt_length: Not used; every policy takes it.
+
+    Source: kalomaze's smooth sampling, as in text-generation-webui.
+
+    Example:
+
+    ```python
+    >>> import torch
+    >>> from temp_processors import QuadraticLogitsWarper
+
+    >>> QuadraticLogitsWarper(factor=1.0)(torch.tensor([[1]]), torch.tensor([[2.0, 1.5, 1.0, 0.0]]))
+    tensor([[ 2.0000,  1.7500,  1.0000, -2.0000]])
+
+    ```
+    """
+
+    supports_continuous_batching = True
+    only_scales = False
+
+    def __init__(self, factor: float, curve: float = 1.0, *, prompt_length: int | Tensor = 0) -> None:
+        super().__init__(prompt_length=prompt_length)
+        self.factor = POSITIVE.check("factor", factor)
+        self.curve = CURVE.check("curve", curve)
+
+    def temperature(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """nan: no single temperature does this."""
+        return no_temperature(scores)
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        top = top_score(scores)
+        gap = scores.to(working_dtype(scores)) - top
+        square, cube = (3.0 - self.curve) / 2.0 * self.factor, (self.curve - 1.0) / 2.0 * self.factor
+        bent = top + gap.square() * (cube * gap - square)
+        return torch.where(torch.isneginf(scores), -torch.inf, bent).to(scores.dtype)
+
+
+def no_temperature(scores: Tensor) -> Tensor:
+    """nan for every row: (batch, 1), or (batch, steps, 1)."""
+    return torch.full_like(scores[..., :1], torch.nan, dtype=working_dtype(scores))

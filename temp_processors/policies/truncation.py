@@ -1,0 +1,162 @@
+"""Truncation that takes part in the policy: a nucleus that shrinks within a sentence, and temperature put last."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from transformers import MinPLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
+
+from temp_processors.policies.base import PolicyLogitsWarper
+from temp_processors.policies.checks import SHARE, STEPS, Interval, check_token_ids, check_whole
+from temp_processors.policies.distribution import working_dtype
+from temp_processors.policies.positions import steps_since
+from temp_processors.policies.quadratic import no_temperature
+
+UNIT = Interval(0.0, 1.0, ends="[]")
+
+
+class TopPDecayLogitsWarper(PolicyLogitsWarper):
+    r"""
+    [`PolicyLogitsWarper`] for the factual nucleus: keep the top p_t = max(minimum, top_p decay^t) of the probability.
+
+    t counts the new tokens since the sentence began, 0 for its first: since the last new token in `reset_ids`, or since
+    the prompt. Tokens outside the nucleus go to -inf, the others keep their scores; the most likely token always
+    stays. The nucleus is that of transformers' `TopPLogitsWarper`, and of equally likely tokens the first go in first.
+
+    Args:
+        top_p (`float`, *optional*, defaults to 0.9): p of the first token of a sentence, in (0, 1].
+        decay (`float`, *optional*, defaults to 0.9): lambda, in (0, 1].
+        minimum (`float`, *optional*, defaults to 0.3): omega, in [0, 1].
+        reset_ids (token ids, *optional*): Tokens that end a sentence.
+        prompt_length (`int` or `torch.LongTensor` of shape `(batch,)`, *optional*, defaults to 0):
+            Width of the prompt in tokens, padding included.
+
+    Source: Lee et al. 2022, arXiv 2206.04624 (whose t starts at 1 for the same p).
+
+    Example:
+
+    ```python
+    >>> import torch
+    >>> from temp_processors import TopPDecayLogitsWarper
+
+    >>> nucleus = TopPDecayLogitsWarper(top_p=0.9, decay=0.5, reset_ids=[6], prompt_length=1)
+    >>> nucleus.top_p(torch.tensor([[5, 1, 2], [5, 1, 6]]), torch.zeros(2, 9))
+    tensor([[0.3000],
+            [0.9000]])
+
+    ```
+    """
+
+    only_scales = False
+
+    def __init__(
+        self,
+        top_p: float = 0.9,
+        decay: float = 0.9,
+        minimum: float = 0.3,
+        reset_ids: Sequence[int] | int = (),
+        *,
+        prompt_length: int | Tensor = 0,
+    ) -> None:
+        super().__init__(prompt_length=prompt_length)
+        self.start = SHARE.check("top_p", top_p)
+        self.decay = SHARE.check("decay", decay)
+        self.minimum = UNIT.check("minimum", minimum)
+        self.reset_ids = check_token_ids("reset_ids", reset_ids, empty=True)
+
+    def top_p(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """The share kept at each step: broadcastable to (batch, 1), or to (batch, steps, 1) for 3-D scores."""
+        step = self.steps(input_ids, scores)
+        if self.reset_ids:
+            step = steps_since(input_ids, scores, self.prompt_length, self.reset_ids)
+        return (self.start * self.decay ** step.to(working_dtype(scores))).clamp(min=self.minimum)
+
+    def temperature(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """nan: no single temperature does this."""
+        return no_temperature(scores)
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        ordered, order = (part.flip(-1) for part in scores.sort(dim=-1, descending=True, stable=True))
+        cumulated = ordered.to(working_dtype(scores)).softmax(dim=-1).cumsum(dim=-1)
+        drop = cumulated <= 1.0 - self.top_p(input_ids, scores)
+        drop[..., -1] = False
+        return scores.masked_fill(torch.zeros_like(drop).scatter(-1, order, drop), -torch.inf)
+
+
+class TruncateThenTemperLogitsWarper(PolicyLogitsWarper):
+    r"""
+    [`PolicyLogitsWarper`] that truncates the raw scores and applies the temperature policy last.
+
+    The order of llama.cpp and mlx-lm. `generate` does it the other way round: there top-p and min-p see the tempered
+    distribution, so that a high temperature lets more tokens in. Truncation is transformers' own: top-k, then top-p,
+    then min-p. Call `generate` with `top_k=0` and without `top_p` and `min_p`, or they are applied again.
+
+    Args:
+        policy (`PolicyLogitsWarper`): What to do with the tokens that remain; it sees the others at -inf.
+        top_k (`int`, *optional*): >= 1.
+        top_p (`float`, *optional*): In (0, 1].
+        min_p (`float`, *optional*): In [0, 1], relative to the most likely token.
+        prompt_length (*optional*): If given, handed on to the policy.
+
+    Example:
+
+    ```python
+    >>> import torch
+    >>> from temp_processors import FixedTemperatureLogitsWarper, TruncateThenTemperLogitsWarper
+
+    >>> last = TruncateThenTemperLogitsWarper(FixedTemperatureLogitsWarper(0.5), top_p=0.8)
+    >>> last(torch.tensor([[1]]), torch.tensor([[3.0, 2.0, 1.0]]))
+    tensor([[6., 4., -inf]])
+
+    ```
+    """
+
+    only_scales = False
+
+    def __init__(
+        self,
+        policy: PolicyLogitsWarper,
+        *,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        min_p: float | None = None,
+        prompt_length: int | Tensor | None = None,
+    ) -> None:
+        super().__init__()
+        check_truncation(top_k, top_p, min_p)
+        self.policy = policy if prompt_length is None else policy.with_prompt_length(prompt_length)
+        self.supports_continuous_batching = policy.supports_continuous_batching
+        self.warpers: list[TopKLogitsWarper | TopPLogitsWarper | MinPLogitsWarper] = []
+        if top_k is not None:
+            self.warpers.append(TopKLogitsWarper(check_whole("top_k", top_k, STEPS)))
+        if top_p is not None:
+            self.warpers.append(TopPLogitsWarper(SHARE.check("top_p", top_p)))
+        if min_p is not None:
+            self.warpers.append(MinPLogitsWarper(UNIT.check("min_p", min_p)))
+
+    def with_prompt_length(self, prompt_length: int | Tensor) -> TruncateThenTemperLogitsWarper:
+        other = super().with_prompt_length(prompt_length)
+        other.policy = self.policy.with_prompt_length(prompt_length)
+        return other
+
+    def truncated(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """The scores with every truncated token at -inf; a new tensor."""
+        rows = scores.reshape(-1, scores.shape[-1])
+        for warper in self.warpers:
+            rows = warper(input_ids, rows)
+        return rows.reshape(scores.shape)
+
+    def temperature(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """That of the policy on the tokens that remain."""
+        return self.policy.temperature(input_ids, self.truncated(input_ids, scores))
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        return self.policy(input_ids, self.truncated(input_ids, scores))
+
+
+def check_truncation(*given: float | None) -> None:
+    """Refuse to truncate by nothing."""
+    if all(value is None for value in given):
+        raise ValueError("`top_k`, `top_p` or `min_p` has to be given: without any, use the policy itself")

@@ -1,0 +1,109 @@
+"""Go on with a run that stopped: what is on disk, whether it is the same run, and that nobody else writes there."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from temp_processors.runs.folder import Run, RunFolderError
+
+Key = tuple[str, int, int]
+"""Policy name, prompt number, sample number."""
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the run folder for this process; the system lets go of it when the process ends, however it ends.
+
+    Raises:
+        RunFolderError: Another process holds it, or the folder cannot be written.
+    """
+    import fcntl
+
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        handle = (path / ".lock").open("a+", encoding="utf-8")
+    except OSError as error:
+        raise RunFolderError(f"{path}: cannot be written: {error.strerror}") from error
+    with handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            handle.seek(0)
+            owner = handle.read().strip() or "unknown"
+            raise RunFolderError(
+                f"{path}: another process (id {owner}) is writing this run; wait for it, or choose another folder with --out"
+            ) from None
+        handle.truncate(0)
+        handle.write(str(os.getpid()))
+        handle.flush()
+        yield
+
+
+def refuse_if_changed(folder: Run, config_yaml: str, model: dict[str, Any]) -> None:
+    """Raise `RunFolderError`, with the difference, when the folder was begun with another configuration or model."""
+    was = (folder.path / "config.yaml").read_text(encoding="utf-8")
+    lines = list(difflib.unified_diff(_settings(was), _settings(config_yaml), lineterm="", n=0))
+    changed = [line for line in lines if line[0] in "+-" and line[:3] not in ("+++", "---")]
+    began_with = json.loads((folder.path / "environment.json").read_text(encoding="utf-8")).get("model")
+    if began_with != model:
+        changed += [f"-model is {began_with}", f"+model is {model}"]
+    if changed:
+        raise RunFolderError(
+            f"{folder.path}: was begun with other settings, so --resume would mix two experiments "
+            "(- as begun, + as asked):\n  " + "\n  ".join(changed)
+        )
+
+
+def _settings(text: str) -> list[str]:
+    """The lines of a configuration without `out`: a run folder may be moved."""
+    settings = {name: value for name, value in yaml.safe_load(text).items() if name != "out"}
+    return yaml.safe_dump(settings, sort_keys=True, allow_unicode=True).splitlines()
+
+
+def recover(folder: Run) -> set[Key]:
+    """Cut off a line that was being written, gather the parts of several processes, and say which samples are there."""
+    samples = folder.path / "samples.jsonl"
+    done = {_key(line) for line in _whole_lines(samples)} if samples.exists() else set()
+    for part in sorted(folder.path.glob("samples.*.jsonl")):
+        with samples.open("ab") as out:
+            for line in _whole_lines(part):
+                if _key(line) not in done:
+                    out.write(line)
+                    done.add(_key(line))
+        part.unlink()
+    return done
+
+
+def _key(line: bytes) -> Key:
+    found = json.loads(line)
+    return found["policy"], found["prompt_id"], found["sample_id"]
+
+
+def _whole_lines(path: Path) -> Iterator[bytes]:
+    """Every whole line; from the first one that is not whole, the file is cut off."""
+    with path.open("rb") as lines:
+        end = 0
+        for line in lines:
+            if not _is_whole(line):
+                break
+            end += len(line)
+            yield line
+    if end < path.stat().st_size:
+        os.truncate(path, end)
+
+
+def _is_whole(line: bytes) -> bool:
+    if not line.endswith(b"\n"):
+        return False
+    try:
+        return isinstance(json.loads(line), dict)
+    except ValueError:
+        return False

@@ -1,0 +1,152 @@
+"""Groups side by side: values, intervals, differences, and the table in its three forms."""
+
+from __future__ import annotations
+
+import io
+import random
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from temp_processors.comparison import compare as comparison
+from temp_processors.comparison.compare import Group, better_direction, compare_groups
+from temp_processors.fox.grammar import sample_story
+from temp_processors.metrics import METRIC_NAMES, distinct_n, perplexity
+from temp_processors.report.table import footnotes, heading, latex, markdown, metric_table
+
+
+def tales(seed: int, count: int = 32, words: int = 30) -> Group:
+    rng = random.Random(seed)
+    texts = [" ".join(sample_story(rng).text.split()[:words]) for _ in range(count)]
+    log_probs = [rng.uniform(-30, -20) for _ in texts]
+    return Group(texts, [(0, i) for i in range(count)], log_probs, [words] * count)
+
+
+@pytest.fixture(scope="module")
+def scores() -> dict[str, Any]:
+    same = Group(["the fox ran home"] * 32, [(0, i) for i in range(32)], [-1.0] * 32, [4] * 32)
+    groups = {"a": tales(1), "b": tales(2), "still": same}
+    return compare_groups(groups, ["distinct_2", "self_bleu_4", "perplexity"])
+
+
+def test_values_are_those_of_the_functions(scores: dict[str, Any]) -> None:
+    group = tales(1)
+    assert scores["a"]["distinct_2"]["value"] == distinct_n(group.texts, 2).value
+    assert group.log_probs is not None
+    assert scores["a"]["perplexity"]["value"] == perplexity(group.log_probs, [30] * 32).value
+    assert scores["a"]["distinct_2"]["difference"] is None
+
+
+def test_a_real_difference_is_told_from_none(scores: dict[str, Any]) -> None:
+    assert scores["b"]["distinct_2"]["difference"]["verdict"] == "no difference"
+    assert scores["still"]["distinct_2"]["difference"]["verdict"] == "lower"
+    assert scores["still"]["self_bleu_4"]["difference"]["verdict"] == "higher"
+    low, high = scores["b"]["distinct_2"]["interval"]
+    assert low < scores["b"]["distinct_2"]["value"] < high
+
+
+def test_texts_that_ended_early_are_not_more_diverse_for_it() -> None:
+    """The same source, half of the texts cut in the middle: whole texts look more diverse, texts of equal length do not."""
+    whole, short = tales(1), tales(2)
+    texts = [" ".join(text.split()[:8]) if i % 2 else text for i, text in enumerate(short.texts)]
+    groups = {"whole": whole, "short": Group(texts, short.keys, short.log_probs, short.token_counts)}
+    metrics = ["distinct_2", "mean_length", "perplexity"]
+    plain, fair = compare_groups(groups, metrics)["short"], compare_groups(groups, metrics, fair=True)["short"]
+    assert plain["distinct_2"]["difference"]["verdict"] == "higher"
+    assert plain["distinct_2"]["difference"]["length"] == "full"
+    assert fair["distinct_2"]["difference"]["verdict"] == "no difference"
+    assert fair["distinct_2"]["difference"]["length"] == "paired"
+    for metric in metrics:
+        assert fair[metric]["value"] == plain[metric]["value"]
+    for metric in ("mean_length", "perplexity"):
+        assert fair[metric]["difference"] == plain[metric]["difference"]
+    assert any("cut pair by pair" in note for note in footnotes({"whole": plain, "short": fair}))
+    equal = compare_groups({"a": tales(1), "b": tales(2)}, ["distinct_2"], fair=True)
+    assert equal["b"]["distinct_2"]["difference"]["length"] == "full"
+
+
+def test_groups_are_compared_on_what_both_have() -> None:
+    short = tales(3, count=20)
+    scores = compare_groups({"long": tales(1, count=32), "short": short}, ["distinct_2"])
+    assert scores["long"]["distinct_2"]["counts"]["left_out_texts"] == 12
+    assert "long: 12 texts left out, so that all groups have equally many: scores move with their number" in footnotes(
+        scores
+    )
+    assert scores["long"]["distinct_2"]["value"] == distinct_n(tales(1, count=32).texts[:20], 2).value
+    other = Group(short.texts, [(1, i) for i in range(20)])
+    with pytest.raises(ValueError, match="no prompt and sample number in common"):
+        compare_groups({"long": tales(1), "other": other}, ["distinct_2"])
+
+
+def test_what_cannot_be_compared_is_refused_by_name() -> None:
+    group = Group(["a b", "c d"], [(0, 0), (0, 1)])
+    with pytest.raises(ValueError, match="`baseline` has to be one of a, but is 'b'"):
+        compare_groups({"a": group}, ["distinct_2"], "b")
+    with pytest.raises(ValueError, match="perplexity needs the log-probability"):
+        compare_groups({"a": group}, ["perplexity"])
+    with pytest.raises(ValueError, match="did you mean 'distinct_2'"):
+        compare_groups({"a": group}, ["distict_2"])
+
+
+def test_undefined_scores_keep_their_reason() -> None:
+    scores = compare_groups({"one": Group(["a b"], [(0, 0)])}, ["self_bleu_4"])
+    assert scores["one"]["self_bleu_4"]["value"] is None
+    assert scores["one"]["self_bleu_4"]["interval"] is None
+    assert "one, self_bleu_4: undefined, it compares texts with each other, and there are 1" in footnotes(scores)
+
+
+def test_every_metric_has_a_direction_and_a_heading_for_narrow_columns() -> None:
+    assert {name: better_direction(name) for name in ("perplexity", "seq_rep_4", "vendi_score")} == {
+        "perplexity": "lower",
+        "seq_rep_4": "lower",
+        "vendi_score": "higher",
+    }
+    assert heading("self_bleu_4") == "self-BLEU\n-4 ↓"
+    assert all(heading(name).count("\n") <= 1 for name in METRIC_NAMES)
+
+
+def test_terminal_table_fits_and_marks(scores: dict[str, Any]) -> None:
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(metric_table(scores))
+    text = console.export_text()
+    assert "…" not in text
+    assert f"={scores['b']['distinct_2']['value']:.3f}" in text
+    assert "±" in text
+    assert any(note.startswith("=  no difference to a") for note in footnotes(scores))
+    assert footnotes(scores)[-1].count("|v:") == 3
+
+
+def test_markdown_and_latex_hold_the_same_cells(scores: dict[str, Any]) -> None:
+    value = f"{scores['still']['distinct_2']['value']:.3f}"
+    for text in (markdown(scores), latex(scores)):
+        assert value in text
+        assert "(no difference)" in text
+    rows = markdown(scores).splitlines()
+    assert rows[0] == "| policy | distinct-2 ↑ | self-BLEU-4 ↓ | perplexity ↓ |"
+    assert len({row.count(" | ") for row in (rows[0], *rows[2:5])}) == 1
+    assert r"\toprule" in latex(scores)
+    awkward = compare_groups({"50%_a&b|c": tales(1)}, ["distinct_2"])
+    assert r"50\%\_a\&b|c & " in latex(awkward)
+    assert r"| 50%_a&b\|c | " in markdown(awkward)
+
+
+def test_long_work_shows_a_bar_on_a_terminal_only(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    groups = {"a": tales(1, count=8), "b": tales(2, count=8)}
+    monkeypatch.setattr(comparison, "LONG_WORK", 1)
+    compare_groups(groups, ["distinct_2"])
+    assert capsys.readouterr().err == ""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    compare_groups(groups, ["distinct_2"])
+    assert "scoring" in capsys.readouterr().err
+    monkeypatch.setattr(comparison, "LONG_WORK", 1 << 40)
+    compare_groups(groups, ["distinct_2"])
+    assert capsys.readouterr().err == ""
+
+
+def test_every_metric_goes_through_the_comparison() -> None:
+    found = compare_groups({"a": tales(1, count=8), "b": tales(2, count=8)}, METRIC_NAMES, length="first:12")
+    assert set(found["a"]) == set(METRIC_NAMES)
+    assert all("len:first:12" in score["signature"] for name, score in found["a"].items() if name != "perplexity")

@@ -1,0 +1,129 @@
+"""The recipe folder, loaded by `generate(custom_generate=..., trust_remote_code=True, temperature_policy=...)`."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, T5Config, T5ForConditionalGeneration
+
+import temp_processors
+from temp_processors import SeededSampling, build_policy
+from temp_processors.audit.audit import plain_sampling_kwargs
+from temp_processors.custom_generate import custom_generate_path, generate_with_policy
+
+PROMPTS = torch.tensor([[1, 5, 9], [1, 8, 4]])
+DYNAMIC = {"kind": "dynamic", "temperature": 0.8, "range": 0.5}
+COOLING = {"kind": "scheduled", "shape": "linear", "start": 2.0, "end": 0.1, "steps": 5}
+
+
+@pytest.fixture(autouse=True)
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """transformers asks whether the package is installed; a checkout on the path says so by its metadata."""
+    try:
+        importlib.metadata.version("temp-processors")
+    except importlib.metadata.PackageNotFoundError:
+        folder = tmp_path / "temp_processors-0.1.0.dist-info"
+        folder.mkdir()
+        version = temp_processors.__version__
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: temp-processors\nVersion: {version}\n")
+        monkeypatch.syspath_prepend(tmp_path)
+
+
+@pytest.fixture
+def model() -> LlamaForCausalLM:
+    """A random model whose generation config sharpens and truncates."""
+    torch.manual_seed(0)
+    sizes = {"vocab_size": 97, "hidden_size": 16, "intermediate_size": 32, "max_position_embeddings": 64}
+    config = LlamaConfig(**sizes, num_hidden_layers=2, num_attention_heads=2, initializer_range=0.4, eos_token_id=None)
+    model = LlamaForCausalLM(config).eval()
+    model.generation_config.update(do_sample=True, temperature=0.6, top_k=5, pad_token_id=0)
+    return model
+
+
+def by_recipe(model: Any, policy: Any, **arguments: Any) -> Tensor:
+    torch.manual_seed(3)
+    arguments = {"inputs": PROMPTS, "max_new_tokens": 8, **arguments}
+    recipe = {"custom_generate": custom_generate_path(), "trust_remote_code": True}
+    out: Tensor = model.generate(temperature_policy=policy, **recipe, **arguments)
+    return out
+
+
+@pytest.mark.parametrize("policy", [DYNAMIC, COOLING, {"kind": "fixed", "temperature": [0.3, 3.0]}])
+def test_the_recipe_is_the_policy_alone(model: Any, policy: dict[str, Any]) -> None:
+    texts = by_recipe(model, policy)
+    torch.manual_seed(3)
+    processors = [build_policy(policy, prompt_length=3)]
+    arguments = plain_sampling_kwargs()
+    assert torch.equal(texts, model.generate(PROMPTS, max_new_tokens=8, logits_processor=processors, **arguments))
+    torch.manual_seed(3)
+    assert not torch.equal(texts, model.generate(PROMPTS, max_new_tokens=8, logits_processor=processors))
+
+
+def test_seeds_draw_each_row_alone(model: Any) -> None:
+    both = by_recipe(model, DYNAMIC, seeds=[7, 8])
+    assert torch.equal(both[1:], by_recipe(model, DYNAMIC, inputs=PROMPTS[1:], seeds=[8]))
+    processors = [build_policy(DYNAMIC), SeededSampling([7, 8], prompt_length=3)]
+    plain = {**plain_sampling_kwargs(), "do_sample": False}
+    assert torch.equal(both, model.generate(PROMPTS, max_new_tokens=8, logits_processor=processors, **plain))
+
+
+def test_what_the_call_names_stays_on(model: Any) -> None:
+    hot = {"kind": "fixed", "temperature": 50.0}
+    greedy = model.generate(PROMPTS, max_new_tokens=8, do_sample=False)
+    assert torch.equal(by_recipe(model, hot, top_k=1), greedy)
+    config = GenerationConfig(top_k=1, max_new_tokens=8)
+    assert torch.equal(by_recipe(model, hot, generation_config=config, max_new_tokens=8), greedy)
+    assert not torch.equal(by_recipe(model, hot), greedy)
+
+
+def test_beams_and_dictionaries(model: Any) -> None:
+    out = by_recipe(model, DYNAMIC, num_beams=2, do_sample=False, return_dict_in_generate=True)
+    assert out.sequences.shape == (2, 11)
+
+
+def test_an_encoder_decoder_starts_at_step_zero() -> None:
+    torch.manual_seed(0)
+    config = T5Config(vocab_size=97, d_model=16, d_kv=8, d_ff=32, num_layers=1, num_heads=2, decoder_start_token_id=0)
+    model = T5ForConditionalGeneration(config).eval()
+    texts = by_recipe(model, COOLING, min_new_tokens=8, seeds=[1, 2])
+    processors = [build_policy(COOLING, prompt_length=1), SeededSampling([1, 2], prompt_length=1)]
+    plain = {**plain_sampling_kwargs(), "do_sample": False, "min_new_tokens": 8}
+    assert torch.equal(texts, model.generate(PROMPTS, max_new_tokens=8, logits_processor=processors, **plain))
+    with pytest.raises(ValueError, match="`prompt_length` has to be given"):
+        by_recipe(model, COOLING, decoder_input_ids=torch.zeros(2, 1, dtype=torch.long))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"temperature": 0.5}, "temperature=0.5 would multiply with `temperature_policy`"),
+        ({"generation_config": GenerationConfig(temperature=0.5)}, "temperature=0.5 would multiply"),
+        ({"cache_implementation": "paged"}, "continuous batching drops processors"),
+        ({"num_beams": 2, "seeds": [1, 2]}, "num_beams=2 compares several"),
+    ],
+)
+def test_contradictions_are_refused(model: Any, arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        generate_with_policy(model, DYNAMIC, inputs=PROMPTS, **arguments)
+
+
+def test_the_policy_has_to_be_given(model: Any) -> None:
+    with pytest.raises(ValueError, match="needs temperature_policy="):
+        by_recipe(model, None)
+
+
+def test_code_is_not_run_untrusted(model: Any) -> None:
+    with pytest.raises(ValueError, match="trust_remote_code=True"):
+        model.generate(PROMPTS, custom_generate=custom_generate_path(), trust_remote_code=False)
+
+
+def test_the_folder_is_ready_to_push() -> None:
+    folder = Path(custom_generate_path())
+    card = (folder / "README.md").read_text()
+    assert "- custom_generate\n" in card.split("---")[1]
+    assert (folder / "custom_generate" / "requirements.txt").read_text() == "temp-processors>=0.1.0\n"

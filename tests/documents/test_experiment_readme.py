@@ -1,0 +1,37 @@
+"""The settings that README shows for experiments run as they stand, each laid over the shipped configuration."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from temp_processors.config.experiment import load_config, shipped_configs
+from temp_processors.experiment.run import run_experiment
+from tests.paths import ROOT
+
+README = ROOT / "README.md"
+BLOCKS = re.findall(r"^```yaml\n(.*?)^```$", README.read_text(encoding="utf-8"), flags=re.M | re.S)
+SECTIONS = [block for block in BLOCKS if "policies" not in yaml.safe_load(block)]
+TEXTS = ["The quick brown fox", "A dog sat by the river"]
+
+
+def test_they_are_found() -> None:
+    assert {name for block in SECTIONS for name in yaml.safe_load(block)} >= {"model", "prompts", "coupled", "traces"}
+
+
+@pytest.mark.parametrize("block", SECTIONS)
+def test_they_run(block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "prompts.jsonl").write_text("".join(json.dumps({"question": text}) + "\n" for text in TEXTS))
+    (tmp_path / "stories").mkdir()
+    (tmp_path / "stories" / "train.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in TEXTS))
+    fox = yaml.safe_load((shipped_configs() / "fox.yaml").read_text())
+    small = {"samples_per_prompt": 2, "max_new_tokens": 4}
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump({**fox, **small, **yaml.safe_load(block)}, sort_keys=False))
+    run = run_experiment(load_config("mine.yaml"))
+    assert {sample.prompt for sample in run.samples} == set(TEXTS)

@@ -1,0 +1,137 @@
+"""The client of an OpenAI-compatible server, against a small real server on this machine."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, ClassVar
+
+import pytest
+
+import temp_processors.engines.vllm_server as server_engine
+from temp_processors.config.engine_options import EngineOptions
+from temp_processors.config.experiment import ExperimentConfig
+from temp_processors.engines.decoding.decode import DecodeRow
+from temp_processors.engines.vllm_server import ServerError, ServerModel
+
+OPTIONS = EngineOptions(concurrency=3, retries=2, timeout=10.0)
+POLICY = {"kind": "fixed", "temperature": 0.5}
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers with the prompt's tokens; the first tries of each request may be refused."""
+
+    busy: ClassVar[int] = 0
+    seen: ClassVar[list[dict[str, Any]]] = []
+    now: ClassVar[int] = 0
+    most: ClassVar[int] = 0
+    lock: ClassVar[threading.Lock] = threading.Lock()
+
+    def do_POST(self) -> None:
+        with self.lock:
+            Handler.now += 1
+            Handler.most = max(Handler.most, Handler.now)
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        earlier = sum(other["seed"] == body["seed"] for other in self.seen)
+        self.seen.append(body)
+        if body["seed"] == 400:
+            self.answer(400, {"error": {"message": "temperature_policy: no"}})
+        elif earlier < self.busy:
+            self.answer(503, {"error": {"message": "busy"}})
+        else:
+            tokens = [*body["prompt"], 2]
+            logprobs = {"token_logprobs": [-0.5] * len(tokens)}
+            choice = {"token_ids": tokens, "finish_reason": "stop", "logprobs": logprobs}
+            self.answer(200, {"choices": [choice]})
+        with self.lock:
+            Handler.now -= 1
+
+    def answer(self, status: int, content: Any) -> None:
+        data = json.dumps(content).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_: Any) -> None:
+        """Quiet."""
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[ServerModel]:
+    monkeypatch.setattr(server_engine, "FIRST_WAIT", 0.01)
+    Handler.busy, Handler.seen, Handler.most = 0, [], 0
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    checkpoint = type("Checkpoint", (), {"generation_config": type("Config", (), {"eos_token_id": 2})()})()
+    yield ServerModel(checkpoint, None, f"http://127.0.0.1:{server.server_port}", "fox", OPTIONS, [POLICY])
+    server.shutdown()
+    server.server_close()
+
+
+def rows(count: int) -> list[DecodeRow]:
+    return [DecodeRow((5, 6 + seed), 0, seed) for seed in range(count)]
+
+
+def test_every_row_comes_back_under_its_own_number(served: ServerModel) -> None:
+    done = sorted(served.decode(rows(12), [], max_new_tokens=4))
+    assert [row.row for row in done] == list(range(12))
+    assert [row.token_ids for row in done] == [[5, 6 + seed] for seed in range(12)]
+    assert {(row.finish_reason, row.log_prob) for row in done} == {("stop", -1.5)}
+    assert Handler.most <= OPTIONS.concurrency
+
+
+def test_a_request_carries_the_policy_as_text_and_switches_the_rest_off(served: ServerModel) -> None:
+    list(served.decode(rows(1), [], max_new_tokens=4))
+    (body,) = Handler.seen
+    assert json.loads(body["vllm_xargs"]["temperature_policy"]) == POLICY
+    assert (body["temperature"], body["top_p"], body["top_k"], body["min_p"], body["seed"]) == (1.0, 1.0, 0, 0.0, 0)
+
+
+def test_a_busy_server_is_asked_again(served: ServerModel) -> None:
+    Handler.busy = 2
+    assert len(list(served.decode(rows(4), [], max_new_tokens=4))) == 4
+    assert len(Handler.seen) == 12
+
+
+def test_a_server_that_stays_busy_stops_the_run(served: ServerModel) -> None:
+    Handler.busy = 9
+    with pytest.raises(ServerError, match=r"503: busy \(asked 3 times\)"):
+        list(served.decode(rows(1), [], max_new_tokens=4))
+
+
+def test_a_refusal_is_not_repeated_and_is_quoted(served: ServerModel) -> None:
+    with pytest.raises(ServerError, match="400: temperature_policy: no"):
+        list(served.decode([DecodeRow((5,), 0, 400)], [], max_new_tokens=4))
+    assert len(Handler.seen) == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"base_url": "http://x"}, "`base_url` is for `engine: vllm`"),
+        ({"engine_options": {"dtype": "float32"}}, "`engine_options.dtype` is for `engine: vllm`"),
+        ({"engine": "vllm", "engine_options": {"retries": 2}}, "is for a running server"),
+        ({"engine": "vllm", "base_url": "http://x", "engine_options": {"dtype": "float32"}}, "cannot change a running"),
+        ({"engine": "vllm", "model": {"name": "fox", "dtype": "float32"}}, "is 'float32': set `engine_options.dtype`"),
+        (
+            {"engine": "vllm", "model": {"name": "fox", "attn_implementation": "eager"}},
+            "`model.attn_implementation` is for `engine: transformers`, but is 'eager'; allowed with vllm: name, revision, trust",
+        ),
+        (
+            {"engine": "vllm", "base_url": "http://x", "model": {"name": "fox", "device_map": "auto"}},
+            "`model.device_map` is for `engine: transformers`",
+        ),
+        (
+            {"engine": "vllm", "base_url": "http://x", "model": {"name": "fox", "dtype": "float16"}},
+            "`model.dtype` is for `engine: transformers`, but is 'float16'; allowed with vllm",
+        ),
+    ],
+)
+def test_settings_that_would_be_ignored_are_refused(settings: dict[str, Any], message: str) -> None:
+    policies = [{"name": "one", **POLICY}]
+    with pytest.raises(ValueError, match=message):
+        ExperimentConfig.model_validate({"name": "x", "prompts": ["a"], "policies": policies, **settings})

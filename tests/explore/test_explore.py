@@ -1,0 +1,181 @@
+"""The explorer without its page: forms from models, the experiment on the screen, texts and distributions, markup."""
+
+from __future__ import annotations
+
+import math
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from temp_processors.config.experiment import load_config
+from temp_processors.config.yaml_lines import write_yaml
+from temp_processors.engines.local import LoadedModel
+from temp_processors.explore import markup
+from temp_processors.explore.forms import FormError, column_mapping, form, policy_kinds, policy_mapping
+from temp_processors.explore.live import (
+    NextToken,
+    Text,
+    Token,
+    stream,
+)
+from temp_processors.explore.loading import load
+from temp_processors.explore.screen import ScreenError, screen_config
+from temp_processors.policies.fixed import FixedTemperatureLogitsWarper
+from temp_processors.policies.policy_base import BasePolicy
+from temp_processors.policies.policy_config import PolicyConfig
+from temp_processors.policies.policy_fields import Temperature, TokenIds
+from temp_processors.report.tokens import Piece
+from tests.explore.explore_page import page_values, screen, start
+
+HOSTILE = '</script><img src=x onerror="window.hacked=1">'
+KINDS = sorted(policy_kinds())
+
+
+@pytest.fixture(scope="module")
+def fox() -> LoadedModel:
+    return load("fox")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_first_form_of_every_kind_is_a_policy_that_runs_and_loads(
+    kind: str, fox: LoadedModel, tmp_path: Path
+) -> None:
+    data = screen(start(kind), max_new_tokens=3)
+    config = screen_config(data)
+    (text,) = list(stream(fox, config))[-1]
+    assert 1 <= len(text.tokens) <= 3
+    (tmp_path / "page.yaml").write_text(write_yaml(data), encoding="utf-8")
+    assert load_config(tmp_path / "page.yaml") == config
+
+
+class MadeUpPolicy(BasePolicy):
+    """A kind that the page has never seen."""
+
+    warper = FixedTemperatureLogitsWarper
+    kind: Literal["made_up"] = "made_up"
+    heat: Temperature
+    floor: Temperature | None = None
+    count: int
+    mode: Literal["a", "b"]
+    tags: TokenIds
+    rest: PolicyConfig
+    name_of_it: str = "x"
+
+
+def test_a_new_kind_appears_by_itself() -> None:
+    fields = [(field.name, field.widget, field.start) for field in form(MadeUpPolicy)]
+    assert fields == [
+        ("heat", "slider", 1.0),
+        ("floor", "yaml", None),
+        ("count", "whole", 8),
+        ("mode", "choice", "a"),
+        ("tags", "yaml", "[0]"),
+        ("rest", "yaml", "{kind: fixed, temperature: 1}"),
+        ("name_of_it", "text", "x"),
+    ]
+
+
+def test_all_kinds_but_rows_are_offered() -> None:
+    assert len(KINDS) == 14
+    assert "rows" not in KINDS
+
+
+def test_blanks_and_defaults_are_left_out() -> None:
+    typed = {"shape": "linear", "start": "2", "end": "1.0", "steps": "8", "points": " ", "decay": None, "warmup": 0.0}
+    expected = {"kind": "scheduled", "shape": "linear", "start": 2, "end": 1.0, "steps": 8}
+    assert policy_mapping("scheduled", typed) == expected
+    assert isinstance(policy_mapping("scheduled", {"warmup": 3.0})["warmup"], int)
+
+
+@pytest.mark.parametrize("typed", ["{kind: fixed", "{kind: fixed, kind: fixed}", "[" * 1999, "&a [*a]", "x" * 9999])
+def test_yaml_that_cannot_be_read_names_its_field(typed: str) -> None:
+    with pytest.raises(FormError, match=r"^policy:"):
+        policy_mapping("truncate_then_temper", {"policy": typed, "top_p": 0.5})
+
+
+def test_a_column_reads_the_fields_of_its_kind_only() -> None:
+    values = page_values("dynamic", temperature=0.75)[5:]
+    assert column_mapping(values) == {"kind": "dynamic", "temperature": 0.75, "range": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("policy", "changes", "said"),
+    [
+        ({"kind": "fixed", "temperature": -1}, {}, "A: temperature: has to be a number >= 0 (0 is greedy), but is -1"),
+        ({"kind": "fixed"}, {}, "A: temperature: is required and missing"),
+        (
+            {"kind": "dynamic", "temperature": 1, "rang": 1},
+            {},
+            "A: rang: not a field of 'dynamic' (did you mean 'range'?)",
+        ),
+        ({"kind": "fixed", "temperature": 1}, {"prompt": " "}, "prompt: has to hold some text, but is ' '"),
+        ({"kind": "fixed", "temperature": 1}, {"prompt": "\ud83d"}, "prompt: holds half a character"),
+    ],
+)
+def test_what_is_no_experiment_is_said(policy: dict[str, Any], changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(ScreenError) as error:
+        screen_config(screen(policy, **changes))
+    assert str(error.value).startswith(said) or said in str(error.value)
+
+
+@settings(max_examples=60, deadline=None)
+@example(prompt="0\x85\u2028a", temperature=1.0, seed=0)
+@given(prompt=st.text(min_size=1).filter(str.strip), temperature=st.floats(0, 5), seed=st.integers(0, 2**53))
+def test_the_yaml_is_the_screen_whatever_was_typed(
+    tmp_path_factory: pytest.TempPathFactory, prompt: str, temperature: float, seed: int
+) -> None:
+    data = screen({"kind": "fixed", "temperature": temperature}, prompt=prompt, seed=seed)
+    file = tmp_path_factory.mktemp("yaml") / "page.yaml"
+    file.write_bytes(write_yaml(data).encode())
+    assert load_config(file) == screen_config(data)
+
+
+class Texts(HTMLParser):
+    """Tags and text of a piece of markup."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.text = ""
+        self.feed(source)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        self.tags.append(tag)
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_hostile_text_stays_text() -> None:
+    def name(token: int) -> Piece:
+        return Piece(HOSTILE, HOSTILE)
+
+    text = Text([Token(1, 1.0, 1.0, 1.0, -1.0, -1.0)], "length")
+    parts = [
+        markup.prose(HOSTILE),
+        markup.message(HOSTILE),
+        markup.samples([HOSTILE]),
+        markup.strip(text, name, "entropy", (0, 1)),
+        markup.bars(NextToken(1.0, 1.0, 1.0, [1], [0.5, 0.5], [0.5, 0.5]), name),
+    ]
+    for part in parts:
+        assert not {"img", "script"} & set(Texts(part).tags)
+        assert HOSTILE in Texts(part).text
+
+
+@given(st.text())
+def test_prose_keeps_every_visible_character(text: str) -> None:
+    kept = markup.INVISIBLE.sub(lambda found: f"U+{ord(found[0]):04X}", text.replace("\r\n", "\n"))
+    assert Texts(markup.prose(text)).text == kept
+
+
+def test_a_column_without_a_temperature_is_not_coloured_by_it() -> None:
+    text = Text([Token(1, math.nan, 1.0, 1.0, -1.0, -1.0)])
+    assert markup.scale_of([text], "temperature") == (0.0, 0.0)
+    assert "background" not in markup.strip(text, lambda token: Piece("a", "a"), "temperature", (0.0, 0.0))
+    assert "none" in markup.strip(text, lambda token: Piece("a", "a"), "temperature", (0.0, 0.0))

@@ -1,0 +1,8 @@
+"""Where the tests find the checkout, and the outside cases that may lie beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared"

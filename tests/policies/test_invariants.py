@@ -1,0 +1,228 @@
+"""Every policy keeps the one contract: a pure function per row, greedy at 0, masks kept, any dtype and shape.
+
+A new policy adds one line to POLICIES.
+"""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+
+from temp_processors import (
+    AdaptiveSharpeningLogitsWarper,
+    AnnealedTemperatureLogitsWarper,
+    BlockStartLogitsWarper,
+    DynamicTemperatureLogitsWarper,
+    EDTLogitsWarper,
+    EntropyTargetLogitsWarper,
+    EntropyThresholdLogitsWarper,
+    FixedTemperatureLogitsWarper,
+    PhaseLogitsWarper,
+    PolicyLogitsWarper,
+    ProductLogitsWarper,
+    QuadraticLogitsWarper,
+    RowsLogitsWarper,
+    ScheduledTemperatureLogitsWarper,
+    TopPDecayLogitsWarper,
+    TruncateThenTemperLogitsWarper,
+)
+from temp_processors.policies.distribution import greedy
+
+VOCAB = 24
+PROMPT = 3
+
+LINEAR = ScheduledTemperatureLogitsWarper("linear", 1.5, 0.5, 4, prompt_length=PROMPT)
+POLICIES = {
+    "fixed": FixedTemperatureLogitsWarper(0.7),
+    "fixed_one": FixedTemperatureLogitsWarper(1),
+    "fixed_greedy": FixedTemperatureLogitsWarper(0),
+    "fixed_tiny": FixedTemperatureLogitsWarper(1e-39),
+    "constant": ScheduledTemperatureLogitsWarper("constant", 0.5, prompt_length=PROMPT),
+    "linear": ScheduledTemperatureLogitsWarper("linear", 1.5, 0.0, 4, prompt_length=PROMPT),
+    "cosine": ScheduledTemperatureLogitsWarper("cosine", 2.0, 0.5, 5, warmup=2, prompt_length=PROMPT),
+    "geometric": ScheduledTemperatureLogitsWarper("geometric", 2.0, 0.1, 7, prompt_length=PROMPT),
+    "exponential": ScheduledTemperatureLogitsWarper("exponential", 2.0, 0.1, 7, prompt_length=PROMPT),
+    "piecewise": ScheduledTemperatureLogitsWarper("piecewise", points=[(0, 1), (3, 0.2)], prompt_length=PROMPT),
+    "reset": ScheduledTemperatureLogitsWarper("linear", 2.0, 0.5, 4, reset_ids=[0, 1, 2, 3, 4], prompt_length=PROMPT),
+    "dynamic": DynamicTemperatureLogitsWarper(1.0, 0.5),
+    "dynamic_from_zero": DynamicTemperatureLogitsWarper(0.8, 2.0, 2.0),
+    "edt": EDTLogitsWarper(1.0, 0.3),
+    "annealed": AnnealedTemperatureLogitsWarper(3.0, prompt_length=PROMPT),
+    "entropy_threshold": EntropyThresholdLogitsWarper(0.6, 1.2),
+    "entropy_target": EntropyTargetLogitsWarper(1.2, 0.01, 100),
+    "adaptive_sharpening": AdaptiveSharpeningLogitsWarper(),
+    "phase": PhaseLogitsWarper([1, 2], 5, DynamicTemperatureLogitsWarper(1.0, 0.5), LINEAR),
+    "phase_shaping": PhaseLogitsWarper([4], [5], QuadraticLogitsWarper(0.3), LINEAR),
+    "block_start": BlockStartLogitsWarper([0, 1, 2, 3, 4, 5, 6, 7], [8, 9, 10, 11, 12, 13, 14]),
+    "quadratic": QuadraticLogitsWarper(0.3),
+    "cubic": QuadraticLogitsWarper(0.1, 3),
+    "top_p_decay": TopPDecayLogitsWarper(0.9, 0.8, 0.3, reset_ids=[0, 1, 2, 3], prompt_length=PROMPT),
+    "product": ProductLogitsWarper([LINEAR, DynamicTemperatureLogitsWarper(1.0, 0.5)], 0.2, 2.0),
+    "truncate": TruncateThenTemperLogitsWarper(LINEAR, top_k=10, top_p=0.9, min_p=0.02),
+}
+CONTINUOUS = {"fixed", "fixed_one", "fixed_greedy", "fixed_tiny", "dynamic", "dynamic_from_zero", "edt"} | {
+    "entropy_threshold",
+    "entropy_target",
+    "adaptive_sharpening",
+    "quadratic",
+    "cubic",
+}
+
+
+def batch(rows: int = 5, length: int = 9, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    """Token ids (rows, length) and scores (rows, VOCAB): wide, peaked, tied, masked and single-entry rows."""
+    generator = torch.Generator().manual_seed(seed)
+    input_ids = torch.randint(VOCAB, (rows, length), generator=generator)
+    scores = torch.randn(rows, VOCAB, generator=generator) * 3
+    scores[0] *= 5
+    scores[1, : VOCAB // 2] = -torch.inf
+    scores[2, 3] = scores[2, 7] = scores[2].max() + 1
+    scores[3] = -torch.inf
+    scores[3, 5] = 1.0
+    return input_ids, scores
+
+
+@pytest.fixture(params=POLICIES)
+def policy(request: pytest.FixtureRequest) -> PolicyLogitsWarper:
+    return POLICIES[request.param]
+
+
+def same(left: torch.Tensor, right: torch.Tensor, tolerance: float = 1e-6) -> None:
+    torch.testing.assert_close(left, right, rtol=tolerance, atol=tolerance, equal_nan=True)
+
+
+def test_a_batch_equals_its_rows_alone(policy: PolicyLogitsWarper) -> None:
+    input_ids, scores = batch()
+    alone = [policy(input_ids[row : row + 1], scores[row : row + 1]) for row in range(len(scores))]
+    same(policy(input_ids, scores), torch.cat(alone))
+
+
+def test_permuted_rows_give_permuted_scores(policy: PolicyLogitsWarper) -> None:
+    input_ids, scores = batch()
+    order = torch.tensor([3, 1, 4, 0, 2])
+    same(policy(input_ids[order], scores[order]), policy(input_ids, scores)[order])
+
+
+def test_repeated_and_backward_calls_change_nothing(policy: PolicyLogitsWarper) -> None:
+    input_ids, scores = batch()
+    lengths = (3, 3, 4, 5, 5, 6, 7, 7, 8)
+    fresh = {length: copy.deepcopy(policy)(input_ids[:, :length], scores) for length in lengths}
+    for length in (*lengths, *reversed(lengths)):
+        assert torch.equal(policy(input_ids[:, :length], scores), fresh[length])
+
+
+def test_the_scores_that_came_in_are_left_alone(policy: PolicyLogitsWarper) -> None:
+    input_ids, scores = batch()
+    ids_before, scores_before = input_ids.clone(), scores.clone()
+    result = policy(input_ids, scores)
+    assert torch.equal(input_ids, ids_before)
+    assert torch.equal(scores, scores_before)
+    assert result.data_ptr() != scores.data_ptr()
+
+
+def test_masked_entries_stay_masked_and_only_they_change_nothing(policy: PolicyLogitsWarper) -> None:
+    input_ids, scores = batch()
+    result = policy(input_ids, scores)
+    assert torch.isneginf(result[torch.isneginf(scores)]).all()
+    assert not torch.isnan(result).any()
+    assert torch.equal(result[3].softmax(-1), scores[3].softmax(-1))
+    nothing = torch.full((5, VOCAB), -torch.inf)
+    assert torch.equal(policy(input_ids, nothing), nothing)
+
+
+def test_the_most_likely_token_stays_the_most_likely(policy: PolicyLogitsWarper) -> None:
+    input_ids, scores = batch()
+    assert torch.equal(policy(input_ids, scores).argmax(-1), scores.argmax(-1))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"),
+    [(torch.float64, 1e-6), (torch.float32, 1e-6), (torch.bfloat16, 0.02), (torch.float16, 0.004)],
+    ids=str,
+)
+def test_every_dtype(policy: PolicyLogitsWarper, dtype: torch.dtype, tolerance: float) -> None:
+    input_ids, scores = batch()
+    scores[2, 7] -= 1.0  # where the overflow begins, and with it greedy's way with ties, is the dtype's own
+    scores = scores.to(dtype)
+    result = policy(input_ids, scores)
+    assert result.dtype == dtype
+    same(result.double().softmax(-1), policy(input_ids, scores.double()).softmax(-1), tolerance)
+
+
+def test_three_dimensions_equal_two(policy: PolicyLogitsWarper) -> None:
+    input_ids, _ = batch(length=8)
+    scores = torch.randn(5, 6, VOCAB, generator=torch.Generator().manual_seed(1))
+    together = policy(input_ids, scores)
+    assert together.shape == scores.shape
+    for step in range(6):
+        same(together[:, step], policy(input_ids[:, : 8 - 6 + 1 + step], scores[:, step]))
+
+
+def test_rows_of_several_policies_are_each_policy_alone() -> None:
+    input_ids, scores = batch()
+    names = ["linear", "dynamic", "linear", "quadratic", "top_p_decay"]
+    rows = RowsLogitsWarper([POLICIES[name] for name in names])
+    together, warmth = rows(input_ids, scores), rows.temperature(input_ids, scores)
+    for row, name in enumerate(names):
+        alone = input_ids[row : row + 1], scores[row : row + 1]
+        assert torch.equal(together[row : row + 1], POLICIES[name](*alone))
+        same(warmth[row : row + 1], POLICIES[name].temperature(*alone).expand(1, 1))
+
+
+def test_the_temperature_broadcasts_against_the_scores(policy: PolicyLogitsWarper) -> None:
+    input_ids, scores = batch()
+    assert torch.broadcast_shapes(policy.temperature(input_ids, scores).shape, (5, 1)) == (5, 1)
+    deep = scores[:, None].expand(5, 4, VOCAB)
+    assert torch.broadcast_shapes(policy.temperature(input_ids, deep).shape, (5, 4, 1)) == (5, 4, 1)
+
+
+def test_beam_scores_are_scaled_and_never_shifted(policy: PolicyLogitsWarper) -> None:
+    if not policy.only_scales:
+        pytest.skip("bends or truncates")
+    input_ids, scores = batch()
+    log_probs = scores.log_softmax(-1)
+    temperature = policy.temperature(input_ids, log_probs)
+    warm = (temperature > 1e-30).expand(5, 1).squeeze(-1)
+    result = policy(input_ids, log_probs)
+    same(result[warm], (log_probs / temperature)[warm], 1e-5)
+    same(result[~warm].softmax(-1), greedy(log_probs)[~warm].softmax(-1))
+
+
+def test_prompt_length_moves_the_steps_and_leaves_the_original(policy: PolicyLogitsWarper) -> None:
+    input_ids, scores = batch(length=6)
+    longer = torch.cat([torch.full((5, 2), 9), input_ids], dim=-1)
+    moved = policy.with_prompt_length(PROMPT + 2)
+    same(moved(longer, scores), policy(input_ids, scores))
+    per_row = policy.with_prompt_length(torch.full((5,), PROMPT + 2))
+    same(per_row(longer, scores), policy(input_ids, scores))
+
+
+def test_a_nan_stays_in_its_row(policy: PolicyLogitsWarper) -> None:
+    input_ids, scores = batch()
+    broken = scores.clone()
+    broken[0, 0] = torch.nan
+    same(policy(input_ids, broken)[1:], policy(input_ids, scores)[1:])
+    assert torch.isnan(policy(input_ids, broken)[0]).any()
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_continuous_batching_is_declared(name: str) -> None:
+    assert POLICIES[name].supports_continuous_batching is (name in CONTINUOUS)
+
+
+@pytest.mark.parametrize("name", sorted(CONTINUOUS))
+def test_continuous_batching_shows_the_last_token_only(name: str) -> None:
+    input_ids, scores = batch()
+    same(POLICIES[name](input_ids[:, -1], scores), POLICIES[name](input_ids, scores))
+
+
+@pytest.mark.parametrize(
+    "name", ["fixed", "linear", "dynamic", "edt", "phase", "entropy_target", "quadratic", "product"]
+)
+def test_compiles_without_a_graph_break(name: str) -> None:
+    input_ids, scores = batch()
+    torch.compiler.reset()
+    compiled = torch.compile(POLICIES[name], fullgraph=True, backend="aot_eager")
+    same(compiled(input_ids, scores), POLICIES[name](input_ids, scores), 1e-5)

@@ -1,0 +1,97 @@
+"""The pictures: what they draw is what the numbers say, and every file is a picture."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from temp_processors.report.figures import colours, save
+from temp_processors.report.plots import distribution_figure, frontier_figure, metric_figure, steps_figure, write_plots
+from temp_processors.runs.lenient import Trace
+from tests.report.report_run import make_run
+
+SCORES = {
+    "a$b": {"distinct_2": {"value": 0.2, "interval": [0.1, 0.3]}, "perplexity": {"value": 2.0}},
+    "T=1.0": {"distinct_2": {"value": 0.7, "interval": None}, "perplexity": {"value": 20.0, "interval": [10.0, 40.0]}},
+    "broken": {"distinct_2": {"value": None, "reason": "no text has two words"}},
+}
+
+
+def test_metric_against_temperature_draws_value_interval_and_place() -> None:
+    axes = metric_figure(SCORES, "distinct_2", {"a$b": 0.5, "T=1.0": 1.0}).axes[0]
+    line, _, (bars,) = axes.containers[0]
+    assert line.get_xydata().tolist() == [[0.5, 0.2], [1.0, 0.7]]
+    assert bars.get_segments()[0].tolist() == [[0.5, 0.1], [0.5, pytest.approx(0.3)]]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["0.5", "1", "broken"]
+    assert axes.get_ylabel() == "distinct-2"
+
+
+@pytest.mark.parametrize(("tokenizer", "unit"), [("whitespace", "words"), ("fox", "tokens")])
+def test_lengths_have_a_unit(tokenizer: str, unit: str) -> None:
+    score = {"value": 9.0, "signature": f"mean_length|tok:{tokenizer}|len:full"}
+    assert metric_figure({"p": {"mean_length": score}}, "mean_length").axes[0].get_ylabel() == f"mean length ({unit})"
+
+
+def test_frontier_has_one_point_for_each_policy() -> None:
+    axes = frontier_figure(SCORES).axes[0]
+    points = [container[0].get_xydata().tolist() for container in axes.containers]
+    assert points[:2] == [[[2.0, 0.2]], [[20.0, 0.7]]]
+    assert all(map(math.isnan, points[2][0]))
+    assert axes.get_xscale() == "log"
+
+
+def step_trace(*entropy: float, temperature: float | None = None) -> Trace:
+    steps = len(entropy)
+    filled = [0] * steps, list(entropy), [temperature] * steps, [0.0] * steps
+    return Trace(*filled, [[0]] * steps, [[0.0]] * steps, [None])
+
+
+def test_steps_draw_the_median_and_leave_out_what_has_no_temperature() -> None:
+    top, bottom = steps_figure({"p": [step_trace(1.0, 5.0), step_trace(2.0), step_trace(9.0)]}).axes
+    assert top.lines[0].get_xydata().tolist() == [[0.0, 2.0], [1.0, 5.0]]
+    assert bottom.lines[0].get_xydata().tolist() == []
+
+
+def test_more_than_four_policies_get_a_row_each_on_one_scale() -> None:
+    groups = {f"p{i}$": [step_trace(1.0 + i, 2.0, temperature=0.5 * i if i else None)] for i in range(5)}
+    figure = steps_figure(groups)
+    rows = list(zip(figure.axes[::2], figure.axes[1::2], strict=True))
+    assert [left.lines[0].get_ydata()[0] for left, _ in rows] == [1.0, 2.0, 3.0, 4.0, 5.0]
+    assert [left.get_title("left") for left, _ in rows] == [rf"p{i}\$" for i in range(5)]
+    assert len({left.get_ylim() for left, _ in rows}) == len({right.get_ylim() for _, right in rows}) == 1
+    assert [[text.get_text() for text in right.texts if "no" in text.get_text()] for _, right in rows] == [
+        ["no single temperature"], [], [], [], [],
+    ]  # fmt: skip
+
+
+def test_distribution_is_the_softmax_of_the_logits() -> None:
+    axes = distribution_figure(["a", "$"], [math.log(3), 0.0], [1.0, 0.5]).axes[0]
+    assert axes.lines[0].get_xdata().tolist() == pytest.approx([0.75, 0.25])
+    assert axes.lines[1].get_xdata().tolist() == pytest.approx([0.9, 0.1])
+
+
+def test_a_run_gives_a_picture_of_every_kind_twice(tmp_path: Path) -> None:
+    files = write_plots(make_run(tmp_path / "run", samples=2, steps=4))
+    names = {"distinct_2", "self_bleu_4", "perplexity", "frontier_distinct_2", "frontier_self_bleu_4", "steps"}
+    assert {f.name for f in files} == {f"{n}{end}" for n in (*names, "distribution") for end in (".png", ".svg")}
+    assert all(f.read_bytes().startswith(b"\x89PNG" if f.suffix == ".png" else b"<?xml") for f in files)
+
+
+def test_the_same_figure_gives_the_same_bytes(tmp_path: Path) -> None:
+    first, second = (save(metric_figure(SCORES, "distinct_2"), tmp_path / name) for name in ("a.svg", "b.svg"))
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_colours_are_told_apart_by_lightness_alone() -> None:
+    lightness = [0.2126 * r + 0.7152 * g + 0.0722 * b for r, g, b, _ in colours(6)]
+    assert all(later - earlier > 0.05 for earlier, later in itertools.pairwise(lightness))
+
+
+def test_importing_the_report_does_not_import_matplotlib() -> None:
+    code = "import sys, temp_processors.report.plots; sys.exit('matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
