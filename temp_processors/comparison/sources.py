@@ -40,6 +40,19 @@ def read_groups(
     )
 
 
+def groups_of_run(run: Run, names: Sequence[str]) -> dict[str, Group]:
+    """The samples of a run as groups, one for each policy of `names` that has any, in the order of prompts and samples."""
+    found: dict[str, list[tuple[int, int, str, float, int]]] = {name: [] for name in names}
+    for s in run.samples:
+        found[s.policy].append((s.prompt_id, s.sample_id, s.text, s.log_prob, s.scored_tokens))
+    groups = {}
+    for name, samples in found.items():
+        if samples:
+            prompts, numbers, texts, log_probs, tokens = zip(*sorted(samples), strict=True)
+            groups[name] = Group(texts, list(zip(prompts, numbers, strict=True)), log_probs, tokens)
+    return groups
+
+
 def read_texts(
     source: str, *, text_column: str = "text", group_by: str | None = None, split: str = "train", streaming: bool = True
 ) -> Iterator[tuple[str, str]]:
@@ -78,7 +91,7 @@ def by_name(found: Mapping[tuple[str, str], Any]) -> dict[str, Any]:
 def _groups(source: str, text_column: str, group_by: str | None, split: str) -> dict[str, Group]:
     rows = read_texts(source, text_column=text_column, group_by=group_by, split=split, streaming=False)
     if Path(source, "samples.jsonl").is_file():
-        return Run(Path(source)).groups(list(dict.fromkeys(name for name, _ in rows)))
+        return groups_of_run(Run(Path(source)), list(dict.fromkeys(name for name, _ in rows)))
     texts: dict[str, list[str]] = {}
     for name, text in rows:
         texts.setdefault(name, []).append(text)

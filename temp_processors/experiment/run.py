@@ -15,6 +15,7 @@ from typing import Any
 from rich.console import Console
 
 from temp_processors.comparison.compare import compare_groups
+from temp_processors.comparison.sources import groups_of_run
 from temp_processors.config.experiment import ExperimentConfig
 from temp_processors.config.trace_options import trace_options
 from temp_processors.engines.decoding.batches import plan_batches
@@ -253,7 +254,7 @@ def score_run(config: ExperimentConfig, folder: Run) -> dict[str, dict[str, dict
 
     Values are those of the texts as they are; differences are between texts cut pair by pair to equal lengths.
     """
-    groups = folder.groups([named.name for named in config.policies])
+    groups = groups_of_run(folder, [named.name for named in config.policies])
     baseline = config.baseline if config.baseline in groups else None
     return compare_groups(groups, config.metrics, baseline, fair=True)
 

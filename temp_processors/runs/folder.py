@@ -8,15 +8,14 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import torch
 
-from temp_processors.comparison.compare import Group
 from temp_processors.config.experiment import ExperimentConfig
 
 PACKAGES = ("torch", "transformers", "accelerate", "datasets", "evaluate", "numpy", "pydantic")
@@ -202,36 +201,9 @@ class Run:
         """Every sample on disk, to be looped over, counted or picked."""
         return Samples(self.path / "samples.jsonl")
 
-    def groups(self, names: Sequence[str]) -> dict[str, Group]:
-        """The samples as groups to score, one for each of `names` that has any, in the order of prompts and samples."""
-        found: dict[str, list[Scored]] = {name: [] for name in names}
-        for s in self.samples:
-            found[s.policy].append(Scored(s.prompt_id, s.sample_id, s.text, s.log_prob, s.scored_tokens))
-        return {name: _group(samples) for name, samples in found.items() if samples}
-
     def finish(self) -> None:
         """Mark the run as complete."""
         self.write("DONE", "")
-
-
-class Scored(NamedTuple):
-    """What scores need of a sample, which is all of it that is in memory at once; sorts by prompt and sample number."""
-
-    prompt_id: int
-    sample_id: int
-    text: str
-    log_prob: float
-    tokens: int
-
-
-def _group(samples: list[Scored]) -> Group:
-    samples.sort()
-    return Group(
-        texts=[sample.text for sample in samples],
-        keys=[sample[:2] for sample in samples],
-        log_probs=[sample.log_prob for sample in samples],
-        token_counts=[sample.tokens for sample in samples],
-    )
 
 
 def sample_line(sample: Sample) -> str:
