@@ -6,21 +6,16 @@ import difflib
 import math
 import re
 from collections.abc import Iterable
-from typing import Any, get_args
+from types import UnionType
+from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
 
 import pydantic
 from pydantic_core import ErrorDetails
 
-from temp_processors.config.prompts import PromptSource
-from temp_processors.config.sections import ModelSpec
-from temp_processors.config.trace_options import TraceOptions
 from temp_processors.config.yaml_lines import Location, Problem, YamlSource
 
-SECTIONS: dict[object, type[pydantic.BaseModel]] = {
-    "model": ModelSpec,
-    "prompts": PromptSource,
-    "traces": TraceOptions,
-}
+INLINE = "inline"
+"""Metadata of a field that has no key of its own in YAML: its fields stand beside those of the model that has it."""
 LIKE_A_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
 
@@ -30,42 +25,58 @@ def suggestion(word: object, known: Iterable[str]) -> str:
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
-def problems_of(error: pydantic.ValidationError, source: YamlSource) -> list[Problem]:
-    """One `Problem` for every error that pydantic found, at the line of the value that caused it."""
-    return [_problem(details, source) for details in error.errors(include_url=False)]
+def problems_of(error: pydantic.ValidationError, source: YamlSource, model: Any) -> list[Problem]:
+    """One `Problem` for every error that pydantic found, at the line of the value that caused it.
 
-
-def _problem(details: ErrorDetails, source: YamlSource) -> Problem:
-    path, parent = _data_path(details["loc"], source.data, missing=details["type"] in ("missing", "extra_forbidden"))
-    if details["type"].startswith("union_tag"):
-        path = (*path, "kind")
-    return source.problem(path, _message(details, path, parent))
-
-
-def _data_path(location: Location, data: Any, *, missing: bool) -> tuple[Location, Any]:
-    """The path in the user's data, without the tags that pydantic adds for unions, and the mapping it ends in.
-
-    `missing` says that the last part may name a field that the data does not have.
+    Args:
+        error: What validation raised.
+        source: The data that was validated, with its lines.
+        model: The type it was validated against: a model, or an annotation such as a union of models.
     """
-    path: list[str | int] = []
-    here, parent = data, data
-    for depth, part in enumerate(location):
-        absent = missing and depth + 1 == len(location) and isinstance(here, dict)
-        known = part in here if isinstance(here, dict) else isinstance(here, list) and part in range(len(here))
-        if known:
-            parent, here = here, here[part]
-        elif absent:
-            parent = here
-        if known or absent:
+    return [_problem(details, source, model) for details in error.errors(include_url=False)]
+
+
+def _problem(details: ErrorDetails, source: YamlSource, model: Any) -> Problem:
+    names_a_field = details["type"] in ("missing", "extra_forbidden")
+    place = _place(details["loc"], source.data, model, names_a_field=names_a_field)
+    path = (*place.path, "kind") if details["type"].startswith("union_tag") else place.path
+    return source.problem(path, _message(details, place))
+
+
+class Place(NamedTuple):
+    """Where an error is: the path in the user's data, the model it lies in, and the fields that the mapping there may have."""
+
+    path: Location
+    owner: type[pydantic.BaseModel] | None
+    known: list[str]
+
+
+def _place(location: Location, data: Any, model: Any, *, names_a_field: bool) -> Place:
+    """Follow pydantic's location through the data and the types at once.
+
+    A location also holds the tags of unions and the fields marked `INLINE`, which the data does not. With
+    `names_a_field` its last part is a field of the model before it, whether the data has it or not.
+    """
+    path, here, beside = list[str | int](), model, list[str]()
+    for part in location[:-1] if names_a_field else location:
+        before = _as_model(here)
+        if before is not None and part in before.model_fields and INLINE in before.model_fields[part].metadata:
+            beside = [name for name in before.model_fields if name != part]
+        elif part in data if isinstance(data, dict) else isinstance(data, list) and part in range(len(data)):
             path.append(part)
-    return tuple(path), parent
+            data, beside = data[part], []
+        here = _below(here, part)
+    if names_a_field and isinstance(data, dict):
+        path.append(location[-1])
+    owner = _as_model(here)
+    return Place(tuple(path), owner, [*beside, *(owner.model_fields if owner else ())])
 
 
-def _message(details: ErrorDetails, path: Location, parent: Any) -> str:
+def _message(details: ErrorDetails, place: Place) -> str:
     kind, given, context = details["type"], details["input"], details.get("ctx", {})
-    name = path[-1] if path else "the configuration"
+    name = place.path[-1] if place.path else "the configuration"
     if kind == "extra_forbidden":
-        return _unknown_field(name, parent, section=path[0] if len(path) > 1 else None)
+        return _unknown_field(place)
     if kind == "missing":
         return "is required and missing"
     if kind in ("union_tag_invalid", "union_tag_not_found"):
@@ -75,28 +86,46 @@ def _message(details: ErrorDetails, path: Location, parent: Any) -> str:
     if kind == "value_error":
         return str(context["error"]).removeprefix(f"`{name}` ")
     text = details["msg"].replace("Input should be", "has to be")
-    return f"{text[0].lower() + text[1:]}, but is {_shown(given)}"
+    return f"{text[0].lower() + text[1:]}, but is {_quoted(given)}"
 
 
-def _unknown_field(name: object, parent: Any, *, section: object) -> str:
-    if section in SECTIONS:
-        fields = list(SECTIONS[section].model_fields)
-        return f"not a field of `{section}`{suggestion(name, fields) or _one_of(fields)}"
-    kind = parent.get("kind") if isinstance(parent, dict) else None
-    owner = "the configuration" if kind is None else repr(kind)
-    known = known_fields(kind)
-    return f"not a field of {owner}{suggestion(name, known) or _one_of(known)}"
+def _unknown_field(place: Place) -> str:
+    path, owner, known = place
+    if owner is not None and "kind" in owner.model_fields:
+        shown = repr(owner.model_fields["kind"].default)
+    else:
+        shown = f"`{path[-2]}`" if len(path) > 1 else "the configuration"
+    return f"not a field of {shown}{suggestion(path[-1], known) or _one_of(known)}"
 
 
-def known_fields(kind: object) -> list[str]:
-    """The fields of one kind of policy, or those of the whole configuration when `kind` is None."""
-    from temp_processors.config.experiment import ExperimentConfig
-    from temp_processors.policies.policy_config import PolicyConfig
+def _below(annotation: Any, part: str | int) -> Any:
+    """The type at one part of pydantic's location: of a field, an item, or the member of a union with this tag."""
+    annotation = _bare(annotation)
+    model = _as_model(annotation)
+    if model is not None:
+        return model.model_fields[str(part)].annotation if part in model.model_fields else None
+    members = [member for member in get_args(annotation) if member is not Ellipsis]
+    if get_origin(annotation) not in (Union, UnionType):
+        return members[-1] if members else None
+    tagged = [member for member in members if part in _tags(member)]
+    inside = (_below(member, part) for member in members)
+    return tagged[0] if tagged else next((found for found in inside if found is not None), None)
 
-    if kind is None:
-        return list(ExperimentConfig.model_fields)
-    models = {model.model_fields["kind"].default: model for model in get_args(get_args(PolicyConfig)[0])}
-    return ["name", *models[kind].model_fields] if kind in models else []
+
+def _tags(member: Any) -> list[Any]:
+    """What pydantic calls a member of a discriminated union: its `Tag`, or the default of its field `kind`."""
+    named = [mark.tag for mark in getattr(member, "__metadata__", ()) if isinstance(mark, pydantic.Tag)]
+    model = _as_model(member)
+    return [*named, model.model_fields["kind"].default] if model and "kind" in model.model_fields else named
+
+
+def _bare(annotation: Any) -> Any:
+    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+
+
+def _as_model(annotation: Any) -> type[pydantic.BaseModel] | None:
+    bare = _bare(annotation)
+    return bare if isinstance(bare, type) and issubclass(bare, pydantic.BaseModel) else None
 
 
 def _wrong_kind(context: dict[str, Any], given: Any) -> str:
@@ -118,7 +147,7 @@ def _one_of(known: Iterable[str]) -> str:
     return f"; allowed: {names}" if names else ""
 
 
-def _shown(given: Any) -> str:
+def _quoted(given: Any) -> str:
     if isinstance(given, float) and not math.isfinite(given):
         return str(given)
     text = repr(given)

@@ -19,11 +19,17 @@ from typing import Annotated, Any, Literal
 import pydantic
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_serializer, model_validator
 
-from temp_processors.config.engine_options import Engine, EngineOptions, check_engine, check_model
-from temp_processors.config.errors import problems_of, suggestion
+from temp_processors.config.errors import INLINE, problems_of, suggestion
 from temp_processors.config.prompts import PromptSource, prompts_tag
-from temp_processors.config.sections import NameOrSpec, model_spec
-from temp_processors.config.trace_options import SwitchOrOptions
+from temp_processors.config.sections import (
+    Engine,
+    EngineOptions,
+    NameOrSpec,
+    SwitchOrOptions,
+    check_engine,
+    check_model,
+    model_spec,
+)
 from temp_processors.config.yaml_lines import ConfigError, Problem, YamlSource, read_yaml, write_yaml
 from temp_processors.metrics import METRIC_NAMES
 from temp_processors.policies.policy_config import PolicyConfig
@@ -57,7 +63,7 @@ class NamedPolicy(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
     name: Annotated[str, AfterValidator(_not_blank)]
-    policy: PolicyConfig
+    policy: Annotated[PolicyConfig, INLINE]
 
     @model_validator(mode="before")
     @classmethod
@@ -214,7 +220,7 @@ def load_config(path: Path | str, overrides: Sequence[str] = (), out: Path | Non
     try:
         config = ExperimentConfig.model_validate(source.data)
     except pydantic.ValidationError as error:
-        raise ConfigError([*source.problems, *problems_of(error, source)]) from error
+        raise ConfigError([*source.problems, *problems_of(error, source, ExperimentConfig)]) from error
     if source.problems:
         raise ConfigError(source.problems)
     return config

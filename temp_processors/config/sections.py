@@ -1,4 +1,4 @@
-"""The `model` section of a configuration: what is loaded, and how."""
+"""The sections of a configuration that are models of their own: `model`, `engine_options` and `traces`."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ class ModelSpec(BaseModel):
         return {name: value for name, value in self.load_options.items() if name in ("revision", "trust_remote_code")}
 
 
-def _tag(value: Any) -> str:
+def _model_tag(value: Any) -> str:
     return "mapping" if isinstance(value, (dict, ModelSpec)) else "text"
 
 
 NameOrSpec = Annotated[
     Annotated[Annotated[str, Field(pattern=r"\S")], Tag("text")] | Annotated[ModelSpec, Tag("mapping")],
-    Discriminator(_tag),
+    Discriminator(_model_tag),
 ]
 """In YAML a name, or a mapping with a name and options."""
 
@@ -56,3 +56,104 @@ NameOrSpec = Annotated[
 def model_spec(model: str | ModelSpec) -> ModelSpec:
     """The mapping that a name stands for."""
     return ModelSpec(name=model) if isinstance(model, str) else model
+
+
+class TraceOptions(BaseModel):
+    """What `traces.parquet` holds.
+
+    Args:
+        top_k: How many of the most probable tokens to keep at every step, with their logits.
+        samples_per_policy: Trace this many samples of every policy: the first of each prompt, then the second, and so on.
+            By default as many as 8,000 tokens allow (fewer for vocabularies above 3,750), and one prompt at least.
+    """
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+    top_k: Annotated[int, Field(ge=1)] = 10
+    samples_per_policy: Annotated[int, Field(ge=1)] | None = None
+
+
+def _traces_tag(value: Any) -> str:
+    return "mapping" if isinstance(value, (dict, TraceOptions)) else "switch"
+
+
+SwitchOrOptions = Annotated[
+    Annotated[bool, Tag("switch")] | Annotated[TraceOptions, Tag("mapping")], Discriminator(_traces_tag)
+]
+"""In YAML true, false, or a mapping of options."""
+
+
+def trace_options(traces: bool | TraceOptions) -> TraceOptions | None:
+    """The options that a switch stands for; None where nothing is traced."""
+    if isinstance(traces, TraceOptions):
+        return traces
+    return TraceOptions() if traces else None
+
+
+Engine = Literal["transformers", "vllm"]
+SERVER_ONLY = ("concurrency", "retries", "timeout")
+VLLM_KNOWS = ("revision", "trust_remote_code")
+
+
+class EngineOptions(BaseModel):
+    """How vLLM is set up; None leaves a choice to vLLM.
+
+    Args:
+        tensor_parallel_size: Devices that every layer is split over.
+        pipeline_parallel_size: Groups of devices that the layers are dealt out to.
+        dtype: Of the weights, such as `float32` or `bfloat16`; `auto` follows the checkpoint.
+        gpu_memory_utilization: Share of the device's memory for weights and cache, in (0, 1].
+        max_model_len: Longest prompt and continuation together, in tokens.
+        max_num_seqs: Most requests in one batch.
+        enforce_eager: No CUDA graphs and no compilation: a quicker start, a slower step.
+        concurrency: Requests under way at once at a server (`base_url`).
+        retries: How often a request is sent again when the server is busy or unreachable.
+        timeout: Seconds that one request to a server may take.
+    """
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+    tensor_parallel_size: Annotated[int, Field(ge=1)] = 1
+    pipeline_parallel_size: Annotated[int, Field(ge=1)] = 1
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    gpu_memory_utilization: Annotated[float, Field(gt=0, le=1)] | None = None
+    max_model_len: Annotated[int, Field(ge=1)] | None = None
+    max_num_seqs: Annotated[int, Field(ge=1)] | None = None
+    enforce_eager: bool = False
+    concurrency: Annotated[int, Field(ge=1)] = 32
+    retries: Annotated[int, Field(ge=0)] = 6
+    timeout: Annotated[float, Field(gt=0)] = 600.0
+
+
+def check_engine(engine: Engine, options: EngineOptions, base_url: str | None) -> None:
+    """Refuse settings that the chosen engine would silently ignore."""
+    given = options.model_fields_set & {n for n in EngineOptions.model_fields if getattr(options, n) != _default(n)}
+    if engine == "transformers" and (given or base_url is not None):
+        name = "base_url" if base_url is not None else f"engine_options.{min(given)}"
+        raise ValueError(f"`{name}` is for `engine: vllm`, but engine is 'transformers'")
+    for name in sorted(given):
+        if base_url is None and name in SERVER_ONLY:
+            raise ValueError(f"`engine_options.{name}` is for a running server: give its `base_url`")
+        if base_url is not None and name not in SERVER_ONLY:
+            raise ValueError(
+                f"`engine_options.{name}` cannot change a running server (`base_url`): set it where it starts"
+            )
+
+
+def check_model(engine: Engine, given: ModelSpec, base_url: str | None) -> None:
+    """Refuse options of loading that only `from_pretrained` has: vLLM would leave them out without a word."""
+    if engine == "transformers":
+        return
+    for name in sorted(set(ModelSpec.model_fields) - {"name", *VLLM_KNOWS}):
+        value = getattr(given, name)
+        if value != ModelSpec.model_fields[name].default:
+            there = name in EngineOptions.model_fields and base_url is None
+            elsewhere = f": set `engine_options.{name}`" if there else ""
+            allowed = ", ".join(["name", *VLLM_KNOWS])
+            raise ValueError(
+                f"`model.{name}` is for `engine: transformers`, but is {value!r}{elsewhere}; allowed with vllm: {allowed}"
+            )
+
+
+def _default(name: str) -> object:
+    return EngineOptions.model_fields[name].default

@@ -15,9 +15,8 @@ from typing import Any
 import aiohttp
 from transformers import AutoTokenizer
 
-from temp_processors.config.engine_options import EngineOptions
 from temp_processors.config.experiment import ExperimentConfig
-from temp_processors.config.sections import model_spec
+from temp_processors.config.sections import EngineOptions, model_spec
 from temp_processors.engines.decoding.decode import Decoded, DecodeRow
 from temp_processors.engines.local import LoadedModel, ModelError, loading, model_path
 from temp_processors.engines.vllm_local import Checkpoint, requests_of

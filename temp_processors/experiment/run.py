@@ -17,7 +17,7 @@ from rich.console import Console
 from temp_processors.comparison.compare import compare_groups
 from temp_processors.comparison.sources import groups_of_run
 from temp_processors.config.experiment import ExperimentConfig
-from temp_processors.config.trace_options import trace_options
+from temp_processors.config.sections import trace_options
 from temp_processors.engines.decoding.batches import plan_batches
 from temp_processors.engines.decoding.decode import Decoded, DecodeRow, PolicyFactory
 from temp_processors.engines.local import LoadedModel, ModelError, load_model

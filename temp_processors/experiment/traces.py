@@ -15,9 +15,8 @@ import pyarrow as pa
 import torch
 from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 
-from temp_processors.config.engine_options import EngineOptions
 from temp_processors.config.experiment import ExperimentConfig, load_config
-from temp_processors.config.trace_options import TraceOptions, trace_options
+from temp_processors.config.sections import EngineOptions, TraceOptions, trace_options
 from temp_processors.engines.local import LoadedModel, ModelError, load_model
 from temp_processors.experiment.plan import Plan
 from temp_processors.experiment.prompts import Prompts, prepare

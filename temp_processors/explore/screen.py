@@ -69,7 +69,7 @@ def screen_config(data: Mapping[str, Any]) -> ExperimentConfig:
     try:
         return ExperimentConfig.model_validate(data)
     except pydantic.ValidationError as error:
-        problems = problems_of(error, YamlSource("", dict(data)))
+        problems = problems_of(error, YamlSource("", dict(data)), ExperimentConfig)
         raise ScreenError("\n".join(_said(problem, data["policies"]) for problem in problems)) from error
 
 

@@ -30,7 +30,7 @@ from torch import Tensor
 from temp_processors.config.errors import problems_of
 from temp_processors.config.yaml_lines import YamlSource
 from temp_processors.policies.base import PolicyLogitsWarper
-from temp_processors.policies.policy_config import build_policy
+from temp_processors.policies.policy_config import PolicyConfig, build_policy
 
 KEY = "temperature_policy"  # the name under which a request carries its policy
 NO_TOKEN = -1  # pads on the left: no tag, newline or sentence end is ever spelled with it
@@ -68,7 +68,8 @@ def _policy(text: str) -> PolicyLogitsWarper:
         policy = build_policy(data)
         _try_batches(policy)
     except pydantic.ValidationError as error:
-        raise PolicyError("\n".join(str(problem) for problem in problems_of(error, YamlSource(KEY, data)))) from error
+        problems = problems_of(error, YamlSource(KEY, data), PolicyConfig)
+        raise PolicyError("\n".join(map(str, problems))) from error
     except ValueError as error:
         raise PolicyError(f"{KEY}: {error}") from error
     return policy

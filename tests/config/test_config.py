@@ -188,3 +188,26 @@ def test_what_only_the_tokenizer_knows_is_refused_with_file_and_line(tmp_path: P
         policy_factories(load_config(path), tokenizer)
     expected = f"{path}:8: policies.1: `reset_ids[0]` has to be a number in [0, 1023] (the ids of the tokenizer), "
     assert str(located(caught.value, path)) == expected + "but is 99999"
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("engine_options={max_num_sqs: 3}", "not a field of `engine_options` (did you mean 'max_num_seqs'?)"),
+        ("prompts={file: a.txt, colum: x}", "not a field of `prompts` (did you mean 'column'?)"),
+        ("traces={topk: 3}", "not a field of `traces` (did you mean 'top_k'?)"),
+        ("policies.0.nam=x", "not a field of 'fixed' (did you mean 'name'?)"),
+        (
+            "policies.0={name: p, kind: product, policies: [{kind: fixed, temprature: 1.0}]}",
+            "policies.0.policies.0.temprature: not a field of 'fixed' (did you mean 'temperature'?)",
+        ),
+        (
+            "policies.0={name: p, kind: truncate_then_temper, top_k: 3, policy: {kind: edt, name: x}}",
+            "policies.0.policy.name: not a field of 'edt'; allowed: kind, temperature, theta, base",
+        ),
+    ],
+)
+def test_an_unknown_field_is_told_with_the_fields_of_its_owner(setting: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config("fox", [setting])
+    assert message in str(caught.value)

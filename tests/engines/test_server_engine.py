@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 import pytest
 
 import temp_processors.engines.vllm_server as server_engine
-from temp_processors.config.engine_options import EngineOptions
 from temp_processors.config.experiment import ExperimentConfig
+from temp_processors.config.sections import EngineOptions
 from temp_processors.engines.decoding.decode import DecodeRow
 from temp_processors.engines.vllm_server import ServerError, ServerModel
 
