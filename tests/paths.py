@@ -6,3 +6,5 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
+GOLDEN = ROOT / "tests" / "golden"
+"""What peer libraries returned, shipped with the tests."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import math
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,13 +26,14 @@ from temp_processors.metrics import (
     vendi_score,
     zipf_exponent,
 )
+from tests.paths import GOLDEN
 
 TEXTS = st.lists(st.lists(st.sampled_from("abcd"), max_size=8), min_size=2, max_size=7)
 
 
 @pytest.fixture(scope="module")
-def cases(shared: Path) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads((shared / "golden" / "metrics.json").read_text(encoding="utf-8"))["cases"]
+def cases() -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads((GOLDEN / "metrics.json").read_text(encoding="utf-8"))["cases"]
     return found
 
 

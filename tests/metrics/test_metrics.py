@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +23,7 @@ from temp_processors.metrics import (
     self_bleu,
     tokenize,
 )
+from tests.paths import GOLDEN
 
 CORPORA = st.lists(st.lists(st.sampled_from("abcde"), max_size=9), min_size=2, max_size=9)
 
@@ -66,13 +66,12 @@ def test_order_of_texts_and_names_of_tokens_change_nothing(texts: list[list[str]
     assert distinct_n(shuffled, 2).value == pytest.approx(distinct_n(texts, 2).value, nan_ok=True)
 
 
-def golden_cases(shared: Path) -> list[dict[str, Any]]:
-    return json.loads((shared / "golden" / "metrics.json").read_text(encoding="utf-8"))["cases"]
+CASES: list[dict[str, Any]] = json.loads((GOLDEN / "metrics.json").read_text(encoding="utf-8"))["cases"]
 
 
-def test_outside_cases(shared: Path) -> None:
+def test_outside_cases() -> None:
     compared = 0
-    for case in golden_cases(shared):
+    for case in CASES:
         for n in (1, 2, 3, 4):
             expected = case["expected"]["distinct_nltk_pooled"][str(n)]
             if isinstance(expected, float):
@@ -86,9 +85,9 @@ def test_outside_cases(shared: Path) -> None:
     assert compared >= 60
 
 
-def test_without_smoothing_it_equals_nltk_without_smoothing(shared: Path) -> None:
+def test_without_smoothing_it_equals_nltk_without_smoothing() -> None:
     compared = 0
-    for case in golden_cases(shared):
+    for case in CASES:
         for n in (2, 3, 4, 5):
             expected = case["expected"]["self_bleu_nltk_nosmoothing"][str(n)].get("mean")
             if isinstance(expected, float) and len(case["texts"]) > 1:
