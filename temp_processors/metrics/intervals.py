@@ -26,11 +26,11 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtr, stdtrit  # Student's t, as in scipy.stats, whose import takes seconds
 
+from temp_processors.metrics.arrays import Floats, Ints
 from temp_processors.metrics.score import Score
-from temp_processors.metrics.self_bleu import Floats
-from temp_processors.metrics.texts import Ints, TokenizedTexts
+from temp_processors.metrics.texts import TokenizedTexts
 
 GROUPS = 16
 """Most groups that texts are dealt into: 15 degrees of freedom, at the cost of scoring all texts about 30 times."""
@@ -243,7 +243,7 @@ def _interval(
     units = len(set(clusters)) if len(set(clusters)) > 1 else len(clusters)
     doublings = math.log2(units / ((units - units % groups) / 2))
     error = math.sqrt(of_half * _rate(of_half, quarters, groups) ** doublings)
-    reach = float(student.ppf((1 + confidence) / 2, groups - 1)) * error
+    reach = float(stdtrit(groups - 1, (1 + confidence) / 2)) * error
     return Interval(value - reach, value + reach, error, groups, confidence)
 
 
@@ -259,4 +259,4 @@ def _p_value(value: float, found: Interval) -> float:
         return math.nan
     if found.standard_error == 0:
         return 1.0 if value == 0 else 0.0
-    return float(2 * student.sf(abs(value) / found.standard_error, found.groups - 1))
+    return float(2 * stdtr(found.groups - 1, -abs(value) / found.standard_error))

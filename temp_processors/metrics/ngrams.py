@@ -9,16 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from temp_processors.metrics.texts import TokenizedTexts
+from temp_processors.metrics.arrays import Bools, Ints, TokenIds
 
-Ints = np.ndarray[Any, np.dtype[Any]]
-"""64-bit integers; 32-bit ones where they fit and time counts."""
-Bools = np.ndarray[Any, np.dtype[np.bool_]]
 BITS = 63
 """Bits of a packed n-gram; the sign stays free."""
 BLOCK = 1 << 17
@@ -63,7 +59,7 @@ def check_order(n: object) -> None:
         raise ValueError(f"`n` has to be an integer >= 1, but is {n!r}")
 
 
-def repeated_ngrams(texts: TokenizedTexts, largest: int, among: Bools | None = None) -> Iterator[Repeated]:
+def repeated_ngrams(texts: TokenIds, largest: int, among: Bools | None = None) -> Iterator[Repeated]:
     """For n = 1 to `largest` the n-grams that occur more than once, in one text or in several.
 
     The others are left out because no text shares them, and neither does it share a longer n-gram that begins with one.
@@ -78,9 +74,8 @@ def repeated_ngrams(texts: TokenizedTexts, largest: int, among: Bools | None = N
         >>> [(found.gram.tolist(), found.text.tolist()) for found in repeated_ngrams(tokenize(["a b c", "d a b"]), 2)]
         [([0, 0, 1, 1], [0, 1, 0, 1]), ([0, 0], [0, 1])]
     """
-    small = (
-        np.int32 if len(texts.ids) <= np.iinfo(np.int32).max else np.int64
-    )  # half the memory, which is what takes the time
+    # 32 bits where they hold every place: half the memory, which is what takes the time
+    small = np.int32 if len(texts.ids) <= np.iinfo(np.int32).max else np.int64
     text = np.repeat(np.arange(len(texts), dtype=small), texts.lengths)
     ends = np.repeat(texts.starts[1:].astype(small), texts.lengths)
     place, gram = np.arange(len(texts.ids), dtype=small), np.zeros(len(texts.ids), dtype=small)
@@ -98,7 +93,7 @@ def repeated_ngrams(texts: TokenizedTexts, largest: int, among: Bools | None = N
         yield Repeated(gram, text[place])
 
 
-def count_ngrams(texts: TokenizedTexts, n: int) -> tuple[int, int]:
+def count_ngrams(texts: TokenIds, n: int) -> tuple[int, int]:
     """Number of different n-grams and number of n-grams, of all texts together.
 
     Example:
@@ -111,14 +106,19 @@ def count_ngrams(texts: TokenizedTexts, n: int) -> tuple[int, int]:
     return int(np.count_nonzero(run_starts(keys))), len(keys)
 
 
-def different_in_texts(texts: TokenizedTexts, n: int) -> Ints:
+def different_in_texts(texts: TokenIds, n: int) -> Ints:
     """Number of different n-grams of each text, shape (texts,)."""
     *_, found = repeated_ngrams(texts, n)
     _, text, times = found.held
     more = times > 1
-    return texts.ngram_lengths(n) - np.bincount(text[more], weights=times[more] - 1, minlength=len(texts)).astype(
-        np.int64
-    )
+    again = np.bincount(text[more], weights=times[more] - 1, minlength=len(texts)).astype(np.int64)
+    return ngram_lengths(texts, n) - again
+
+
+def ngram_lengths(texts: TokenIds, n: int) -> Ints:
+    """n-grams of each text, shape (texts,)."""
+    lengths: Ints = np.maximum(texts.lengths - (n - 1), 0)
+    return lengths
 
 
 def run_starts(values: Ints) -> Bools:
@@ -153,7 +153,7 @@ def _occurring(gram: Ints, here: Bools) -> Bools:
     return found
 
 
-def _packed(texts: TokenizedTexts, n: int) -> Ints:
+def _packed(texts: TokenIds, n: int) -> Ints:
     """All n-grams as integers that are equal where the n-grams are, shape (n-grams,)."""
     places = ngram_starts(texts, n)
     keys, size = texts.ids[places], texts.vocabulary
@@ -167,7 +167,7 @@ def _packed(texts: TokenizedTexts, n: int) -> Ints:
     return keys
 
 
-def ngram_starts(texts: TokenizedTexts, n: int) -> Ints:
+def ngram_starts(texts: TokenIds, n: int) -> Ints:
     """Where the n-grams begin, shape (n-grams,)."""
     begins = np.ones(len(texts.ids), dtype=bool)
     for back in range(1, n):

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.sparse import csr_array
 
-from temp_processors.metrics.ngrams import Bools, Held, Ints, check_order, repeated_ngrams
+from temp_processors.metrics.arrays import Bools, Floats, Ints
+from temp_processors.metrics.ngrams import Held, check_order, repeated_ngrams
 from temp_processors.metrics.score import Score, signature, undefined
-from temp_processors.metrics.self_bleu import SMOOTHED_NUMERATOR, Floats
+from temp_processors.metrics.self_bleu import SMOOTHED_NUMERATOR
 from temp_processors.metrics.texts import TokenizedTexts, Tokens, tokenize
 
 PAIRS = 1 << 20
@@ -83,6 +83,8 @@ def occurrences(held: Held, texts: int) -> Any:
         array([[2., 2.],
                [2., 3.]])
     """
+    from scipy.sparse import csr_array
+
     ones = np.repeat(np.arange(len(held.times)), held.times)
     before = np.repeat(np.cumsum(held.times) - held.times, held.times)
     which = np.arange(len(ones)) - before  # 0 for the first occurrence of an n-gram in its text, 1 for the second

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
+from temp_processors.metrics.arrays import Floats
 from temp_processors.version import __version__
 
 
@@ -30,7 +29,7 @@ class Score:
     signature: str
     reason: str | None = None
     counts: Mapping[str, float] = field(default_factory=dict)
-    per_text: np.ndarray[Any, np.dtype[np.float64]] | None = field(default=None, repr=False, compare=False)
+    per_text: Floats | None = field(default=None, repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON: an undefined value is null, with its reason. The statistics of the texts are left out."""

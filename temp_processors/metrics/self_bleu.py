@@ -22,20 +22,11 @@ from typing import Any
 
 import numpy as np
 
-from temp_processors.metrics.ngrams import (
-    Bools,
-    Held,
-    Ints,
-    Repeated,
-    check_order,
-    in_runs,
-    repeated_ngrams,
-    run_starts,
-)
+from temp_processors.metrics.arrays import Bools, Floats, Ints
+from temp_processors.metrics.ngrams import Held, Repeated, check_order, in_runs, repeated_ngrams, run_starts
 from temp_processors.metrics.score import Score, signature, undefined
 from temp_processors.metrics.texts import TokenizedTexts, Tokens, tokenize
 
-Floats = np.ndarray[Any, np.dtype[np.float64]]
 SMOOTHED_NUMERATOR = 0.1
 NUMERATORS = {"method1": SMOOTHED_NUMERATOR, "method0": sys.float_info.min}
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from temp_processors.metrics.arrays import Floats
 from temp_processors.metrics.score import Score, signature, undefined
 
-Array = np.ndarray[Any, np.dtype[np.float64]]
-Embeddings = Array | Callable[[Sequence[str]], Any]
+Embeddings = Floats | Callable[[Sequence[str]], Any]
 
 
 def vendi_score(texts: Sequence[str], embeddings: Embeddings, *, embedding: str = "given") -> Score:
@@ -58,7 +58,7 @@ def mean_pairwise_distance(texts: Sequence[str], embeddings: Embeddings, *, embe
     return Score("mean_pairwise_distance", 1 - total / (len(rows) * (len(rows) - 1)), sign, counts={"texts": len(rows)})
 
 
-def _unit_rows(texts: Sequence[str], embeddings: Embeddings) -> Array:
+def _unit_rows(texts: Sequence[str], embeddings: Embeddings) -> Floats:
     if isinstance(texts, (str, bytes)):
         raise TypeError("`texts` has to be a list of strings, but is one string: write [text]")
     for place, text in enumerate(texts):
@@ -72,5 +72,5 @@ def _unit_rows(texts: Sequence[str], embeddings: Embeddings) -> Array:
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
     if not np.all(norms > 0):
         raise ValueError(f"`embeddings[{int(np.argmin(norms))}]` has to have a direction, but is zero or NaN")
-    unit: Array = rows / norms
+    unit: Floats = rows / norms
     return unit

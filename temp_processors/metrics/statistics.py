@@ -1,14 +1,10 @@
-"""What scores are made of: counts that texts in memory and texts read once both give, so that one formula serves both."""
+"""Counts that a score is computed from, given by texts in memory and by texts read once, so that one formula serves both."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
-import numpy as np
-
-from temp_processors.metrics.ngrams import Ints
-
-Floats = np.ndarray[Any, np.dtype[np.float64]]
+from temp_processors.metrics.arrays import Floats, Ints
 
 
 class Inside(NamedTuple):

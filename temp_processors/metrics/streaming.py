@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from temp_processors.metrics.ngrams import Ints
+from temp_processors.metrics.arrays import Ints
 from temp_processors.metrics.statistics import Inside
 from temp_processors.metrics.texts import TokenizedTexts, splitter
 

@@ -18,8 +18,8 @@ from typing import Any, cast
 
 import numpy as np
 
-from temp_processors.metrics.ngrams import Ints as Ints
-from temp_processors.metrics.ngrams import count_ngrams, different_in_texts
+from temp_processors.metrics.arrays import Ints
+from temp_processors.metrics.ngrams import count_ngrams, different_in_texts, ngram_lengths
 from temp_processors.metrics.statistics import Inside, TextStatistics
 
 Tokens = Sequence[Hashable]
@@ -118,16 +118,11 @@ class TokenizedTexts:
 
     def inside(self, n: int) -> Inside:
         """n-grams counted text by text."""
-        different, total = different_in_texts(self, n), self.ngram_lengths(n)
+        different, total = different_in_texts(self, n), ngram_lengths(self, n)
         scored = total > 0
         shares = np.where(scored, different / np.maximum(total, 1), np.nan)
         mean = float(shares[scored].mean()) if scored.any() else math.nan
         return Inside(int(different.sum()), int(total.sum()), mean, shares)
-
-    def ngram_lengths(self, n: int) -> Ints:
-        """n-grams of each text, shape (texts,)."""
-        lengths: Ints = np.maximum(self.lengths - (n - 1), 0)
-        return lengths
 
 
 def tokenize(
