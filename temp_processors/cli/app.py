@@ -112,7 +112,7 @@ def _scored(
     sources: list[str], metrics: list[str] | None, options: dict[str, Any], stream: bool = False
 ) -> dict[str, Any]:
     """Scores of the sources, shown as a table."""
-    from temp_processors.comparison.compare import length_notes
+    from temp_processors.comparison.notes import length_notes
     from temp_processors.comparison.scoring import score_sources, stream_sources, tokenizer_named
     from temp_processors.report.table import footnotes, metric_table
 

@@ -1,8 +1,8 @@
-"""Score groups of texts side by side: values, intervals, differences to a baseline. What `metrics.json` holds.
+"""Scores of groups of texts side by side, as `metrics.json` holds them: values, intervals, differences to a baseline.
 
 A group is what one policy wrote, or one file of texts. Groups are compared on the texts that all of them have (by prompt and sample number,
 or by position), because scores move with the number of texts; `counts["left_out_texts"]` says how many each group has beyond them. Scores
-move with the number of tokens too: `length` cuts the texts of all groups alike, and `length_notes` says what was cut or left unequal.
+move with the number of tokens too: `length` cuts the texts of all groups alike, and `notes.py` says what was cut or left unequal.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import track
 
-from temp_processors.comparison.groups import WHOLE, ScoredTexts
-from temp_processors.comparison.groups import Group as Group
+from temp_processors.comparison.groups import Group, ScoredTexts
+from temp_processors.metrics import Metric, metric_record
 from temp_processors.metrics.intervals import (
     Difference,
     Interval,
@@ -26,13 +26,8 @@ from temp_processors.metrics.intervals import (
     replicates,
 )
 
-NOT_CUT = WHOLE | {"perplexity"}
-"""Metrics of whole texts, whatever is done to the lengths of the texts for the others."""
 LONG_WORK = 2_000_000
 """Tokens times metrics from which a terminal gets a progress bar."""
-LOWER_IS_BETTER = frozenset({"perplexity"})
-"""Metrics that measure quality; every other one measures diversity, where the name says which way is more diverse."""
-LESS_DIVERSE_WHEN_HIGHER = ("self_bleu", "pairwise_bleu", "seq_rep", "cross_repetition", "compression_ratio")
 
 
 def compare_groups(
@@ -56,7 +51,6 @@ def compare_groups(
             `matched`, all cut to the shortest text of all; or `first:K`, the first K tokens. Perplexity is always that of whole texts,
             and so is the mean length where lengths are made equal.
         tokenizer: As for `temp_processors.metrics.tokenize`.
-
         fair: Take differences between texts cut pair by pair to equal lengths where they have unequal ones, values from
             texts as `length` says; `"length"` in a difference says so. Perplexity and length are compared whole.
 
@@ -76,46 +70,48 @@ def compare_groups(
     reference = next(iter(groups)) if baseline is None else baseline
     if reference not in groups:
         raise ValueError(f"`baseline` has to be one of {', '.join(groups)}, but is {reference!r}")
+    records = [metric_record(metric) for metric in metrics]
     work = ScoredTexts(groups, length, tokenizer)
-    functions = {metric: work.function(metric) for metric in metrics}
-    found = {
-        (name, metric): replicates(functions[metric], work.items(name, metric), work.clusters)
-        for name, metric in _shown([(name, metric) for metric in metrics for name in groups], work)
-    }
-    scores: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in groups}
+    tasks = [(name, metric) for metric in records for name in groups]
+    scored = {(name, metric.name): _replicates(work, name, metric) for name, metric in _with_progress(tasks, work)}
     others = [name for name in groups if name != reference]
     pairs = {name: _equally_long(work, name, reference, tokenizer) for name in others} if fair else {}
 
-    for metric in metrics:
-        changes = {name: _difference(found, pairs.get(name), (name, reference), metric, confidence) for name in others}
-        corrected = dict(zip(changes, holm([change.p_value for change in changes.values()]), strict=True))
-        for name in groups:
-            row = _row(found[name, metric], confidence)
-            row["counts"]["left_out_texts"] = len(groups[name].texts) - len(work.clusters)
-            if metric != "perplexity" and not row["signature"].count("|len:full|"):
+    scores: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in groups}
+    for metric in records:
+        own = {name: scored[name, metric.name] for name in groups}
+        for name, group in groups.items():
+            row = {
+                **own[name].score.to_dict(),
+                "interval": _bounds(interval_of(own[name], confidence)),
+                "difference": None,
+            }
+            row["counts"]["left_out_texts"] = len(group.texts) - len(work.clusters)
+            if metric.takes != "log_probs" and "|len:full|" not in row["signature"]:
                 row["counts"]["left_out_tokens"] = work.left_out_tokens(name)
-            if name in changes:
-                cut = pairs.get(name) is not None and metric not in NOT_CUT
-                row["difference"] = {
-                    **_as_dict(changes[name], corrected[name], reference, confidence),
-                    "length": "paired" if cut else length,
-                }
-            scores[name][metric] = row
+            scores[name][metric.name] = row
+        cut = {name: pair for name, pair in pairs.items() if pair is not None and metric.cut}
+        changes = {name: _difference(own, cut.get(name), (name, reference), metric, confidence) for name in others}
+        corrected = holm([change.p_value for change in changes.values()])
+        for (name, change), p_value in zip(changes.items(), corrected, strict=True):
+            on = "paired" if name in cut else length
+            scores[name][metric.name]["difference"] = {**_as_dict(change, p_value, reference, confidence), "length": on}
     return scores
 
 
+def _replicates(texts: ScoredTexts, name: str, metric: Metric) -> Replicates:
+    return replicates(texts.function(metric), texts.items(name, metric), texts.clusters)
+
+
 def _difference(
-    found: Mapping[tuple[str, str], Replicates],
+    scored: Mapping[str, Replicates],
     pair: ScoredTexts | None,
     sides: tuple[str, str],
-    metric: str,
+    metric: Metric,
     confidence: float,
 ) -> Difference:
-    """Between a group and its baseline (`sides`), on what was `found`, or on texts cut to equal lengths if there is a `pair`."""
-    if pair is None or metric in NOT_CUT:
-        own, other = (found[side, metric] for side in sides)
-    else:
-        own, other = (replicates(pair.function(metric), pair.items(side, metric), pair.clusters) for side in sides)
+    """Between a group and its baseline (`sides`), on texts cut to equal lengths where there is a `pair`."""
+    own, other = (scored[side] if pair is None else _replicates(pair, side, metric) for side in sides)
     return difference_of(own, other, confidence)
 
 
@@ -126,59 +122,16 @@ def _equally_long(work: ScoredTexts, name: str, reference: str, tokenizer: Any) 
     return pair if any(pair.left_out_tokens(side) for side in sides) else None
 
 
-def length_notes(scores: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[str]:
-    """What was cut off to compare texts of equal length, or where lengths differ: differences are then partly length."""
-    cut, unequal = {}, {}
-    for name, row in scores.items():
-        for metric, score in row.items():
-            if left_out := score["counts"].get("left_out_tokens"):
-                cut[name] = f"{name}: {left_out:,} tokens cut off, so that all groups have texts of equal length"
-            baseline = (score["difference"] or {}).get("baseline")
-            if baseline is None or metric in WHOLE or "len:" not in score["signature"]:
-                continue
-            own, other = (int(side["counts"]["tokens"]) for side in (score, scores[baseline][metric]))
-            if own != other:
-                unequal[name] = f"{name}: {own:,} tokens against {other:,} of {baseline}: diversity moves with length; "
-    notes = [*cut.values(), *(f"{note}--length paired cuts texts alike" for note in unequal.values())]
-    return [*notes, *_streamed_note(scores)]
-
-
-def _streamed_note(scores: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[str]:
-    """Groups that were not compared and do not compare."""
-    firsts = {name: next(iter(row.values())) for name, row in scores.items()}
-    sizes = {name: (int(score["counts"]["texts"]), int(score["counts"]["tokens"])) for name, score in firsts.items()}
-    if len(set(sizes.values())) < 2 or any(score["difference"] for score in firsts.values()):
-        return []
-    listed = ", ".join(f"{name} {texts:,} texts of {tokens:,} tokens" for name, (texts, tokens) in sizes.items())
-    return [f"{listed}: scores move with both, so these groups do not compare; without --stream they are cut alike"]
-
-
-def better_direction(metric: str) -> str:
-    """`higher` or `lower`: the direction of more diversity, for quality metrics of more quality; empty for lengths and exponents.
-
-    Example:
-        >>> better_direction("distinct_2"), better_direction("self_bleu_4"), better_direction("mean_length")
-        ('higher', 'lower', '')
-    """
-    if metric in LOWER_IS_BETTER or metric.startswith(LESS_DIVERSE_WHEN_HIGHER):
-        return "lower"
-    return "" if metric in ("mean_length", "zipf_exponent") else "higher"
-
-
-def _shown(work: Sequence[tuple[str, str]], scored: ScoredTexts) -> Any:
-    """The work with a progress bar where it is long and there is a terminal."""
+def _with_progress(tasks: Sequence[tuple[str, Metric]], texts: ScoredTexts) -> Any:
+    """The tasks, with a progress bar where they take long and there is a terminal."""
     console = Console(stderr=True)
-    tokens = sum(len(text) // 5 for group in scored.common.values() for text in group.texts)
-    long = console.is_terminal and tokens * len(work) // len(scored.common) >= LONG_WORK
-    return track(work, "scoring", console=console, transient=True) if long else work
+    tokens = sum(len(text) // 5 for group in texts.common.values() for text in group.texts)
+    long = console.is_terminal and tokens * len(tasks) // len(texts.common) >= LONG_WORK
+    return track(tasks, "scoring", console=console, transient=True) if long else tasks
 
 
-def _row(found: Replicates, confidence: float) -> dict[str, Any]:
-    return {**found.score.to_dict(), "interval": _bounds(interval_of(found, confidence)), "difference": None}
-
-
-def _bounds(found: Interval) -> list[float] | None:
-    return [found.low, found.high] if math.isfinite(found.standard_error) else None
+def _bounds(interval: Interval) -> list[float] | None:
+    return [interval.low, interval.high] if math.isfinite(interval.standard_error) else None
 
 
 def _as_dict(change: Difference, p_value: float, baseline: str, confidence: float) -> dict[str, Any]:

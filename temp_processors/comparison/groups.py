@@ -7,13 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
-from temp_processors.metrics import Score, TokenizedTexts, matched, metric_by_name, paired, perplexity, tokenize
+from temp_processors.metrics import Metric, Score, TokenizedTexts, matched, paired, tokenize
 from temp_processors.metrics.compression_ratio import cut_name
 from temp_processors.metrics.texts import splitter
 
-TAKES_STRINGS = frozenset({"compression_ratio"})
-WHOLE = frozenset({"mean_length"})
-"""Metrics of whole texts where all groups are cut to equal lengths, which would leave nothing to measure."""
 LENGTHS = "full, paired, matched or first:K with K >= 1"
 
 
@@ -77,7 +74,7 @@ def cut_of(length: str) -> int | None:
 
 
 class ScoredTexts:
-    """What is scored: the common texts of all groups, tokenized once, cut to a length.
+    """The texts that all groups have in common, tokenized once and cut to a length.
 
     Args:
         groups: By name.
@@ -97,7 +94,7 @@ class ScoredTexts:
 
     @cached_property
     def cut(self) -> dict[str, TokenizedTexts]:
-        """All texts, as far as they are scored."""
+        """All texts, cut to the length."""
         if self._first is not None:
             return {name: texts.first(self._first) for name, texts in self.whole.items()}
         if self._length == "full":
@@ -105,36 +102,37 @@ class ScoredTexts:
         alike = paired if self._length == "paired" else matched
         return dict(zip(self.whole, alike(list(self.whole.values())), strict=True))
 
-    def items(self, name: str, metric: str) -> Any:
-        """What the metric scores of a group: one item a text."""
-        group = self.common[name]
-        if metric == "perplexity":
-            if group.log_probs is None or group.token_counts is None:
-                raise ValueError("perplexity needs the log-probability of every text, which only runs have")
-            return list(zip(group.log_probs, group.token_counts, strict=True))
-        if metric in WHOLE and self._first is None:
-            return self.whole[name]
-        if metric not in TAKES_STRINGS:
-            return self.cut[name]
-        if self.cut[name].length == "full":
-            return list(group.texts)
-        split, _ = splitter(self._tokenizer)
-        lengths = self.cut[name].lengths.tolist()
-        return [" ".join(map(str, split(text)[:kept])) for text, kept in zip(group.texts, lengths, strict=True)]
-
-    def function(self, metric: str) -> Callable[[Any], Score]:
-        """From items to a score.
+    def items(self, name: str, metric: Metric) -> Any:
+        """What the metric scores of a group: one item a text.
 
         Raises:
-            ValueError: No such metric.
+            ValueError: It takes log-probabilities, and the group has none.
         """
-        if metric == "perplexity":
-            return lambda pairs: perplexity([pair[0] for pair in pairs], [pair[1] for pair in pairs])
-        score = metric_by_name(metric)
-        if metric not in TAKES_STRINGS:
-            return score
-        texts = next(iter(self.cut.values()))
-        return partial(score, length=cut_name(texts.length, texts.tokenizer))
+        group = self.common[name]
+        if metric.takes == "log_probs":
+            if group.log_probs is None or group.token_counts is None:
+                raise ValueError(f"{metric.name} needs the log-probability of every text, which only runs have")
+            return list(zip(group.log_probs, group.token_counts, strict=True))
+        if not metric.cut and self._first is None:
+            return self.whole[name]
+        return self._strings(name) if metric.takes == "strings" else self.cut[name]
+
+    def _strings(self, name: str) -> list[str]:
+        """The texts of a group as far as they are scored, their tokens joined by a space where they were cut."""
+        texts, cut = self.common[name].texts, self.cut[name]
+        if cut.length == "full":
+            return list(texts)
+        split, _ = splitter(self._tokenizer)
+        return [" ".join(map(str, split(text)[:kept])) for text, kept in zip(texts, cut.lengths.tolist(), strict=True)]
+
+    def function(self, metric: Metric) -> Callable[[Any], Score]:
+        """The metric as a function of its `items`."""
+        if metric.takes == "log_probs":
+            return lambda pairs: metric.function([pair[0] for pair in pairs], [pair[1] for pair in pairs])
+        if metric.takes == "strings":
+            texts = next(iter(self.cut.values()))
+            return partial(metric.function, length=cut_name(texts.length, texts.tokenizer))
+        return metric.function
 
     def left_out_tokens(self, name: str) -> int:
         """Tokens of a group that were cut off."""

@@ -14,10 +14,10 @@ from temp_processors.comparison.sources import by_name, read_groups, read_texts,
 from temp_processors.metrics import STREAMED, StreamedTexts, metric_by_name, stream_needs
 from temp_processors.metrics.texts import TOKENIZERS
 
-TEXT_METRICS = ("distinct_1", "distinct_2", "distinct_3", "distinct_4", "self_bleu_4", "unique_share", "mean_length")
-"""What is measured when nobody names metrics."""
-COUNTED = 10_000
-"""After how many texts a terminal hears how far a stream came."""
+DEFAULT_METRICS = ("distinct_1", "distinct_2", "distinct_3", "distinct_4", "self_bleu_4", "unique_share", "mean_length")
+"""Scored by default, with perplexity where it is known."""
+UPDATE_EVERY = 10_000
+"""Texts between two progress updates."""
 
 Scores = dict[str, dict[str, dict[str, Any]]]
 
@@ -53,7 +53,7 @@ def score_sources(
     """
     groups = read_groups(sources, text_column=text_column, group_by=group_by, split=split)
     known = all(group.log_probs is not None for group in groups.values())
-    chosen = metrics or (*TEXT_METRICS, *(["perplexity"] if known else []))
+    chosen = metrics or (*DEFAULT_METRICS, *(["perplexity"] if known else []))
     return compare_groups(groups, chosen, baseline, length=length, tokenizer=tokenizer)
 
 
@@ -89,11 +89,11 @@ def stream_sources(
     if length in ("paired", "matched"):
         raise ValueError(f"`length` {length} needs all texts at once; a stream takes full or first:K")
     refuse_repeated(sources)
-    chosen = metrics or [name for name in TEXT_METRICS if name in STREAMED]
+    chosen = metrics or [name for name in DEFAULT_METRICS if name in STREAMED]
     needs, first = stream_needs(chosen), cut_of(length)
     streams: dict[tuple[str, str], StreamedTexts] = {}
     for source in sources:
-        for name, text in _shown(read_texts(source, text_column=text_column, group_by=group_by, split=split)):
+        for name, text in _with_progress(read_texts(source, text_column=text_column, group_by=group_by, split=split)):
             if (source, name) not in streams:
                 streams[source, name] = StreamedTexts(needs, tokenizer=tokenizer, first=first)
             streams[source, name].add([text])
@@ -122,8 +122,8 @@ def _row(metric: str, stream: StreamedTexts) -> dict[str, Any]:
     return {**metric_by_name(metric)(stream).to_dict(), "interval": None, "difference": None}
 
 
-def _shown(texts: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    """The texts, counted on a terminal from the first ten thousand on."""
+def _with_progress(texts: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """The texts, with their number on a terminal after every `UPDATE_EVERY`."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield from texts
@@ -131,6 +131,6 @@ def _shown(texts: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
     with Progress(SpinnerColumn(), TextColumn("{task.completed:,.0f} texts"), console=console, transient=True) as bar:
         task = bar.add_task("scoring", total=None, visible=False)
         for number, item in enumerate(texts, start=1):
-            if number % COUNTED == 0:
+            if number % UPDATE_EVERY == 0:
                 bar.update(task, completed=number, visible=True)
             yield item

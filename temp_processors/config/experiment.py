@@ -31,7 +31,7 @@ from temp_processors.config.sections import (
     model_spec,
 )
 from temp_processors.config.yaml_lines import ConfigError, Problem, YamlSource, read_yaml, write_yaml
-from temp_processors.metrics import METRIC_NAMES
+from temp_processors.metrics import metric_record
 from temp_processors.policies.policy_config import PolicyConfig
 
 DEFAULT_METRICS = ("distinct_1", "distinct_2", "distinct_3", "distinct_4", "self_bleu_4", "perplexity", "mean_length")
@@ -44,11 +44,7 @@ def _not_blank(text: str) -> str:
 
 
 def _known_metric(name: str) -> str:
-    if name not in METRIC_NAMES:
-        raise ValueError(
-            f"{name!r} is not a metric{suggestion(name, METRIC_NAMES)}; allowed: {', '.join(METRIC_NAMES)}"
-        )
-    return name
+    return metric_record(name).name
 
 
 def _folder_name(name: str) -> str:

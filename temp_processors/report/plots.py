@@ -12,8 +12,8 @@ from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from temp_processors.metrics.catalogue import display_name
 from temp_processors.report.figures import blank_figure, colours, legend_below, literal, save, styled
-from temp_processors.report.names import metric_name
 from temp_processors.report.softmax import log_softmax
 from temp_processors.runs.lenient import LoadedRun, Trace, load_run
 
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 Scores = Mapping[str, Mapping[str, Mapping[str, Any]]]
 SHOWN_TEMPERATURES = (2.0, 1.0, 0.5, 0.25)
 MARKERS = "osD^vPX*"
-DIVERSITY = ("distinct_2", "self_bleu_4")
+FRONTIERS = ("distinct_2", "self_bleu_4")
+"""Metrics of diversity that are drawn against perplexity."""
 MOST_BANDS = 4
 
 
@@ -72,7 +73,7 @@ def metric_figure(policies: Scores, metric: str, temperatures: Mapping[str, floa
         labels = [*dict.fromkeys(f"{known[n]:g}" for n in fixed), *map(literal, others)]
         axes.set_xticks(ticks, labels, rotation=40, ha="right", rotation_mode="anchor")
     axes.set_xlabel("temperature" if fixed and not others else "temperature, or policy" if fixed else "policy")
-    axes.set_ylabel(metric_name(metric) + _unit(policies, metric))
+    axes.set_ylabel(display_name(metric) + _unit(policies, metric))
     return figure
 
 
@@ -125,8 +126,8 @@ def frontier_figure(policies: Scores, diversity: str = "distinct_2", quality: st
     if quality == "perplexity" and has_metric(policies, quality):
         axes.set_xscale("log")
         _plain_log_ticks(axes)
-    axes.set_xlabel(metric_name(quality) + (", untempered model (log scale)" if quality == "perplexity" else ""))
-    axes.set_ylabel(metric_name(diversity))
+    axes.set_xlabel(display_name(quality) + (", untempered model (log scale)" if quality == "perplexity" else ""))
+    axes.set_ylabel(display_name(diversity))
     legend_below(figure, axes, columns=3 if len(rows) > 4 else 2)
     return figure
 
@@ -262,7 +263,7 @@ def run_figures(run: LoadedRun) -> dict[str, Figure]:
     for metric in names:
         if has_metric(run.metrics, metric):
             figures[metric] = metric_figure(run.metrics, metric, run.temperatures)
-    for diversity in DIVERSITY:
+    for diversity in FRONTIERS:
         if has_metric(run.metrics, diversity) and has_metric(run.metrics, "perplexity"):
             figures[f"frontier_{diversity}"] = frontier_figure(run.metrics, diversity)
     if run.traces:

@@ -12,26 +12,18 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from temp_processors.comparison.compare import better_direction
+from temp_processors.metrics.catalogue import better_direction, narrow_heading
 from temp_processors.runs.folder import Sample
 
 Scores = Mapping[str, Mapping[str, Mapping[str, Any]]]
-HEADINGS = {"perplexity": "perplex-\nity", "mean_length": "length\n(words)"}
 ARROWS = {"higher": "↑", "lower": "↓", "": ""}
 SAME = "="
 """Stands before a value whose difference to the baseline is not real."""
 
 
 def heading(metric: str) -> str:
-    """A heading of two narrow lines, so that the table fits 80 columns: `distinct_2` -> `distinct` over `-2 ↑`."""
-    arrow = ARROWS[better_direction(metric)]
-    if metric in HEADINGS:
-        return f"{HEADINGS[metric]} {arrow}".rstrip()
-    family, _, order = metric.replace("bleu", "BLEU").rpartition("_")
-    lines = (
-        f"{family.replace('_', '-')}\n-{order}" if order.isdigit() else metric.replace("_", "\n", 1).replace("_", "-")
-    )
-    return f"{lines} {arrow}".rstrip()
+    """The heading of a column, with the direction of more diversity: `distinct` over `-2 ↑`."""
+    return f"{narrow_heading(metric)} {ARROWS[better_direction(metric)]}".rstrip()
 
 
 def shown(value: float | None) -> str:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from temp_processors.comparison import Group, better_direction, compare_groups
 from temp_processors.comparison import compare as comparison
-from temp_processors.comparison.compare import Group, better_direction, compare_groups
 from temp_processors.fox.grammar import sample_story
 from temp_processors.metrics import METRIC_NAMES, distinct_n, perplexity
 from temp_processors.report.table import footnotes, heading, latex, markdown, metric_table

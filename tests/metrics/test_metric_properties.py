@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from temp_processors.metrics import (
-    TEXT_METRICS,
+    METRIC_NAMES,
     expectation_adjusted_distinct,
     metric_by_name,
     mtld,
@@ -24,10 +24,10 @@ from temp_processors.metrics import (
 )
 
 CORPORA = st.lists(st.lists(st.sampled_from("abcde"), max_size=9), min_size=2, max_size=8)
-ORDERED = {"mtld", "compression_ratio"}
-"""The metrics that read the texts one after the other, or letters."""
+ORDERED = {"mtld", "compression_ratio", "perplexity"}
+"""The metrics that read the texts one after the other, or letters, or no texts."""
 pairwise_bleu_module = importlib.import_module("temp_processors.metrics.pairwise_bleu")
-UNORDERED = sorted(set(TEXT_METRICS) - ORDERED)
+UNORDERED = [name for name in METRIC_NAMES if name not in ORDERED]
 
 
 def ngrams(text: list[str], n: int) -> list[tuple[str, ...]]:

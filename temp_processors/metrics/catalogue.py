@@ -1,0 +1,219 @@
+"""The catalogue of metrics: one record each, with every fact that scoring, comparison, tables and pages need of it.
+
+A new metric is a file with its function and a line in `_METRICS`. Names that a configuration may list, headings and arrows of tables,
+captions of pictures and what a stream counts are read from here.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+from temp_processors.metrics.compression_ratio import compression_ratio
+from temp_processors.metrics.cross_repetition import cross_repetition
+from temp_processors.metrics.distinct_n import distinct_n
+from temp_processors.metrics.duplicates import unique_share
+from temp_processors.metrics.expectation_adjusted_distinct import expectation_adjusted_distinct
+from temp_processors.metrics.length import mean_length
+from temp_processors.metrics.lexical import hdd, mtld
+from temp_processors.metrics.mean_entropy import mean_entropy
+from temp_processors.metrics.pairwise_bleu import pairwise_bleu
+from temp_processors.metrics.perplexity import perplexity
+from temp_processors.metrics.repetition import seq_rep_n
+from temp_processors.metrics.score import Score
+from temp_processors.metrics.self_bleu import self_bleu
+from temp_processors.metrics.semantic import mean_pairwise_distance, vendi_score
+from temp_processors.metrics.streaming import Needs
+from temp_processors.metrics.zipf_exponent import zipf_exponent
+
+Takes = Literal["tokens", "strings", "log_probs", "entropies", "embeddings"]
+Larger = Literal[
+    "more diverse", "less diverse", "less likely text", "longer", "word use less even", "model less certain"
+]
+DIRECTIONS: dict[str, Literal["higher", "lower"]] = {
+    "more diverse": "higher",
+    "less diverse": "lower",
+    "less likely text": "lower",
+}
+"""Which way is more diversity or likelier text; the other meanings of a larger value are neither."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What there is to know of one metric.
+
+    Args:
+        name: In configurations and `metrics.json`, as `distinct_2`.
+        display: For people, as `distinct-2`.
+        function: From what it takes to a `Score`.
+        larger: What a larger value means. Neither end of a diversity scale is better by itself, so nothing here says "better".
+        takes: First argument of the function: `tokens`, texts or `TokenizedTexts`; `strings`, texts only, with `length=` to name a
+            cut; `log_probs`, log-probability and number of tokens of every text, as two sequences. Metrics that take `entropies`
+            or `embeddings` are called by hand: no configuration lists them.
+        stream: What `StreamedTexts` count for it; None for a metric that needs all texts at once.
+        cut: Whether texts are cut to equal lengths for it where groups are compared. It is scored on whole texts otherwise.
+        narrow: Heading of two short lines, where `display` has no good place for a break.
+    """
+
+    name: str
+    display: str
+    function: Callable[..., Score]
+    larger: Larger
+    takes: Takes = "tokens"
+    stream: Needs | None = None
+    cut: bool = True
+    narrow: str | None = None
+
+    @property
+    def direction(self) -> Literal["higher", "lower", ""]:
+        """Which values mean more diversity, or likelier text; empty where neither does."""
+        return DIRECTIONS.get(self.larger, "")
+
+    @property
+    def heading(self) -> str:
+        """Heading of at most two lines, for narrow columns: broken at the first space or before the order of n-grams."""
+        if self.narrow or " " in self.display:
+            return self.narrow or self.display.replace(" ", "\n", 1)
+        family, _, order = self.display.rpartition("-")
+        return f"{family}\n-{order}" if order.isdigit() else self.display
+
+
+def _orders(
+    orders: Iterable[int],
+    name: str,
+    display: str,
+    function: Callable[..., Score],
+    larger: Larger,
+    stream: Callable[[int], Needs] | None = None,
+) -> Iterator[Metric]:
+    """A metric of n-grams for each n; `{}` stands for n in its names."""
+    for n in orders:
+        needs = None if stream is None else stream(n)
+        yield Metric(name.format(n), display.format(n), partial(function, n=n), larger, stream=needs)
+
+
+def _over_all(n: int) -> Needs:
+    return Needs(ngrams=n)
+
+
+def _inside(n: int) -> Needs:
+    return Needs(inside=frozenset({n}))
+
+
+# fmt: off
+_METRICS = (
+    *_orders((1, 2, 3, 4), "distinct_{}", "distinct-{}", distinct_n, "more diverse", _over_all),
+    *_orders((1, 2, 3, 4), "distinct_{}_per_text", "distinct-{} per text", partial(distinct_n, pool="text"), "more diverse", _inside),
+    *_orders((2, 3, 4, 5), "self_bleu_{}", "self-BLEU-{}", self_bleu, "less diverse"),
+    *_orders((2, 3, 4), "pairwise_bleu_{}", "pairwise-BLEU-{}", pairwise_bleu, "less diverse"),
+    *_orders((1, 2), "expectation_adjusted_distinct_{}", "expectation-adjusted-distinct-{}", expectation_adjusted_distinct,
+             "more diverse", _over_all),
+    *_orders((2, 3, 4), "seq_rep_{}", "seq-rep-{}", seq_rep_n, "less diverse", _inside),
+    *_orders((4,), "cross_repetition_{}", "cross-repetition-{}", cross_repetition, "less diverse"),
+    Metric("compression_ratio", "compression ratio", compression_ratio, "less diverse", "strings", Needs(compressed=True)),
+    Metric("unique_share", "unique share", unique_share, "more diverse", stream=Needs()),
+    Metric("zipf_exponent", "zipf exponent", zipf_exponent, "word use less even", stream=Needs()),
+    Metric("mtld", "mtld", mtld, "more diverse"),
+    Metric("hdd", "hdd", hdd, "more diverse", stream=Needs()),
+    Metric("mean_length", "mean length", mean_length, "longer", stream=Needs(), cut=False, narrow="length\n(words)"),
+    Metric("perplexity", "perplexity", perplexity, "less likely text", "log_probs", cut=False, narrow="perplex-\nity"),
+    Metric("mean_entropy", "mean entropy", mean_entropy, "model less certain", "entropies", cut=False),
+    Metric("vendi_score", "vendi score", vendi_score, "more diverse", "embeddings", cut=False),
+    Metric("mean_pairwise_distance", "mean pairwise distance", mean_pairwise_distance, "more diverse", "embeddings", cut=False),
+)
+# fmt: on
+CATALOGUE: dict[str, Metric] = {metric.name: metric for metric in _METRICS}
+"""Every metric by name."""
+
+METRIC_NAMES = tuple(name for name, metric in CATALOGUE.items() if metric.takes in ("tokens", "strings", "log_probs"))
+"""Every name that a configuration may list under `metrics`."""
+
+STREAMED = {name: metric.stream for name, metric in CATALOGUE.items() if metric.stream is not None}
+"""The metrics that take `StreamedTexts`, and what the stream has to count for them."""
+
+
+def metric_record(name: str) -> Metric:
+    """The record of a metric that a configuration may list.
+
+    Raises:
+        ValueError: No such name; the message gives the closest one and all others.
+    """
+    if name not in METRIC_NAMES:
+        close = difflib.get_close_matches(name, METRIC_NAMES, n=1)
+        hint = f" (did you mean {close[0]!r}?)" if close else ""
+        raise ValueError(f"{name!r} is not a metric{hint}; there are {', '.join(METRIC_NAMES)}")
+    return CATALOGUE[name]
+
+
+def metric_by_name(name: str) -> Callable[..., Score]:
+    """The function from texts to score behind a name such as `distinct_2` or `self_bleu_4`.
+
+    Raises:
+        ValueError: No such name, or a metric that takes no texts.
+    """
+    metric = metric_record(name)
+    if metric.takes == "log_probs":
+        raise ValueError(f"{name!r} is not a metric of texts: it takes their log-probabilities")
+    return metric.function
+
+
+def stream_needs(names: Iterable[str]) -> Needs:
+    """What `StreamedTexts` have to count for these metrics.
+
+    Raises:
+        ValueError: No such metric, or one that needs all texts at once.
+
+    Example:
+        >>> stream_needs(["distinct_2", "mean_length"]).ngrams
+        2
+    """
+    needs = Needs()
+    for name in names:
+        stream = metric_record(name).stream
+        if stream is None:
+            raise ValueError(f"{name!r} needs all texts at once; metrics of a stream: {', '.join(STREAMED)}")
+        needs |= stream
+    return needs
+
+
+def display_name(name: str) -> str:
+    """Name of a metric for people; of one that the catalogue lacks, as in a file of another version, the name with spaces.
+
+    Example:
+        >>> display_name("self_bleu_4"), display_name("of_another_version")
+        ('self-BLEU-4', 'of another version')
+    """
+    return CATALOGUE[name].display if name in CATALOGUE else name.replace("_", " ")
+
+
+def larger_means(name: str) -> str:
+    """What a larger value of a metric means, in two or three words; empty for one that the catalogue lacks.
+
+    Example:
+        >>> larger_means("self_bleu_4"), larger_means("mean_entropy")
+        ('less diverse', 'model less certain')
+    """
+    return CATALOGUE[name].larger if name in CATALOGUE else ""
+
+
+def better_direction(name: str) -> str:
+    """`higher` or `lower`: the direction of more diversity, for perplexity of likelier text; empty where there is none.
+
+    Example:
+        >>> better_direction("distinct_2"), better_direction("perplexity"), better_direction("mean_length")
+        ('higher', 'lower', '')
+    """
+    return CATALOGUE[name].direction if name in CATALOGUE else ""
+
+
+def narrow_heading(name: str) -> str:
+    """Heading of at most two lines for a narrow column.
+
+    Example:
+        >>> narrow_heading("distinct_2"), narrow_heading("mean_length")
+        ('distinct\\n-2', 'length\\n(words)')
+    """
+    return CATALOGUE[name].heading if name in CATALOGUE else name.replace("_", "\n", 1).replace("_", "-")
