@@ -15,8 +15,9 @@ from typing import Any
 
 from transformers import GenerationConfig, LogitsProcessor
 
-from temp_processors.audit.findings import Finding, find_problems, refused
-from temp_processors.audit.stack import FIELDS, StackEntry, describe, origin_of, record
+from temp_processors.audit.findings import Finding, dropped_values, find_problems, refused
+from temp_processors.audit.neutral import SAMPLING_FIELDS, off_values
+from temp_processors.audit.stack import StackEntry, asked_for, describe, record
 from temp_processors.sampling import SeededSampling
 
 
@@ -64,8 +65,9 @@ def audit(
 ) -> Audit:
     """The stack that `model.generate(generation_config=..., logits_processor=processors, **generate_kwargs)` applies.
 
-    No token is generated; an encoder-decoder model runs its encoder once. Where the arguments carry no input, one token
-    stands in for the prompt. Values that only the model's own forward pass would refuse are not seen.
+    No token is generated and a streamer gets none; an encoder-decoder model runs its encoder once. Where the arguments
+    carry no input, one token stands in for the prompt. Values that only the model's own forward pass would refuse are
+    not seen.
 
     Args:
         model: A transformers model with `generate`.
@@ -99,43 +101,26 @@ def audit(
         mode, applied, prepared = record(model, generation_config, [] if paged else list(processors), arguments)
     except ValueError as error:
         return Audit("refused", (), None, "none: generate() refuses this call", (refused(error),))
-    origins = {name: origin_of(name, generate_kwargs, generation_config, model) for name in set(FIELDS.values())}
-    stack = tuple(describe(processor, processors, prepared, origins) for processor in applied)
+    asked = {name: asked_for(name, generate_kwargs, generation_config, model) for name in SAMPLING_FIELDS}
+    stack = tuple(describe(processor, processors, prepared, asked) for processor in applied)
     temperature, effective = _effective(stack, mode)
-    findings = find_problems(stack, "paged" if paged else mode, list(processors))
+    dropped = {} if prepared.do_sample else dropped_values(prepared, asked)
+    findings = find_problems(stack, "paged" if paged else mode, list(processors), dropped)
     return Audit("continuous_batching" if paged else mode, stack, temperature, effective, tuple(findings))
 
 
 def plain_sampling_kwargs() -> dict[str, Any]:
-    """Arguments for `generate` that sample from the model itself: every built-in warper and penalty off.
+    """Arguments for `generate` that sample from the model itself: every built-in processor off (see `SAMPLING_FIELDS`).
 
-    They override the checkpoint: what acts on the scores is what you pass in `logits_processor`, alone.
+    They override the checkpoint, its suppressed and forced tokens and its shortest length included: what acts on the
+    scores is what you pass in `logits_processor`, alone. To keep one, write it after them:
+    `{**plain_sampling_kwargs(), "min_new_tokens": 8}`.
 
     Example:
         >>> plain_sampling_kwargs()["top_k"], plain_sampling_kwargs()["temperature"]
         (0, 1.0)
     """
-    return {
-        "do_sample": True,
-        "num_beams": 1,
-        "temperature": 1.0,
-        "top_h": None,
-        "top_k": 0,
-        "top_p": 1.0,
-        "min_p": None,
-        "typical_p": 1.0,
-        "epsilon_cutoff": 0.0,
-        "eta_cutoff": 0.0,
-        "repetition_penalty": 1.0,
-        "encoder_repetition_penalty": 1.0,
-        "no_repeat_ngram_size": 0,
-        "encoder_no_repeat_ngram_size": 0,
-        "exponential_decay_length_penalty": None,
-        "guidance_scale": None,
-        "sequence_bias": None,
-        "bad_words_ids": None,
-        "watermarking_config": None,
-    }
+    return {"do_sample": True, "num_beams": 1, **off_values()}
 
 
 def _effective(stack: Sequence[StackEntry], mode: str) -> tuple[float | None, str]:

@@ -1,19 +1,21 @@
-"""What can be wrong with a sampler stack: one function for each finding of `audit`."""
+"""What can be wrong with a call of `generate()`: one function for each kind of finding."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from temp_processors.audit.stack import StackEntry
+from temp_processors.audit.neutral import SAMPLING_FIELDS, values_on
+from temp_processors.audit.stack import Asked, StackEntry
 from temp_processors.policies.base import PolicyLogitsWarper
 from temp_processors.sampling import SeededSampling
 
-TRUNCATION = frozenset({"top_h", "top_k", "top_p", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff"})
-OFF = {"top_k": "0", "top_p": "1.0", "typical_p": "1.0", "epsilon_cutoff": "0.0", "eta_cutoff": "0.0"}
 OWN_MODES = frozenset({"greedy_search", "sample", "beam_search", "beam_sample", "assisted_generation"})
+
+
+Severity = Literal["error", "warning", "info"]
 
 
 @dataclass(frozen=True)
@@ -29,13 +31,23 @@ class Finding:
 
     code: str
     message: str
-    severity: Literal["error", "warning", "info"]
+    severity: Severity
 
 
-def find_problems(stack: Sequence[StackEntry], mode: str, processors: Sequence[Any]) -> Iterator[Finding]:
-    """Every finding about a stack of `StackEntry`, in a fixed order; `mode` "paged" means continuous batching."""
+def find_problems(
+    stack: Sequence[StackEntry], mode: str, processors: Sequence[Any], dropped: Mapping[str, Any]
+) -> Iterator[Finding]:
+    """Every finding about a call, in a fixed order.
+
+    Args:
+        stack: What acts on the scores.
+        mode: transformers' name of the decoding mode; "paged" for continuous batching.
+        processors: Those of the caller.
+        dropped: Fields and values that the call asks for and that do not act without sampling.
+    """
     yield from _temperatures(stack)
-    yield from _truncation(stack)
+    yield from _unasked(stack)
+    yield from _without_sampling(dropped, mode)
     yield from _after_the_draw(stack)
     if mode == "paged":
         yield from _continuous_batching(processors)
@@ -68,17 +80,36 @@ def _temperatures(stack: Sequence[StackEntry]) -> Iterator[Finding]:
             yield Finding("temperature-not-finite", message, "error")
 
 
-def _truncation(stack: Sequence[StackEntry]) -> Iterator[Finding]:
+def _unasked(stack: Sequence[StackEntry]) -> Iterator[Finding]:
+    """Processors that nobody in this call asked for, but the temperature, which `_temperatures` knows."""
     for entry in stack:
-        for name in TRUNCATION & set(entry.parameters):
-            shown = f"{name}={entry.parameters[name]}"
-            off = f"pass {name}={OFF.get(name, 'None')} to sample from every token"
+        for name, value in entry.parameters.items():
+            known = SAMPLING_FIELDS.get(name)
+            if known is None or known.effect == "temperature" or entry.origin in ("yours", "call", "config"):
+                continue
+            truncates = known.effect == "truncation"
+            off = f"pass {name}={known.off[0]}" + (" to sample from every token" if truncates else " to leave it out")
+            severity: Severity = "info" if known.effect == "clean-up" else "warning"
             if entry.origin == "library default":
-                message = f"{shown} is on unasked; {off}"
-                yield Finding("truncation-by-default", message, "warning")
-            elif entry.origin == "checkpoint":
-                message = f"{shown} comes from the checkpoint's generation_config; {off}"
-                yield Finding("truncation-from-checkpoint", message, "warning")
+                yield Finding(f"{known.effect}-by-default", f"{name}={value} is on unasked; {off}", severity)
+            else:
+                message = f"{name}={value} comes from the checkpoint's generation_config; {off}"
+                yield Finding(f"{known.effect}-from-checkpoint", message, severity)
+
+
+def dropped_values(config: Any, asked: Mapping[str, Asked]) -> dict[str, Any]:
+    """Fields that the caller sets and that only sampling looks at, for a call that does not sample."""
+    return {
+        name: value
+        for name, value in values_on(config).items()
+        if SAMPLING_FIELDS[name].only_sampling and asked[name].origin in ("call", "config")
+    }
+
+
+def _without_sampling(dropped: Mapping[str, Any], mode: str) -> Iterator[Finding]:
+    for name, value in dropped.items():
+        message = f"{name}={value} is dropped: {mode} does not sample; pass do_sample=True"
+        yield Finding(f"{SAMPLING_FIELDS[name].effect}-without-sampling", message, "warning")
 
 
 def _after_the_draw(stack: Sequence[StackEntry]) -> Iterator[Finding]:
@@ -113,7 +144,7 @@ def _beams(stack: Sequence[StackEntry]) -> Iterator[Finding]:
 def _continuous_batching(processors: Sequence[Any]) -> Iterator[Finding]:
     for name in map(_name, processors):
         message = (
-            f"{name} is dropped: continuous batching takes no processors from the call; use continuous.with_policy"
+            f"{name} is dropped: continuous batching takes no processors from the call; use temp_processors.with_policy"
         )
         yield Finding("policy-under-continuous-batching", message, "error")
 

@@ -4,48 +4,24 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, cast
 
 import torch
 from torch import Tensor
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
+from temp_processors.audit.neutral import FIELD_OF_PROCESSOR
 from temp_processors.policies.base import PolicyLogitsWarper
 from temp_processors.policies.fixed import FixedTemperatureLogitsWarper
 from temp_processors.trace.recorder import TemperatureTrace
 
 Origin = Literal["yours", "call", "config", "checkpoint", "library default"]
 
-# Field of GenerationConfig that makes generate() add the processor of this class name.
-FIELDS: Mapping[str, str] = {
-    "TemperatureLogitsWarper": "temperature",
-    "TopHLogitsWarper": "top_h",
-    "TopKLogitsWarper": "top_k",
-    "TopPLogitsWarper": "top_p",
-    "MinPLogitsWarper": "min_p",
-    "TypicalLogitsWarper": "typical_p",
-    "EpsilonLogitsWarper": "epsilon_cutoff",
-    "EtaLogitsWarper": "eta_cutoff",
-    "UnbatchedClassifierFreeGuidanceLogitsProcessor": "guidance_scale",
-    "SequenceBiasLogitsProcessor": "sequence_bias",
-    "EncoderRepetitionPenaltyLogitsProcessor": "encoder_repetition_penalty",
-    "RepetitionPenaltyLogitsProcessor": "repetition_penalty",
-    "NoRepeatNGramLogitsProcessor": "no_repeat_ngram_size",
-    "EncoderNoRepeatNGramLogitsProcessor": "encoder_no_repeat_ngram_size",
-    "NoBadWordsLogitsProcessor": "bad_words_ids",
-    "MinLengthLogitsProcessor": "min_length",
-    "MinNewTokensLengthLogitsProcessor": "min_new_tokens",
-    "ForcedBOSTokenLogitsProcessor": "forced_bos_token_id",
-    "ForcedEOSTokenLogitsProcessor": "forced_eos_token_id",
-    "InfNanRemoveLogitsProcessor": "remove_invalid_values",
-    "ExponentialDecayLengthPenalty": "exponential_decay_length_penalty",
-    "SuppressTokensLogitsProcessor": "suppress_tokens",
-    "SuppressTokensAtBeginLogitsProcessor": "begin_suppress_tokens",
-    "WatermarkLogitsProcessor": "watermarking_config",
-    "SynthIDTextWatermarkLogitsProcessor": "watermarking_config",
-    "LogitNormalization": "renormalize_logits",
-}
+
+class _RecordedError(Exception):
+    """Ends a call of `generate` once its stack is known, before a model's own `generate` looks at texts that are not there."""
 
 
 @dataclass(frozen=True)
@@ -77,14 +53,14 @@ class StackEntry:
 def record(
     model: Any, config: GenerationConfig | None, processors: list[LogitsProcessor], arguments: dict[str, Any]
 ) -> tuple[str, list[LogitsProcessor], GenerationConfig]:
-    """Call `generate` with a decoding loop that keeps the prepared processors and returns the prompt."""
+    """Mode, processors and configuration of a call of `generate`, whose decoding loop is replaced by one that notes them and stops."""
     seen: dict[str, Any] = {}
 
     def recorder(  # the signature that generate() calls its decoding loops with
         model: Any, input_ids: Tensor, logits_processor: Any, generation_config: GenerationConfig, **_: Any
     ) -> Tensor:
         seen.update(applied=list(logits_processor), config=generation_config)
-        return input_ids
+        raise _RecordedError
 
     if not any(
         _field(source, "max_length", "max_new_tokens") for source in (arguments, config, model.generation_config)
@@ -93,12 +69,14 @@ def record(
     if not {"inputs", "input_ids", "inputs_embeds", model.main_input_name} & set(arguments):
         arguments["inputs"] = torch.zeros(1, 1, dtype=torch.long, device=model.device)
         arguments["attention_mask"] = torch.ones(1, 1, dtype=torch.long, device=model.device)
-    model.generate(
-        generation_config=config,
-        logits_processor=LogitsProcessorList(processors),
-        custom_generate=recorder,
-        **arguments,
-    )
+    arguments.pop("streamer", None)  # it would be handed the prompt, and changes nothing of the stack
+    with suppress(_RecordedError):
+        model.generate(
+            generation_config=config,
+            logits_processor=LogitsProcessorList(processors),
+            custom_generate=recorder,
+            **arguments,
+        )
     mode = seen["config"].get_generation_mode(arguments.get("assistant_model"))
     return str(mode.value), seen["applied"], seen["config"]
 
@@ -120,27 +98,37 @@ def _with_length(
     return config, arguments
 
 
-def origin_of(name: str, call: Mapping[str, Any], config: GenerationConfig | None, model: Any) -> Origin:
-    """Who set the field, in the order of precedence that `generate` has."""
+class Asked(NamedTuple):
+    """What a field was set to, and by whom; None by the library where nobody set it."""
+
+    origin: Origin
+    value: Any
+
+
+def asked_for(name: str, call: Mapping[str, Any], config: GenerationConfig | None, model: Any) -> Asked:
+    """Who set the field, in the order in which `generate` asks."""
     if name in call:
-        return "call"
-    if config is not None and getattr(config, name, None) is not None:
-        return "config"
-    return "checkpoint" if getattr(model.generation_config, name, None) is not None else "library default"
+        return Asked("call", call[name])
+    for origin, source in (("config", config), ("checkpoint", model.generation_config)):
+        value = getattr(source, name, None)
+        if value is not None:
+            return Asked(cast(Origin, origin), value)
+    return Asked("library default", None)
 
 
-def describe(
-    processor: Any, yours: Sequence[Any], config: GenerationConfig, origins: Mapping[str, Origin]
-) -> StackEntry:
+def describe(processor: Any, yours: Sequence[Any], config: GenerationConfig, asked: Mapping[str, Asked]) -> StackEntry:
+    """The entry of one processor: yours with its attributes, a built-in one with the field that made it."""
     name = type(processor).__name__
     temperature, varies = _temperature(processor)
     if any(processor is own for own in yours):
         return StackEntry(name, _parameters(processor), "yours", temperature, varies, processor)
-    if name not in FIELDS:  # prefix_allowed_tokens_fn has no field in the configuration
+    if name not in FIELD_OF_PROCESSOR:  # prefix_allowed_tokens_fn has no field in the configuration
         return StackEntry(name, {}, "call", temperature, varies, processor)
-    field_name = FIELDS[name]
-    values = {field_name: _plain(getattr(config, field_name))}
-    return StackEntry(name, values, origins[field_name], temperature, varies, processor)
+    field_name = FIELD_OF_PROCESSOR[name].name
+    prepared = getattr(config, field_name)
+    # Whisper makes some processors itself and then clears their fields
+    value = asked[field_name].value if prepared is None else prepared
+    return StackEntry(name, {field_name: plain(value)}, asked[field_name].origin, temperature, varies, processor)
 
 
 def _temperature(processor: Any) -> tuple[float | None, bool]:
@@ -159,17 +147,17 @@ def _temperature(processor: Any) -> tuple[float | None, bool]:
 def _parameters(processor: Any) -> dict[str, Any]:
     hidden = {"supports_continuous_batching", "prompt_length"}
     values = {key: value for key, value in vars(processor).items() if not key.startswith("_") and key not in hidden}
-    return {key: _plain(value) for key, value in values.items()}
+    return {key: plain(value) for key, value in values.items()}
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """The value as JSON types; objects by their class name, their own values in brackets."""
     if isinstance(value, Tensor):
         return value.tolist()
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, PolicyLogitsWarper):
         return {"name": type(value).__name__, **_parameters(value)}
     return value if value is None or isinstance(value, (bool, int, float, str)) else type(value).__name__

@@ -15,6 +15,7 @@ from typing import Any
 import aiohttp
 from transformers import AutoTokenizer
 
+from temp_processors.audit.neutral import SAMPLING_FIELDS
 from temp_processors.config.experiment import ExperimentConfig
 from temp_processors.config.sections import EngineOptions, model_spec
 from temp_processors.engines.decoding.decode import Decoded, DecodeRow
@@ -26,12 +27,9 @@ BUSY = frozenset({408, 429, 500, 502, 503, 504})
 FIRST_WAIT, LONGEST_WAIT = 0.5, 16.0  # seconds; doubled after every try
 
 # Sent with every request: a server fills what is missing from the checkpoint's generation_config.
+SHARED_FIELDS = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
 NEUTRAL = {
-    "temperature": 1.0,
-    "top_p": 1.0,
-    "top_k": 0,
-    "min_p": 0.0,
-    "repetition_penalty": 1.0,
+    **{name: SAMPLING_FIELDS[name].off_number for name in SHARED_FIELDS},
     "presence_penalty": 0.0,
     "frequency_penalty": 0.0,
 }

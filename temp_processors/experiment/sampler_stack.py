@@ -6,39 +6,29 @@ from collections.abc import Sequence
 from typing import Any
 
 from temp_processors.audit.audit import audit
+from temp_processors.audit.neutral import SAMPLING_FIELDS, values_on
+from temp_processors.audit.stack import plain
 from temp_processors.config.experiment import ExperimentConfig
 from temp_processors.config.sections import model_spec
 from temp_processors.engines.decoding.decode import PolicyFactory, draw_kwargs
 from temp_processors.engines.local import LoadedModel, ModelError
 from temp_processors.sampling import SeededSampling
 
-NEUTRAL = {
-    "temperature": (None, 1.0),
-    "top_k": (None, 0),
-    "top_p": (None, 1.0),
-    "min_p": (None, 0.0),
-    "top_h": (None, 1.0),
-    "typical_p": (None, 1.0),
-    "epsilon_cutoff": (None, 0.0),
-    "eta_cutoff": (None, 0.0),
-    "repetition_penalty": (None, 1.0),
-    "no_repeat_ngram_size": (None, 0),
-}
-
 
 def checkpoint_sampling(model: Any) -> dict[str, Any]:
-    """Sampling values that the checkpoint's own generation_config sets away from neutral."""
-    values = {name: getattr(model.generation_config, name, None) for name in NEUTRAL}
-    return {name: value for name, value in values.items() if value not in NEUTRAL[name]}
+    """What the checkpoint's own generation_config would do to the scores, as plain values."""
+    return {name: plain(value) for name, value in values_on(model.generation_config).items()}
 
 
 def refuse_checkpoint_sampling(model: Any, config: ExperimentConfig) -> None:
     """Raise `ModelError` when the checkpoint sets sampling values and the configuration does not say to neutralise them."""
     found = checkpoint_sampling(model)
-    if found and config.checkpoint_sampling == "refuse":
-        values = ", ".join(f"{name}={value}" for name, value in found.items())
+    acting = {name: value for name, value in found.items() if SAMPLING_FIELDS[name].effect != "clean-up"}
+    if acting and config.checkpoint_sampling == "refuse":
+        values = ", ".join(f"{name}={value}" for name, value in acting.items())
+        why = "so temperature would be set twice" if "temperature" in acting else "which would act beside the policies"
         raise ModelError(
-            f"model: the generation_config of {model_spec(config.model).name!r} sets {values}, so temperature would be set twice; "
+            f"model: the generation_config of {model_spec(config.model).name!r} sets {values}, {why}; "
             "write `checkpoint_sampling: neutralise` to run with the policies alone"
         )
 

@@ -19,8 +19,11 @@ from transformers import (
     T5ForConditionalGeneration,
     TemperatureLogitsWarper,
     TextGenerationPipeline,
+    WhisperConfig,
+    WhisperForConditionalGeneration,
     pipeline,
 )
+from transformers.generation import BaseStreamer
 
 from temp_processors import (
     FixedTemperatureLogitsWarper,
@@ -249,3 +252,59 @@ def test_a_pipeline_multiplies_by_its_own_temperature(monkeypatch: pytest.Monkey
     assert [entry.name for entry in found.stack] == applied(monkeypatch, write, logits_processor=processors)
     mended = applied(monkeypatch, write, logits_processor=processors, **plain_sampling_kwargs())
     assert mended == ["FixedTemperatureLogitsWarper"]
+
+
+@pytest.mark.parametrize(
+    ("call", "codes"),
+    [
+        ({"temperature": 0.3}, ("temperature-without-sampling",)),
+        ({"temperature": 0.3, "num_beams": 3}, ("temperature-without-sampling",)),
+        ({"top_p": 0.3, "min_p": 0.1}, ("truncation-without-sampling", "truncation-without-sampling")),
+        ({"generation_config": GenerationConfig(temperature=0.3)}, ("temperature-without-sampling",)),
+        ({"temperature": 1.0, "top_k": 0}, ()),
+        ({"do_sample": True, "temperature": 0.3, "top_k": 0, "num_beams": 3}, ("policy-under-beams",)),
+    ],
+)
+def test_a_temperature_that_nothing_draws_with(
+    model: LlamaForCausalLM, call: dict[str, Any], codes: tuple[str, ...]
+) -> None:
+    assert audit(model, **call).codes == codes
+
+
+def test_values_of_the_checkpoint_that_greedy_decoding_ignores_are_no_finding(sharpened: LlamaForCausalLM) -> None:
+    assert audit(sharpened, do_sample=False).codes == ()
+
+
+class Heard(BaseStreamer):  # type: ignore[misc]
+    """A streamer that remembers what it was given."""
+
+    def __init__(self) -> None:
+        self.heard: list[Any] = []
+
+    def put(self, value: Any) -> None:
+        self.heard.append(value)
+
+    def end(self) -> None:
+        self.heard.append("end")
+
+
+def test_a_streamer_is_not_used_up(model: LlamaForCausalLM) -> None:
+    streamer = Heard()
+    assert audit(model, streamer=streamer).mode == "greedy_search"
+    assert streamer.heard == []
+
+
+def test_whisper() -> None:
+    sizes: dict[str, Any] = {"vocab_size": 99, "d_model": 16, "num_mel_bins": 8, "max_source_positions": 30}
+    layers = dict.fromkeys(("encoder_layers", "decoder_layers"), 1)
+    heads = dict.fromkeys(("encoder_attention_heads", "decoder_attention_heads"), 2)
+    tokens = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 3}
+    config = WhisperConfig(**sizes, **layers, **heads, **tokens, max_target_positions=60, suppress_tokens=[5])
+    model = WhisperForConditionalGeneration(config).eval()
+    model.generation_config.update(no_timestamps_token_id=98, suppress_tokens=[5], begin_suppress_tokens=None)
+    found = audit(model, input_features=torch.zeros(1, 8, 60), do_sample=True, temperature=0.5, top_k=0)
+    assert [(entry.parameters, entry.origin) for entry in found.stack] == [
+        ({"suppress_tokens": [5]}, "checkpoint"),
+        ({"temperature": 0.5}, "call"),
+    ]
+    assert found.codes == ("constraint-from-checkpoint",)

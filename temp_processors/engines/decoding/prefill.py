@@ -14,10 +14,8 @@ from torch import Tensor
 from transformers.cache_utils import Cache, DynamicCache, DynamicLayer, EncoderDecoderCache
 from transformers.utils import ModelOutput
 
-from temp_processors.audit.audit import plain_sampling_kwargs
+from temp_processors.audit.neutral import SAMPLING_FIELDS, off_values
 from temp_processors.engines.decoding.batches import rectangle
-
-WARPER_FIELDS = {"temperature", "top_h", "top_k", "top_p", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff"}
 
 
 class NoBatchableCacheError(TypeError):
@@ -27,10 +25,10 @@ class NoBatchableCacheError(TypeError):
 def draw_kwargs() -> dict[str, Any]:
     """Arguments for `generate` under which the listed processors act alone and the last of them draws.
 
-    `do_sample=False` skips the built-in warpers, so only the penalties of a checkpoint have to be switched off.
+    `do_sample=False` skips temperature and truncation, so only what acts without sampling has to be switched off.
     """
-    off = plain_sampling_kwargs()
-    return {"do_sample": False, **{name: off[name] for name in off if name not in WARPER_FIELDS | {"do_sample"}}}
+    off = {name: value for name, value in off_values().items() if not SAMPLING_FIELDS[name].only_sampling}
+    return {"do_sample": False, "num_beams": 1, **off}
 
 
 @dataclass
