@@ -81,15 +81,10 @@ def compare_groups(
     for metric in records:
         own = {name: scored[name, metric.name] for name in groups}
         for name, group in groups.items():
-            row = {
-                **own[name].score.to_dict(),
-                "interval": _bounds(interval_of(own[name], confidence)),
-                "difference": None,
-            }
-            row["counts"]["left_out_texts"] = len(group.texts) - len(work.clusters)
-            if metric.takes != "log_probs" and "|len:full|" not in row["signature"]:
-                row["counts"]["left_out_tokens"] = work.left_out_tokens(name)
-            scores[name][metric.name] = row
+            left_out = {"left_out_texts": len(group.texts) - len(work.clusters)}
+            if metric.takes != "log_probs" and "|len:full|" not in own[name].score.signature:
+                left_out["left_out_tokens"] = work.left_out_tokens(name)
+            scores[name][metric.name] = _row(own[name], left_out, confidence)
         cut = {name: pair for name, pair in pairs.items() if pair is not None and metric.cut}
         changes = {name: _difference(own, cut.get(name), (name, reference), metric, confidence) for name in others}
         corrected = holm([change.p_value for change in changes.values()])
@@ -128,6 +123,12 @@ def _with_progress(tasks: Sequence[tuple[str, Metric]], texts: ScoredTexts) -> A
     tokens = sum(len(text) // 5 for group in texts.common.values() for text in group.texts)
     long = console.is_terminal and tokens * len(tasks) // len(texts.common) >= LONG_WORK
     return track(tasks, "scoring", console=console, transient=True) if long else tasks
+
+
+def _row(scored: Replicates, left_out: Mapping[str, int], confidence: float) -> dict[str, Any]:
+    row = scored.score.to_dict()
+    bounds = _bounds(interval_of(scored, confidence))
+    return {**row, "counts": {**row["counts"], **left_out}, "interval": bounds, "difference": None}
 
 
 def _bounds(interval: Interval) -> list[float] | None:

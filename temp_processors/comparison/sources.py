@@ -1,4 +1,4 @@
-"""Texts that something else generated, or finished runs, group by group: what the commands `score` and `compare` read."""
+"""Groups of texts from files, datasets and run folders: the sources of the commands `score` and `compare`."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from temp_processors.comparison.groups import Group
 from temp_processors.datafiles import RowsError, column_of, read_dataset, read_rows
-from temp_processors.runs.folder import Run
+
+if TYPE_CHECKING:
+    from temp_processors.runs.folder import Run
 
 
 def read_groups(
@@ -91,6 +93,8 @@ def by_name(found: Mapping[tuple[str, str], Any]) -> dict[str, Any]:
 def _groups(source: str, text_column: str, group_by: str | None, split: str) -> dict[str, Group]:
     rows = read_texts(source, text_column=text_column, group_by=group_by, split=split, streaming=False)
     if Path(source, "samples.jsonl").is_file():
+        from temp_processors.runs.folder import Run
+
         return groups_of_run(Run(Path(source)), list(dict.fromkeys(name for name, _ in rows)))
     texts: dict[str, list[str]] = {}
     for name, text in rows:
@@ -115,6 +119,8 @@ def _of_rows(
 
 def _of_run(path: Path) -> Iterator[tuple[str, str]]:
     """Policies and texts of a run; one that is not complete is read as far as it came."""
+    from temp_processors.runs.folder import Run
+
     try:
         for sample in Run(path).samples:
             yield sample.policy, sample.text

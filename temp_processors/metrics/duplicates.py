@@ -1,4 +1,4 @@
-"""Share of texts that equal an earlier text token by token, and its complement. A repeated text has self-BLEU 1: look here first."""
+"""Unique share: the share of texts that equal no earlier text, token by token. A repeated text has self-BLEU 1: look here first."""
 
 from __future__ import annotations
 

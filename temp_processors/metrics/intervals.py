@@ -1,4 +1,4 @@
-"""Which differences are real: intervals and paired differences for scores of groups of texts.
+"""Confidence intervals of scores, and of paired differences of scores, by balanced half-samples.
 
 The target is the expected score of a group of this size under the process that wrote the texts. A bootstrap is wrong here: it repeats
 texts, and a repeated text has self-BLEU 1. A jackknife is too wide, because these scores are far from a mean of texts. Used instead are
@@ -35,11 +35,11 @@ from temp_processors.metrics.texts import TokenizedTexts
 GROUPS = 16
 """Most groups that texts are dealt into: 15 degrees of freedom, at the cost of scoring all texts about 30 times."""
 FEWEST = 4
-"""Fewest groups that an interval is given for: from two, which may agree by accident, there is nothing to learn."""
+"""Fewest groups for an interval: two agree by accident too often to estimate a variance from."""
 SLOWEST = 1 / 2
 """Largest factor by which the variance shrinks when the texts double: that of a mean."""
 FASTEST, FASTEST_OF_FEW = 1 / 4, 1 / 3
-"""Smallest such factor that 16 groups are believed, and fewer: a small estimate of a few noisy variances is mostly chance."""
+"""Smallest such factor accepted from 16 groups, and from fewer: a smaller estimate from few noisy variances is mostly chance."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""A score that cannot be quoted without its definition."""
+"""Score: a value, and the signature that names every choice of its definition."""
 
 from __future__ import annotations
 

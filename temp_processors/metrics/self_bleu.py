@@ -53,7 +53,7 @@ def self_bleu(
 
     Returns:
         NaN with a reason for fewer than two texts. `per_text` holds the BLEU of every text, NaN of one that was not drawn.
-        `counts["smoothed_share"]` is the share of texts with an order that had no match: where it is high, the value is mostly the
+        `counts["smoothed_share"]` is the share of texts with an order that had no match: where it is high, most of the value is
         smoothing.
 
     Raises:

@@ -1,8 +1,8 @@
-"""Texts that are read once and not kept: the metrics that need counts only, in memory that grows with what is different.
+"""Statistics of texts that are read once and not kept, for the metrics that need counts only.
 
-Scores equal those of the texts in memory (means over texts to the last digit but one, because they are summed in another order). What
-grows: a number for each different token, 16 bytes for each different n-gram up to the n that is asked for, and 16 bytes for each
-different text, of which a 64-bit digest is kept (among a billion texts two may be taken for equal with a chance of 3 %).
+Scores equal those of the texts in memory (means over texts to the last digit but one, because they are summed in another order). Memory
+grows with what is different: a number for each different token, 16 bytes for each different n-gram up to the n that is asked for, and 16
+bytes for each different text, of which a 64-bit digest is kept (among a billion texts two may be taken for equal with a chance of 3 %).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from temp_processors.metrics.statistics import Inside
 from temp_processors.metrics.texts import TokenizedTexts, splitter
 
 CHUNK = 1 << 20
-"""Tokens that are gathered before they are counted."""
+"""Tokens and texts counted at a time."""
 TOKEN_BITS = 31
 """Room for different tokens in a packed n-gram; 2 ** 32 different (n - 1)-grams fit beside them."""
 
