@@ -24,18 +24,16 @@ from temp_processors import (
     TruncateThenTemperLogitsWarper,
 )
 from temp_processors.policies.distribution import entropy, varentropy
-from tests.paths import SHARED
+from tests.paths import ROOT
 
-CASES = SHARED / "golden" / "temperature.json"
+CASES = json.loads((ROOT / "tests" / "golden" / "temperature.json").read_text(encoding="utf-8"))["cases"]
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-6}
 dtypes = pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
 
 
 def cases(*methods: str) -> pytest.MarkDecorator:
-    """The cases of some methods as test parameters; skipped where the file is not beside this checkout."""
-    if not CASES.is_file():
-        return pytest.mark.parametrize("case", [pytest.param({}, marks=pytest.mark.skip("no golden cases here"))])
-    found = [case for case in json.loads(CASES.read_text())["cases"] if case["method"] in methods]
+    """The cases of some methods as test parameters."""
+    found = [case for case in CASES if case["method"] in methods]
     return pytest.mark.parametrize("case", found, ids=[case["id"] for case in found])
 
 
