@@ -25,17 +25,17 @@ if TYPE_CHECKING:
     from temp_processors.policies.adaptive import DynamicTemperatureLogitsWarper as DynamicTemperatureLogitsWarper
     from temp_processors.policies.adaptive import EDTLogitsWarper as EDTLogitsWarper
     from temp_processors.policies.adaptive import EntropyThresholdLogitsWarper as EntropyThresholdLogitsWarper
+    from temp_processors.policies.annealed import AnnealedTemperatureLogitsWarper as AnnealedTemperatureLogitsWarper
     from temp_processors.policies.base import PolicyLogitsWarper as PolicyLogitsWarper
+    from temp_processors.policies.block_start import BlockStartLogitsWarper as BlockStartLogitsWarper
     from temp_processors.policies.combined import ProductLogitsWarper as ProductLogitsWarper
     from temp_processors.policies.combined import RowsLogitsWarper as RowsLogitsWarper
     from temp_processors.policies.entropy_target import EntropyTargetLogitsWarper as EntropyTargetLogitsWarper
     from temp_processors.policies.fixed import FixedTemperatureLogitsWarper as FixedTemperatureLogitsWarper
-    from temp_processors.policies.phase import BlockStartLogitsWarper as BlockStartLogitsWarper
+    from temp_processors.policies.kinds import PolicyConfig as PolicyConfig
+    from temp_processors.policies.kinds import build_policy as build_policy
     from temp_processors.policies.phase import PhaseLogitsWarper as PhaseLogitsWarper
-    from temp_processors.policies.policy_config import PolicyConfig as PolicyConfig
-    from temp_processors.policies.policy_config import build_policy as build_policy
     from temp_processors.policies.quadratic import QuadraticLogitsWarper as QuadraticLogitsWarper
-    from temp_processors.policies.scheduled import AnnealedTemperatureLogitsWarper as AnnealedTemperatureLogitsWarper
     from temp_processors.policies.scheduled import ScheduledTemperatureLogitsWarper as ScheduledTemperatureLogitsWarper
     from temp_processors.policies.truncation import TopPDecayLogitsWarper as TopPDecayLogitsWarper
     from temp_processors.policies.truncation import TruncateThenTemperLogitsWarper as TruncateThenTemperLogitsWarper
@@ -49,9 +49,9 @@ if TYPE_CHECKING:
 
 PUBLIC = {
     "AdaptiveSharpeningLogitsWarper": "policies.adaptive",
-    "AnnealedTemperatureLogitsWarper": "policies.scheduled",
+    "AnnealedTemperatureLogitsWarper": "policies.annealed",
     "Audit": "audit",
-    "BlockStartLogitsWarper": "policies.phase",
+    "BlockStartLogitsWarper": "policies.block_start",
     "DynamicTemperatureLogitsWarper": "policies.adaptive",
     "EDTLogitsWarper": "policies.adaptive",
     "EntropyTargetLogitsWarper": "policies.entropy_target",
@@ -59,7 +59,7 @@ PUBLIC = {
     "FOX_PATH": "fox",
     "FixedTemperatureLogitsWarper": "policies.fixed",
     "PhaseLogitsWarper": "policies.phase",
-    "PolicyConfig": "policies.policy_config",
+    "PolicyConfig": "policies.kinds",
     "PolicyLogitsWarper": "policies.base",
     "ProductLogitsWarper": "policies.combined",
     "QuadraticLogitsWarper": "policies.quadratic",
@@ -72,7 +72,7 @@ PUBLIC = {
     "TopPDecayLogitsWarper": "policies.truncation",
     "TruncateThenTemperLogitsWarper": "policies.truncation",
     "audit": "audit",
-    "build_policy": "policies.policy_config",
+    "build_policy": "policies.kinds",
     "custom_generate_path": "custom_generate",
     "evaluate_module": "evaluate_modules",
     "load_config": "config",

@@ -32,7 +32,7 @@ from temp_processors.config.sections import (
 )
 from temp_processors.config.yaml_lines import ConfigError, Problem, YamlSource, read_yaml, write_yaml
 from temp_processors.metrics import metric_record
-from temp_processors.policies.policy_config import PolicyConfig
+from temp_processors.policies.kinds import PolicyConfig
 
 DEFAULT_METRICS = ("distinct_1", "distinct_2", "distinct_3", "distinct_4", "self_bleu_4", "perplexity", "mean_length")
 

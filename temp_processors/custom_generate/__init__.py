@@ -12,7 +12,7 @@ from typing import Any
 from transformers import GenerationConfig
 
 from temp_processors.audit.audit import plain_sampling_kwargs
-from temp_processors.policies.policy_config import build_policy
+from temp_processors.policies.kinds import build_policy
 from temp_processors.sampling import SeededSampling
 
 

@@ -18,7 +18,7 @@ from temp_processors.config.experiment import ExperimentConfig
 from temp_processors.config.sections import model_spec
 from temp_processors.engines.decoding.decode import Decoded, DecodeRow
 from temp_processors.engines.local import LoadedModel, ModelError, loading, model_path
-from temp_processors.policies.phase import resolve_tag
+from temp_processors.policies.tags import resolve_tag
 from temp_processors.serving.rows import KEY, policy_of_request
 
 PROCESSOR = "temp_processors.vllm:TemperaturePolicyLogitsProcessor"

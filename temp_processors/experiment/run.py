@@ -27,7 +27,7 @@ from temp_processors.experiment.progress import Meter
 from temp_processors.experiment.prompts import Prompts, prepare
 from temp_processors.experiment.sampler_stack import refuse_checkpoint_sampling, sampler_stack, stack_lines
 from temp_processors.experiment.traces import TracesTooLargeError, why_not, write_traces
-from temp_processors.policies.policy_config import build_policy
+from temp_processors.policies.kinds import build_policy
 from temp_processors.runs.folder import Run, RunFolderError, Sample
 from temp_processors.runs.resume import Key, locked, recover, refuse_if_changed
 from temp_processors.runs.writing import Part, write_parquet

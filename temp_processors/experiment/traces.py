@@ -20,7 +20,7 @@ from temp_processors.config.sections import EngineOptions, TraceOptions, trace_o
 from temp_processors.engines.local import LoadedModel, ModelError, load_model
 from temp_processors.experiment.plan import Plan
 from temp_processors.experiment.prompts import Prompts, prepare
-from temp_processors.policies.policy_config import build_policy
+from temp_processors.policies.kinds import build_policy
 from temp_processors.runs.folder import Run, Sample, Samples
 from temp_processors.runs.writing import write_table
 from temp_processors.trace.recorder import trace_tokens

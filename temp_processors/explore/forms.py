@@ -6,38 +6,25 @@ typed into the mapping that a configuration file would hold.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
-from pydantic import BeforeValidator
+import yaml
 from pydantic.fields import FieldInfo
 
 from temp_processors.config.yaml_lines import ConfigError, parse_yaml
-from temp_processors.policies.fixed import check_temperatures
-from temp_processors.policies.policy_base import BasePolicy
-from temp_processors.policies.policy_config import PolicyConfig, RowsPolicy
-from temp_processors.policies.policy_fields import Temperature
+from temp_processors.policies.checks import Temperature
+from temp_processors.policies.fixed import Temperatures
+from temp_processors.policies.kinds import KINDS, BasePolicy
 
 Widget = Literal["slider", "number", "whole", "choice", "text", "yaml"]
 HOTTEST = 5.0
 LONGEST_YAML = 2000  # and no anchors: a visitor's ten lines of aliases can stand for gigabytes
-NOT_ALONE = (RowsPolicy,)  # one policy for each row of a batch: what the columns of the page are
-TEMPERATURES: tuple[Any, ...] = (get_args(Temperature)[1], BeforeValidator(check_temperatures))
+TEMPERATURES = (get_args(Temperature)[1], get_args(Temperatures)[1])  # what marks a temperature among the numbers
 
-# What a form begins with where the model has no default, or where one parameter needs another.
-EXAMPLES: dict[str, dict[str, Any]] = {
-    "scheduled": {"shape": "linear", "start": 1.5, "end": 0.5, "steps": 24},
-    "annealed": {"decay": 12.0},
-    "dynamic": {"range": 0.5},
-    "edt": {"theta": 0.5},
-    "entropy_threshold": {"low": 0.3, "high": 1.0},
-    "entropy_target": {"entropy": 1.0},
-    "phase": {"open": "<think>", "close": "</think>", "inside": "{kind: fixed, temperature: 0.6}"},
-    "quadratic": {"factor": 0.3},
-    "product": {"policies": "[{kind: dynamic, temperature: 1, range: 0.5}, {kind: fixed, temperature: 0.8}]"},
-    "truncate_then_temper": {"top_p": 0.9},
-}
+# What a field begins with where neither the class has an example nor the parameter a default.
 NESTED = "{kind: fixed, temperature: 1}"
 PLAIN: dict[Widget, Any] = {"slider": 1.0, "number": 1.0, "whole": 8, "text": "", "yaml": NESTED}
 
@@ -67,32 +54,39 @@ class FieldForm:
 
 
 def policy_kinds() -> dict[str, type[BasePolicy]]:
-    """Every kind that makes sense in a column of its own, by name."""
-    models: tuple[type[BasePolicy], ...] = get_args(get_args(PolicyConfig)[0])
-    return {model.model_fields["kind"].default: model for model in models if model not in NOT_ALONE}
+    """Every kind that makes sense in a column of its own, by name: not one policy for each row, as the columns are."""
+    return {kind: model for kind, model in KINDS.items() if not model.warper.per_row}
 
 
 def form(model: type[BasePolicy]) -> list[FieldForm]:
     """The fields of a kind, in the order of its model.
 
     Example:
-        >>> from temp_processors.policies.policy_config import DynamicPolicy
-        >>> [(field.name, field.widget, field.start) for field in form(DynamicPolicy)]
+        >>> from temp_processors.policies.kinds import KINDS
+        >>> [(field.name, field.widget, field.start) for field in form(KINDS["dynamic"])]
         [('temperature', 'slider', 1.0), ('range', 'number', 0.5), ('exponent', 'number', 1.0)]
     """
-    examples = EXAMPLES.get(model.model_fields["kind"].default, {})
-    return [_field(name, info, examples.get(name)) for name, info in model.model_fields.items() if name != "kind"]
+    example = model.warper.example
+    return [_field(name, info, example.get(name)) for name, info in model.model_fields.items() if name != "kind"]
 
 
 def _field(name: str, info: FieldInfo, example: Any) -> FieldForm:
     required = info.is_required()
     widget, choices = _widget(info)
-    start = example if example is not None else None if required else info.default
+    start = None if required else info.default
+    if example is not None:
+        start = _as_yaml(example) if isinstance(example, list | dict) else example
     if start is None and required:
         start = choices[0] if choices else _plain(widget, info)
     if widget in ("number", "whole") and not required and info.default is None:
         widget, start = "yaml", None if start is None else str(start)
     return FieldForm(name, widget, None if start == () else start, required, choices)
+
+
+def _as_yaml(value: Any) -> str:
+    """A list or mapping as YAML on one line."""
+    text: str = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=math.inf)
+    return text.strip()
 
 
 def _plain(widget: Widget, info: FieldInfo) -> Any:

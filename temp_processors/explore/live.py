@@ -14,6 +14,7 @@ from torch import Tensor
 from transformers import LogitsProcessor
 
 from temp_processors.config.experiment import ExperimentConfig
+from temp_processors.distribution import entropy, log_probs
 from temp_processors.engines.decoding.decode import DecodeRow, draw_kwargs
 from temp_processors.engines.local import LoadedModel
 from temp_processors.experiment.plan import Plan
@@ -22,7 +23,6 @@ from temp_processors.experiment.run import policy_factories
 from temp_processors.explore.screen import streamed_seeds
 from temp_processors.policies.base import PolicyLogitsWarper
 from temp_processors.policies.combined import RowsLogitsWarper
-from temp_processors.policies.distribution import entropy, log_probs
 from temp_processors.sampling import SeededSampling
 
 TOP = 10

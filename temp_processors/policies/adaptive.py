@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from temp_processors.policies.base import PolicyLogitsWarper
-from temp_processors.policies.checks import COUNT, POSITIVE, SHARE, TEMPERATURE
-from temp_processors.policies.distribution import entropy, entropy_share, precise_dtype
+from temp_processors.policies.checks import TEMPERATURE, NotNegative, Positive, Share, Temperature, checked
+from temp_processors.policies.distribution import precise_dtype
+from temp_processors.policies.fast_entropy import entropy, entropy_share
 
 
 class DynamicTemperatureLogitsWarper(PolicyLogitsWarper):
@@ -43,17 +45,17 @@ class DynamicTemperatureLogitsWarper(PolicyLogitsWarper):
     ```
     """
 
+    example: ClassVar = {"range": 0.5}
     supports_continuous_batching = True
 
+    @checked
     def __init__(
-        self, temperature: float, range: float, exponent: float = 1.0, *, prompt_length: int | Tensor = 0
+        self, temperature: Temperature, range: NotNegative, exponent: Positive = 1.0, *, prompt_length: int | Tensor = 0
     ) -> None:
         super().__init__(prompt_length=prompt_length)
-        middle = TEMPERATURE.check("temperature", temperature)
-        reach = COUNT.check("range", range)
-        self.low, self.high = max(0.0, middle - reach), middle + reach
+        self.low, self.high = max(0.0, temperature - range), temperature + range
         self.coldest = min(self.low, 1.0)
-        self.exponent = POSITIVE.check("exponent", exponent)
+        self.exponent = exponent
 
     @classmethod
     def between(cls, low: float, high: float, exponent: float = 1.0) -> DynamicTemperatureLogitsWarper:
@@ -102,13 +104,15 @@ class EDTLogitsWarper(PolicyLogitsWarper):
     ```
     """
 
+    example: ClassVar = {"theta": 0.5}
     supports_continuous_batching = True
 
-    def __init__(self, temperature: float, theta: float, base: float = 0.8, *, prompt_length: int | Tensor = 0) -> None:
+    @checked
+    def __init__(
+        self, temperature: Temperature, theta: NotNegative, base: Share = 0.8, *, prompt_length: int | Tensor = 0
+    ) -> None:
         super().__init__(prompt_length=prompt_length)
-        self.ceiling = TEMPERATURE.check("temperature", temperature)
-        self.theta = COUNT.check("theta", theta)
-        self.base = SHARE.check("base", base)
+        self.ceiling, self.theta, self.base = temperature, theta, base
 
     def temperature(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         spread = entropy(scores)
@@ -145,12 +149,15 @@ class EntropyThresholdLogitsWarper(PolicyLogitsWarper):
     ```
     """
 
+    example: ClassVar = {"low": 0.3, "high": 1.0}
     supports_continuous_batching = True
 
-    def __init__(self, low: float, high: float, threshold: float = 0.672, *, prompt_length: int | Tensor = 0) -> None:
+    @checked
+    def __init__(
+        self, low: Temperature, high: Temperature, threshold: NotNegative = 0.672, *, prompt_length: int | Tensor = 0
+    ) -> None:
         super().__init__(prompt_length=prompt_length)
-        self.low, self.high = TEMPERATURE.check("low", low), TEMPERATURE.check("high", high)
-        self.threshold = COUNT.check("threshold", threshold)
+        self.low, self.high, self.threshold = low, high, threshold
         self.coldest = min(self.low, self.high)
 
     def temperature(self, input_ids: Tensor, scores: Tensor) -> Tensor:

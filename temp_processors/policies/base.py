@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import copy
-from typing import TypeVar
+from collections.abc import Mapping
+from typing import Any, ClassVar, TypeVar
 
+import torch
 from torch import Tensor
 from transformers import LogitsProcessor
 
 from temp_processors.policies.checks import check_prompt_length
-from temp_processors.policies.distribution import at_temperature
+from temp_processors.policies.distribution import at_temperature, working_dtype
 from temp_processors.policies.positions import steps_after
 
 Warper = TypeVar("Warper", bound="PolicyLogitsWarper")
@@ -48,8 +50,12 @@ class PolicyLogitsWarper(LogitsProcessor):
     ```
     """
 
+    # What the form of a new policy begins with, for parameters that have no default or that need one another.
+    example: ClassVar[Mapping[str, Any]] = {}
+    # Whether the last token of each row is enough: continuous batching shows no more.
     supports_continuous_batching = False
-
+    # Whether the position of a row in the batch decides about its temperature.
+    per_row = False
     # False where a policy does more to the scores than divide them by `temperature()`.
     only_scales = True
     # A bound that temperature() never falls below. Above 0 it spares the search for rows that have to be greedy.
@@ -81,3 +87,8 @@ class PolicyLogitsWarper(LogitsProcessor):
     def steps(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """Number of new tokens before each prediction, 0 for the first; shape as `prefix_lengths` with prompts."""
         return steps_after(input_ids, scores, self.prompt_length)
+
+
+def no_temperature(scores: Tensor) -> Tensor:
+    """nan for every row, the temperature of a policy that does not divide: (batch, 1), or (batch, steps, 1)."""
+    return torch.full_like(scores[..., :1], torch.nan, dtype=working_dtype(scores))

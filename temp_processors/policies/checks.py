@@ -1,19 +1,31 @@
-"""Refuse a wrong argument by its name, the interval it has to lie in, and the value that was given."""
+"""Checks of arguments: each refuses a wrong value by its name, the range it has to lie in, and the value that was given.
+
+A policy declares every parameter once, in its constructor: `exponent: Positive = 1.0`. [`checked`] applies the check that
+stands in the annotation; a configuration file is held to the same one, because its model is made from the same signature.
+"""
 
 from __future__ import annotations
 
+import functools
+import inspect
 import math
 import numbers
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Annotated, Any, ParamSpec, TypeAlias, get_args, get_origin, get_type_hints
 
 import torch
+from pydantic import BeforeValidator, GetCoreSchemaHandler, ValidationInfo
+from pydantic_core import CoreSchema
 from torch import Tensor
+
+Parameters = ParamSpec("Parameters")
 
 
 @dataclass(frozen=True)
-class Interval:
-    """An interval of finite real numbers. `ends` says which ends belong to it, `note` is appended to the error."""
+class Range:
+    """A range of finite real numbers. `ends` says which ends belong to it, `note` is appended to the error."""
 
     low: float
     high: float = math.inf
@@ -39,18 +51,20 @@ class Interval:
         return float(value)
 
 
-TEMPERATURE = Interval(0.0, note=" (0 is greedy)")
-POSITIVE = Interval(0.0, ends="()")
-FINITE = Interval(-math.inf, ends="()")
-SHARE = Interval(0.0, 1.0, ends="(]")
-STEPS = Interval(1.0)
-COUNT = Interval(0.0)
+TEMPERATURE = Range(0.0, note=" (0 is greedy)")
+POSITIVE = Range(0.0, ends="()")
+NOT_NEGATIVE = Range(0.0)
+AT_LEAST_ONE = Range(1.0)
+FINITE = Range(-math.inf, ends="()")
+SHARE = Range(0.0, 1.0, ends="(]")
+UNIT = Range(0.0, 1.0, ends="[]")
+CURVE = Range(1.0, 3.0, ends="[]", note=" (outside it, the order of the tokens would change)")
 
 
-def check_whole(name: str, value: object, interval: Interval = COUNT) -> int:
-    """`value` as an int in `interval`; 3.0 and True are refused."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or int(value) not in interval:
-        raise ValueError(f"`{name}` has to be a whole number, {interval}, but is {value!r}")
+def check_whole(name: str, value: object, allowed: Range = NOT_NEGATIVE) -> int:
+    """`value` as an int in `allowed`; 3.0 and True are refused."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or int(value) not in allowed:
+        raise ValueError(f"`{name}` has to be a whole number, {allowed}, but is {value!r}")
     return int(value)
 
 
@@ -73,3 +87,89 @@ def check_prompt_length(value: object) -> int | Tensor:
     if value.ndim != 1 or value.dtype not in (torch.int64, torch.int32) or bool((value < 0).any()):
         raise ValueError(f"`prompt_length` has to be a whole number >= 0 or one per row, but is {value!r}")
     return value.long()
+
+
+def check_points(name: str, value: object) -> tuple[tuple[float, float], ...]:
+    """(step, temperature) pairs with strictly rising steps."""
+    if not isinstance(value, Sequence) or isinstance(value, str) or not value:
+        raise ValueError(f"`{name}` has to be a list of (step, temperature) pairs, but is {value!r}")
+    points = tuple(_check_point(f"{name}[{place}]", point) for place, point in enumerate(value))
+    for (left, _), (right, _) in pairwise(points):
+        if right <= left:
+            raise ValueError(f"`{name}` has to have strictly rising steps, but {right:g} follows {left:g}")
+    return points
+
+
+def _check_point(name: str, point: object) -> tuple[float, float]:
+    if not isinstance(point, Sequence) or isinstance(point, str) or len(point) != 2:
+        raise ValueError(f"`{name}` has to be a (step, temperature) pair, but is {point!r}")
+    return NOT_NEGATIVE.check(f"{name}[0]", point[0]), TEMPERATURE.check(f"{name}[1]", point[1])
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Metadata of a parameter's type: the check of its values, and the type that a checked value has.
+
+    Args:
+        check: Called with the name of the parameter and a value; returns the value as `into`, or raises ValueError.
+        into: Narrower than what a caller may give: a list of token ids becomes a tuple.
+    """
+
+    check: Callable[[str, Any], Any]
+    into: Any
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        def validate(value: Any, info: ValidationInfo) -> Any:
+            return self.check(str(info.field_name), value)
+
+        return BeforeValidator(validate).__get_pydantic_core_schema__(source, handler)
+
+
+Temperature: TypeAlias = Annotated[float, Checked(TEMPERATURE.check, float)]
+Positive: TypeAlias = Annotated[float, Checked(POSITIVE.check, float)]
+NotNegative: TypeAlias = Annotated[float, Checked(NOT_NEGATIVE.check, float)]
+Share: TypeAlias = Annotated[float, Checked(SHARE.check, float)]
+Unit: TypeAlias = Annotated[float, Checked(UNIT.check, float)]
+Curve: TypeAlias = Annotated[float, Checked(CURVE.check, float)]
+Count: TypeAlias = Annotated[int, Checked(check_whole, int)]
+AtLeastOne: TypeAlias = Annotated[int, Checked(functools.partial(check_whole, allowed=AT_LEAST_ONE), int)]
+TokenIds: TypeAlias = Annotated[Sequence[int] | int, Checked(check_token_ids, tuple[int, ...])]
+AnyTokenIds: TypeAlias = Annotated[
+    Sequence[int] | int, Checked(functools.partial(check_token_ids, empty=True), tuple[int, ...])
+]
+Points: TypeAlias = Annotated[Sequence[tuple[float, float]], Checked(check_points, tuple[tuple[float, float], ...])]
+
+
+def as_ids(ids: Sequence[int] | int) -> tuple[int, ...]:
+    """Checked token ids as what they are by then, a tuple."""
+    return (ids,) if isinstance(ids, int) else tuple(ids)
+
+
+def checked(constructor: Callable[Parameters, None]) -> Callable[Parameters, None]:
+    """Decorator of a constructor: each argument passes the [`Checked`] of its annotation, and arrives as its `into`."""
+    signature = inspect.signature(constructor)
+
+    @functools.wraps(constructor)
+    def checking(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
+        given = signature.bind(*args, **kwargs)
+        for name, (check, optional) in _checks_of(constructor).items():
+            if name in given.arguments and not (optional and given.arguments[name] is None):
+                given.arguments[name] = check(name, given.arguments[name])
+        constructor(*given.args, **given.kwargs)
+
+    return checking
+
+
+@functools.cache
+def _checks_of(constructor: Callable[..., None]) -> dict[str, tuple[Callable[[str, Any], Any], bool]]:
+    """Name of each parameter with a check -> (the check, whether the parameter may be None)."""
+    types = get_type_hints(constructor, include_extras=True)
+    members = {name: get_args(kind) if type(None) in get_args(kind) else (kind,) for name, kind in types.items()}
+    return {
+        name: (mark.check, type(None) in kinds)
+        for name, kinds in members.items()
+        for kind in kinds
+        if get_origin(kind) is Annotated
+        for mark in kind.__metadata__
+        if isinstance(mark, Checked)
+    }

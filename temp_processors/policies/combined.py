@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from temp_processors.policies.base import PolicyLogitsWarper
-from temp_processors.policies.checks import TEMPERATURE
+from temp_processors.policies.checks import Temperature, checked
 from temp_processors.policies.distribution import working_dtype
 
 
@@ -39,17 +40,25 @@ class ProductLogitsWarper(PolicyLogitsWarper):
     ```
     """
 
+    example: ClassVar = {
+        "policies": [{"kind": "dynamic", "temperature": 1, "range": 0.5}, {"kind": "fixed", "temperature": 0.8}]
+    }
+
+    @checked
     def __init__(
         self,
         policies: Sequence[PolicyLogitsWarper],
-        min_temperature: float | None = None,
-        max_temperature: float | None = None,
+        min_temperature: Temperature | None = None,
+        max_temperature: Temperature | None = None,
         *,
         prompt_length: int | Tensor | None = None,
     ) -> None:
         super().__init__()
         self.policies = tuple(policies)
-        check_bounds(min_temperature, max_temperature)
+        if min_temperature is not None and max_temperature is not None and max_temperature < min_temperature:
+            raise ValueError(
+                f"`max_temperature` (={max_temperature:g}) has to be at least `min_temperature` (={min_temperature:g})"
+            )
         self.low, self.high = min_temperature, max_temperature
         if not self.policies:
             raise ValueError("`policies` has to hold at least one policy, but is empty")
@@ -73,13 +82,6 @@ class ProductLogitsWarper(PolicyLogitsWarper):
         for policy in self.policies[1:]:
             value = value * policy.temperature(input_ids, scores)
         return value if self.low is None and self.high is None else value.clamp(self.low, self.high)
-
-
-def check_bounds(low: object, high: object) -> None:
-    """Two optional temperatures in rising order."""
-    bottom = 0.0 if low is None else TEMPERATURE.check("min_temperature", low)
-    if high is not None and TEMPERATURE.check("max_temperature", high) < bottom:
-        raise ValueError(f"`max_temperature` (={high!r}) has to be at least `min_temperature` (={low!r})")
 
 
 class RowsLogitsWarper(PolicyLogitsWarper):
@@ -108,6 +110,9 @@ class RowsLogitsWarper(PolicyLogitsWarper):
 
     ```
     """
+
+    supports_continuous_batching = False
+    per_row = True
 
     def __init__(self, policies: Sequence[PolicyLogitsWarper], *, prompt_length: int | Tensor | None = None) -> None:
         super().__init__()

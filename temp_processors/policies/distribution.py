@@ -1,4 +1,4 @@
-"""What a row of scores says as a distribution: entropy, varentropy, log-probabilities at a temperature.
+"""Scores as a distribution: the temperature applied to them, log-probabilities, varentropy. Entropy is in fast_entropy.py.
 
 Pure functions over the last axis, of any leading shape. Entries at -inf (masked by an earlier processor) count as
 probability 0. A row of -inf only has entropy 0. NaN goes in and NaN comes out, for that row alone. float16 and
@@ -7,18 +7,8 @@ bfloat16 are computed and returned in float32. No host synchronisation.
 
 from __future__ import annotations
 
-import math
-from typing import NamedTuple
-
 import torch
 from torch import Tensor
-
-
-class Moments(NamedTuple):
-    """Sums over one row that entropy and its relatives are made of; each has shape (..., 1). d = scores - max."""
-
-    rest: Tensor  # sum of exp(d) over all entries but the first maximum: the partition function minus 1
-    tilt: Tensor  # sum of d exp(d)
 
 
 def working_dtype(scores: Tensor) -> torch.dtype:
@@ -40,7 +30,7 @@ def top_score(scores: Tensor) -> Tensor:
 def below_top(scores: Tensor) -> tuple[Tensor, Tensor]:
     """(scores - max, clamped where exp() is 0 anyway; index of the first maximum), (..., vocab) and (..., 1)."""
     gap, where = whole_gap(scores)
-    return gap.clamp(min=_floor(gap.dtype)), where
+    return gap.clamp(min=exp_floor(gap.dtype)), where
 
 
 def whole_gap(scores: Tensor) -> tuple[Tensor, Tensor]:
@@ -48,26 +38,6 @@ def whole_gap(scores: Tensor) -> tuple[Tensor, Tensor]:
     scores = scores.to(working_dtype(scores))
     top, where = scores.max(dim=-1, keepdim=True)
     return scores - top.masked_fill(torch.isneginf(top), 0.0), where
-
-
-def moments(scores: Tensor) -> Moments:
-    """The sums behind the entropy. The maximum is left out of `rest`, so that a peaked row keeps its small digits."""
-    if without_sync(scores):
-        gap, where = below_top(scores)
-        weight = gap.exp()
-        rest = weight.scatter(-1, where, 0.0).sum(dim=-1, keepdim=True)
-        return Moments(rest, (weight * gap).sum(dim=-1, keepdim=True))
-    rows = scores.reshape(-1, scores.shape[-1])
-    found = [_block_moments(block) for block in torch.split(rows, max(1, BLOCK // rows.shape[-1]))]
-    rest, tilt = (torch.cat(parts) if len(parts) > 1 else parts[0] for parts in zip(*found, strict=True))
-    shape = (*scores.shape[:-1], 1)
-    return Moments(rest.view(shape), tilt.view(shape))
-
-
-# Entries worked on at once on the CPU: they stay in its cache, and no temporary of the size of the scores is paged in.
-BLOCK = 1 << 16
-# Up to here the number of operations is the cost, not the number of entries.
-SMALL = 1 << 17
 
 
 def without_sync(scores: Tensor) -> bool:
@@ -80,97 +50,9 @@ def without_sync(scores: Tensor) -> bool:
     return scores.requires_grad and torch.is_grad_enabled()
 
 
-def _block_moments(block: Tensor) -> Moments:
-    """[`moments`] of a few rows on the CPU, with two buffers in all."""
-    gap = block.to(working_dtype(block), copy=block.dtype != working_dtype(block))
-    top = top_score(block)
-    gap = torch.sub(gap, top).clamp_(min=_floor(gap.dtype))
-    weight = gap.exp()
-    whole = weight.sum(dim=-1, keepdim=True)
-    rest = whole - 1.0
-    peaked = (whole < 2.0).flatten()
-    if bool(peaked.any()):  # there the small digits of the sum are what counts, and float32 has lost them
-        exact = weight[peaked].sum(dim=-1, keepdim=True, dtype=torch.float64) - 1.0
-        rest[peaked] = exact.clamp_(min=0.0).to(rest.dtype)
-    return Moments(rest, gap.mul_(weight).sum(dim=-1, keepdim=True))
-
-
-def _floor(dtype: torch.dtype) -> float:
+def exp_floor(dtype: torch.dtype) -> float:
     """Where exp() is 0 in `dtype`: -inf is moved here, because 0 times -inf is nan."""
     return -800.0 if dtype == torch.float64 else -110.0
-
-
-def entropy(scores: Tensor) -> Tensor:
-    """Shannon entropy of softmax(scores) over the last axis, in nats.
-
-    Shape (..., vocab) -> (..., 1). Entries at -inf (masked by an earlier processor) count as probability 0, not nan.
-    H = ln Z - sum(d exp(d)) / Z with d = scores - max and Z = sum(exp(d)).
-
-    Example:
-
-    ```python
-    >>> import torch
-    >>> from temp_processors.distribution import entropy
-    >>> entropy(torch.tensor([[2.0, 1.0, 0.0, -1.0], [5.0, float("-inf"), float("-inf"), float("-inf")]]))
-    tensor([[0.9475],
-            [0.0000]])
-
-    ```
-    """
-    quick = quick_negentropy(scores)
-    if quick is not None and sure(quick):
-        return quick.neg_()
-    return careful_entropy(scores, quick)
-
-
-# Above this the entropy is not one of a peaked row, whose small digits the quick way loses.
-PEAKED = 0.1
-
-
-def quick_negentropy(scores: Tensor) -> Tensor | None:
-    """Minus the entropy in few operations, (..., 1), or None where few operations are not what counts.
-
-    Rows with entries at -inf give nan, those near 0 lose digits: only what passes -PEAKED is to be used.
-    """
-    if scores.numel() > SMALL or without_sync(scores):
-        return None
-    surprise = torch.log_softmax(scores, dim=-1, dtype=working_dtype(scores))
-    return surprise.exp().mul_(surprise).sum(dim=-1, keepdim=True)
-
-
-def sure(quick: Tensor) -> bool:
-    """Whether every row of [`quick_negentropy`] can be used, and with it: no entry is -inf."""
-    if quick.numel() == 1:
-        return quick.item() < -PEAKED
-    return all(value < -PEAKED for value in quick.flatten().tolist())
-
-
-def careful_entropy(scores: Tensor, quick: Tensor | None) -> Tensor:
-    """The entropy from [`moments`]. Rows whose quick answer is good keep it: an answer may not depend on other rows."""
-    if quick is None:
-        rest, tilt = moments(scores)
-        return torch.log1p(rest) - tilt / (1.0 + rest)
-    open_rows = ~(quick < -PEAKED).flatten()
-    rest, tilt = moments(scores.reshape(-1, scores.shape[-1])[open_rows])
-    value = quick.neg().view(-1, 1)
-    value[open_rows] = torch.log1p(rest) - tilt / (1.0 + rest)
-    return value.view(quick.shape)
-
-
-def entropy_share(scores: Tensor, scale: float = 1.0, offset: float = 0.0) -> tuple[Tensor, Tensor | None]:
-    """`offset` + `scale` H / ln n: `offset` when certain, `scale` more when uniform; (..., vocab) -> (..., 1).
-
-    n counts the entries that are not -inf. The second tensor says which rows have at most one such entry
-    (there H is 0); None if no row has.
-    """
-    quick = quick_negentropy(scores)
-    if quick is not None and sure(quick):
-        return torch.rsub(quick, offset, alpha=scale / math.log(scores.shape[-1])), None
-    spread = careful_entropy(scores, quick)
-    if not without_sync(scores) and scores.shape[-1] > 1 and bool(scores.amin() > -torch.inf):
-        return torch.rsub(spread.neg(), offset, alpha=scale / math.log(scores.shape[-1])), None
-    count = finite_count(scores)
-    return spread * scale / torch.log(count.clamp(min=2.0)) + offset, count <= 1.0
 
 
 def varentropy(scores: Tensor) -> Tensor:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
 
 from temp_processors.policies.base import PolicyLogitsWarper
-from temp_processors.policies.checks import COUNT, POSITIVE
-from temp_processors.policies.distribution import BLOCK, finite_count, precise_dtype, whole_gap, without_sync
+from temp_processors.policies.checks import NotNegative, Positive, checked
+from temp_processors.policies.distribution import exp_floor, finite_count, precise_dtype, whole_gap, without_sync
+from temp_processors.policies.fast_entropy import BLOCK
 
 MOST_STEPS = 24  # Newton alone needs at most 12 on rows of every spread; the rest is for bisection where it is refused
 
@@ -46,20 +47,20 @@ class EntropyTargetLogitsWarper(PolicyLogitsWarper):
     ```
     """
 
+    example: ClassVar = {"entropy": 1.0}
     supports_continuous_batching = True
 
+    @checked
     def __init__(
         self,
-        entropy: float,
-        min_temperature: float = 1e-4,
-        max_temperature: float = 1e4,
+        entropy: NotNegative,
+        min_temperature: Positive = 1e-4,
+        max_temperature: Positive = 1e4,
         *,
         prompt_length: int | Tensor = 0,
     ) -> None:
         super().__init__(prompt_length=prompt_length)
-        self.target = COUNT.check("entropy", entropy)
-        self.low = POSITIVE.check("min_temperature", min_temperature)
-        self.high = POSITIVE.check("max_temperature", max_temperature)
+        self.target, self.low, self.high = entropy, min_temperature, max_temperature
         if self.low >= self.high:
             raise ValueError(f"`min_temperature` (={self.low:g}) has to be below `max_temperature` (={self.high:g})")
 
@@ -127,7 +128,7 @@ def _polished(gap: Tensor, top: Tensor, value: Tensor, target: float) -> Tensor:
 
 
 def _measure(gap: Tensor, top: Tensor, temperature: Tensor) -> _Point:
-    scaled = (gap / temperature).clamp(min=-800.0 if gap.dtype == torch.float64 else -110.0)
+    scaled = (gap / temperature).clamp(min=exp_floor(gap.dtype))
     weight = scaled.exp()
     rest = weight.scatter(-1, top, 0.0).sum(dim=-1, keepdim=True)
     mean = (weight * scaled).sum(dim=-1, keepdim=True) / (1.0 + rest)

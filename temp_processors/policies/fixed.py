@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated, TypeAlias
 
 import torch
 from torch import Tensor
 
 from temp_processors.policies.base import PolicyLogitsWarper
-from temp_processors.policies.checks import TEMPERATURE
+from temp_processors.policies.checks import TEMPERATURE, Checked, checked
 from temp_processors.policies.distribution import at_temperature, may_overflow, working_dtype
 from temp_processors.policies.positions import per_row
 
+
+def check_temperatures(name: str, value: object) -> float | tuple[float, ...]:
+    """One temperature, or a tuple with one per row; a tensor of no dimension counts as one number."""
+    if isinstance(value, Tensor):
+        value = value.tolist()
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        return TEMPERATURE.check(name, value)
+    if not value:
+        raise ValueError(f"`{name}` has to be a number or one per row of the batch, but is empty")
+    return tuple(TEMPERATURE.check(f"{name}[{row}]", item) for row, item in enumerate(value))
+
+
+Temperatures: TypeAlias = Annotated[
+    float | Sequence[float] | Tensor, Checked(check_temperatures, float | tuple[float, ...])
+]
 DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 
 
@@ -46,10 +62,14 @@ class FixedTemperatureLogitsWarper(PolicyLogitsWarper):
     ```
     """
 
-    def __init__(self, temperature: float | Sequence[float] | Tensor, *, prompt_length: int | Tensor = 0) -> None:
+    supports_continuous_batching = True
+
+    @checked
+    def __init__(self, temperature: Temperatures, *, prompt_length: int | Tensor = 0) -> None:
         super().__init__(prompt_length=prompt_length)
-        self.value = check_temperatures(temperature)
-        self.supports_continuous_batching = isinstance(self.value, float)
+        self.value = temperature if isinstance(temperature, float) else tuple(temperature)
+        self.per_row = not isinstance(self.value, float)
+        self.supports_continuous_batching = not self.per_row
         self.coldest = self.value if isinstance(self.value, float) else min(self.value)
         # Where nothing can overflow, the division is all there is to do.
         self._divisor = self.coldest
@@ -74,14 +94,3 @@ class FixedTemperatureLogitsWarper(PolicyLogitsWarper):
 def not_cold(temperature: float, dtype: torch.dtype) -> bool:
     """Whether dividing scores of `dtype` by this can be done without looking at them."""
     return temperature >= may_overflow(dtype)
-
-
-def check_temperatures(value: object) -> float | tuple[float, ...]:
-    """One temperature, or a tuple with one per row; a tensor of no dimension counts as one number."""
-    if isinstance(value, Tensor):
-        value = value.tolist()
-    if not isinstance(value, Sequence) or isinstance(value, str):
-        return TEMPERATURE.check("temperature", value)
-    if not value:
-        raise ValueError("`temperature` has to be a number or one per row of the batch, but is empty")
-    return tuple(TEMPERATURE.check(f"temperature[{row}]", item) for row, item in enumerate(value))

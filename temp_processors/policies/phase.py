@@ -1,17 +1,16 @@
-"""Policies that follow the structure of the text: inside and outside a pair of tags, at the start of a code block."""
+"""One policy inside a pair of tags and another outside, such as a thinking phase and its answer."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from temp_processors.policies.base import PolicyLogitsWarper
-from temp_processors.policies.checks import TEMPERATURE, check_token_ids
-from temp_processors.policies.distribution import working_dtype
-from temp_processors.policies.positions import at_prefixes, ends_tag, is_one_of, last_place, prefix_lengths
+from temp_processors.policies.checks import as_ids, checked
+from temp_processors.policies.positions import at_prefixes, ends_tag, last_place, prefix_lengths
+from temp_processors.policies.tags import Tag
 
 
 class PhaseLogitsWarper(PolicyLogitsWarper):
@@ -44,18 +43,21 @@ class PhaseLogitsWarper(PolicyLogitsWarper):
     ```
     """
 
+    example: ClassVar = {"open": "<think>", "close": "</think>", "inside": {"kind": "fixed", "temperature": 0.6}}
+    supports_continuous_batching = False
+
+    @checked
     def __init__(
         self,
-        open_ids: Sequence[int] | int,
-        close_ids: Sequence[int] | int,
+        open_ids: Tag,
+        close_ids: Tag,
         inside: PolicyLogitsWarper,
         outside: PolicyLogitsWarper,
         *,
         prompt_length: int | Tensor | None = None,
     ) -> None:
         super().__init__()
-        self.open_ids = check_token_ids("open_ids", open_ids)
-        self.close_ids = check_token_ids("close_ids", close_ids)
+        self.open_ids, self.close_ids = as_ids(open_ids), as_ids(close_ids)
         if self.open_ids == self.close_ids:
             raise ValueError(f"`close_ids` has to differ from `open_ids`, but both are {list(self.open_ids)}")
         self.inside, self.outside = inside, outside
@@ -88,93 +90,3 @@ class PhaseLogitsWarper(PolicyLogitsWarper):
             return super().__call__(input_ids, scores)
         inside, outside = self.inside(input_ids, scores), self.outside(input_ids, scores)
         return torch.where(self.is_inside(input_ids, scores), inside, outside)
-
-
-class BlockStartLogitsWarper(PolicyLogitsWarper):
-    r"""
-    [`PolicyLogitsWarper`] for code (AdapT): one temperature at the start of a code block, another elsewhere.
-
-    A block starts where a newline token is followed by one or more indent tokens: the token after them is drawn at
-    `start_temperature`, every other at `temperature`. The prompt counts, a prompt that ends in an indented line
-    starts a block. As in the published code, the first token of a text that is neither counts as the end of a line, so
-    that a text of one token and an indent starts a block.
-
-    Args:
-        newline_ids (token ids): Tokens that end a line.
-        indent_ids (token ids): Tokens that indent one, such as a tab or four spaces.
-        start_temperature (`float`, *optional*, defaults to 0.8): At the start of a block, >= 0.
-        temperature (`float`, *optional*, defaults to 0.6): Elsewhere, >= 0.
-        initial_temperature (`float`, *optional*, defaults to `temperature`): Where the text so far is nothing but
-            indents, >= 0.
-        prompt_length: Not used; every policy takes it.
-
-    Source: Zhu et al. 2024, arXiv 2309.02772, and its code, whose rule is: after a newline the position is 1, after any
-    other token but an indent one more; an indent at position 1 starts a block.
-
-    Example:
-
-    ```python
-    >>> import torch
-    >>> from temp_processors import BlockStartLogitsWarper
-
-    >>> adapt = BlockStartLogitsWarper(newline_ids=198, indent_ids=[197, 50268])
-    >>> adapt.temperature(torch.tensor([[25, 198, 50268], [198, 50268, 611]]), torch.zeros(2, 9))
-    tensor([[0.8000],
-            [0.6000]])
-
-    ```
-    """
-
-    def __init__(
-        self,
-        newline_ids: Sequence[int] | int,
-        indent_ids: Sequence[int] | int,
-        start_temperature: float = 0.8,
-        temperature: float = 0.6,
-        initial_temperature: float | None = None,
-        *,
-        prompt_length: int | Tensor = 0,
-    ) -> None:
-        super().__init__(prompt_length=prompt_length)
-        self.newline_ids = check_token_ids("newline_ids", newline_ids)
-        self.indent_ids = check_token_ids("indent_ids", indent_ids)
-        self.at_start = TEMPERATURE.check("start_temperature", start_temperature)
-        self.elsewhere = TEMPERATURE.check("temperature", temperature)
-        given = temperature if initial_temperature is None else initial_temperature
-        self.initial = TEMPERATURE.check("initial_temperature", given)
-
-    def temperature(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        newline = is_one_of(input_ids, self.newline_ids)
-        indent = is_one_of(input_ids, self.indent_ids) & ~newline
-        position = positions(newline, indent)
-        after_indent = last_place(indent) > last_place(~indent)
-        lengths = prefix_lengths(input_ids, scores)
-        value = torch.full_like(position, self.elsewhere, dtype=working_dtype(scores))
-        value = value.masked_fill(after_indent & (position == 1), self.at_start)
-        return at_prefixes(value.masked_fill(after_indent & (position == 0), self.initial), lengths)
-
-
-def positions(newline: Tensor, indent: Tensor) -> Tensor:
-    """Position in the line after each prefix, indents not counted: 0 before anything, 1 after a newline.
-
-    Two boolean tensors (batch, length) -> (batch, length + 1).
-    """
-    none = torch.zeros(newline.shape[0], 1, dtype=torch.long, device=newline.device)
-    words = torch.cat([none, (~newline & ~indent).cumsum(dim=-1)], dim=-1)
-    seen = last_place(newline)
-    return words - words.gather(-1, seen) + (seen > 0)
-
-
-def resolve_tag(tokenizer: Any, name: str, text: str) -> tuple[int, ...]:
-    """Token ids of a tag given as text, or ValueError when the tag is not tokenised the same inside a text."""
-    if tokenizer is None:
-        raise ValueError(f"`{name}` is given as text ({text!r}), which needs a tokenizer; or give `{name}_ids`")
-    ids = list(tokenizer.encode(text, add_special_tokens=False))
-    for around in ("{}", "a{}b", "a {} b", "a.\n{}\nb"):
-        whole = list(tokenizer.encode(around.format(text), add_special_tokens=False))
-        if not ids or not any(whole[start : start + len(ids)] == ids for start in range(len(whole))):
-            raise ValueError(
-                f"`{name}` ({text!r}) is not tokenised the same inside a text: {ids} alone, but "
-                f"{around.format(text)!r} is {whole}; give `{name}_ids`, or make the tag one special token"
-            )
-    return tuple(ids)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
-from temp_processors.policies.base import PolicyLogitsWarper
-from temp_processors.policies.checks import POSITIVE, Interval
+from temp_processors.policies.base import PolicyLogitsWarper, no_temperature
+from temp_processors.policies.checks import Curve, Positive, checked
 from temp_processors.policies.distribution import top_score, working_dtype
-
-CURVE = Interval(1.0, 3.0, ends="[]", note=" (outside it, the order of the tokens would change)")
 
 
 class QuadraticLogitsWarper(PolicyLogitsWarper):
@@ -39,13 +39,14 @@ class QuadraticLogitsWarper(PolicyLogitsWarper):
     ```
     """
 
+    example: ClassVar = {"factor": 0.3}
     supports_continuous_batching = True
     only_scales = False
 
-    def __init__(self, factor: float, curve: float = 1.0, *, prompt_length: int | Tensor = 0) -> None:
+    @checked
+    def __init__(self, factor: Positive, curve: Curve = 1.0, *, prompt_length: int | Tensor = 0) -> None:
         super().__init__(prompt_length=prompt_length)
-        self.factor = POSITIVE.check("factor", factor)
-        self.curve = CURVE.check("curve", curve)
+        self.factor, self.curve = factor, curve
 
     def temperature(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """nan: no single temperature does this."""
@@ -57,8 +58,3 @@ class QuadraticLogitsWarper(PolicyLogitsWarper):
         square, cube = (3.0 - self.curve) / 2.0 * self.factor, (self.curve - 1.0) / 2.0 * self.factor
         bent = top + gap.square() * (cube * gap - square)
         return torch.where(torch.isneginf(scores), -torch.inf, bent).to(scores.dtype)
-
-
-def no_temperature(scores: Tensor) -> Tensor:
-    """nan for every row: (batch, 1), or (batch, steps, 1)."""
-    return torch.full_like(scores[..., :1], torch.nan, dtype=working_dtype(scores))

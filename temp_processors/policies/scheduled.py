@@ -1,22 +1,30 @@
-"""Temperature as a function of the step: schedules of several shapes, and exploratory annealing."""
+"""Temperature as a function of the step, in one of several shapes."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from itertools import pairwise
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor
 
 from temp_processors.policies.base import PolicyLogitsWarper
-from temp_processors.policies.checks import COUNT, POSITIVE, STEPS, TEMPERATURE, Interval, check_token_ids, check_whole
+from temp_processors.policies.checks import (
+    POSITIVE,
+    AnyTokenIds,
+    AtLeastOne,
+    Count,
+    Points,
+    Positive,
+    Temperature,
+    as_ids,
+    checked,
+)
 from temp_processors.policies.distribution import working_dtype
 from temp_processors.policies.positions import steps_since
 
 Shape = Literal["constant", "linear", "cosine", "exponential", "geometric", "piecewise"]
-Points = Sequence[tuple[float, float]]
 
 
 class ScheduledTemperatureLogitsWarper(PolicyLogitsWarper):
@@ -63,29 +71,33 @@ class ScheduledTemperatureLogitsWarper(PolicyLogitsWarper):
     ```
     """
 
+    example: ClassVar = {"shape": "linear", "start": 1.5, "end": 0.5, "steps": 24}
+    supports_continuous_batching = False
+
+    @checked
     def __init__(
         self,
         shape: Shape,
-        start: float | None = None,
-        end: float | None = None,
-        steps: int | None = None,
+        start: Temperature | None = None,
+        end: Temperature | None = None,
+        steps: AtLeastOne | None = None,
         *,
         points: Points | None = None,
-        decay: float | None = None,
-        warmup: int = 0,
-        reset_ids: Sequence[int] | int = (),
+        decay: Positive | None = None,
+        warmup: Count = 0,
+        reset_ids: AnyTokenIds = (),
         prompt_length: int | Tensor = 0,
     ) -> None:
         super().__init__(prompt_length=prompt_length)
         check_schedule(shape, {"start": start, "end": end, "steps": steps, "points": points, "decay": decay})
         self.shape = shape
-        self.points = check_points(points) if points is not None else ()
+        self.points = tuple(points) if points is not None else ()
         self.start = start if start is not None else self.points[0][1]
         self.end = end if end is not None else self.start
         self.over = steps if steps is not None else 1
         self.decay = decay if decay is not None else self.over / 2
-        self.warmup = check_whole("warmup", warmup)
-        self.reset_ids = check_token_ids("reset_ids", reset_ids, empty=True)
+        self.warmup = warmup
+        self.reset_ids = as_ids(reset_ids)
 
     def temperature(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         step = self.steps(input_ids, scores)
@@ -112,48 +124,6 @@ class ScheduledTemperatureLogitsWarper(PolicyLogitsWarper):
         return interpolate(self.points, step)
 
 
-class AnnealedTemperatureLogitsWarper(PolicyLogitsWarper):
-    r"""
-    [`PolicyLogitsWarper`] for exploratory annealed decoding (EAD): T(t) = max(1 + t_max - exp(t / decay), t_min).
-
-    t is the step, 0 for the first new token, where T = t_max; T falls ever faster and holds t_min. The published
-    sampler holds T = 1 for 10 steps and multiplies `decay` by 20, its trainer does not: this is the paper's formula.
-
-    Args:
-        decay (`float`): d, in steps, > 0.
-        t_max (`float`, *optional*, defaults to 1.2): Temperature of the first token, >= 0.
-        t_min (`float`, *optional*, defaults to 0.1): Temperature that holds in the end, >= 0.
-        prompt_length (`int` or `torch.LongTensor` of shape `(batch,)`, *optional*, defaults to 0):
-            Width of the prompt in tokens, padding included.
-
-    Source: Yang et al. 2025, arXiv 2510.05251.
-
-    Example:
-
-    ```python
-    >>> import torch
-    >>> from temp_processors import AnnealedTemperatureLogitsWarper
-
-    >>> annealed = AnnealedTemperatureLogitsWarper(decay=100, prompt_length=2)
-    >>> annealed.temperature(torch.zeros(1, 52, dtype=torch.long), torch.zeros(1, 9))
-    tensor([[0.5513]])
-
-    ```
-    """
-
-    def __init__(
-        self, decay: float, t_max: float = 1.2, t_min: float = 0.1, *, prompt_length: int | Tensor = 0
-    ) -> None:
-        super().__init__(prompt_length=prompt_length)
-        self.decay = POSITIVE.check("decay", decay)
-        self.t_max = TEMPERATURE.check("t_max", t_max)
-        self.t_min = TEMPERATURE.check("t_min", t_min)
-
-    def temperature(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        step = self.steps(input_ids, scores).to(working_dtype(scores))
-        return (1.0 + self.t_max - torch.exp(step / self.decay)).clamp(min=self.t_min)
-
-
 def interpolate(points: Points, step: Tensor) -> Tensor:
     """Straight lines through `points` at each `step`; constant before the first and after the last."""
     value = torch.full_like(step, points[0][1])
@@ -174,7 +144,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
 
 
 def check_schedule(shape: str, given: dict[str, object]) -> None:
-    """Each shape has its own parameters: name the missing, the superfluous and those out of their interval."""
+    """Each shape has its own parameters: name the missing, the superfluous, and a 0 where the shape divides by it."""
     if shape not in NEEDS:
         raise ValueError(f"`shape` has to be one of {', '.join(get_args(Shape))}, but is {shape!r}")
     for name, value in given.items():
@@ -182,38 +152,7 @@ def check_schedule(shape: str, given: dict[str, object]) -> None:
         if wanted and value is None:
             raise ValueError(f"`{name}` is missing: the shape {shape!r} needs {', '.join(NEEDS[shape])}")
         if not wanted and value is not None and not (name == "decay" and shape == "exponential"):
-            raise ValueError(f"`{name}` (={value!r}) means nothing for the shape {shape!r}")
-        if value is not None:
-            check_part(shape, name, value)
-
-
-def check_part(shape: str, name: str, value: object) -> None:
-    """One parameter of a schedule in its interval."""
-    if name in ("start", "end"):
-        temperatures: Interval = POSITIVE if shape == "geometric" else TEMPERATURE
-        temperatures.check(name, value)
-    elif name == "steps":
-        check_whole(name, value, STEPS)
-    elif name == "decay":
-        POSITIVE.check(name, value)
-    else:
-        check_points(value)
-
-
-def check_points(value: object) -> tuple[tuple[float, float], ...]:
-    """(step, temperature) pairs with strictly rising steps."""
-    if not isinstance(value, Sequence) or isinstance(value, str) or not value:
-        raise ValueError(f"`points` has to be a list of (step, temperature) pairs, but is {value!r}")
-    points = tuple(check_point(place, point) for place, point in enumerate(value))
-    for (left, _), (right, _) in pairwise(points):
-        if right <= left:
-            raise ValueError(f"`points` has to have strictly rising steps, but {right:g} follows {left:g}")
-    return points
-
-
-def check_point(place: int, point: object) -> tuple[float, float]:
-    """One (step, temperature) pair of a piecewise schedule."""
-    if not isinstance(point, Sequence) or isinstance(point, str) or len(point) != 2:
-        raise ValueError(f"`points[{place}]` has to be a (step, temperature) pair, but is {point!r}")
-    step = COUNT.check(f"points[{place}][0]", point[0])
-    return step, TEMPERATURE.check(f"points[{place}][1]", point[1])
+            shown = f"{value:g}" if isinstance(value, float) else repr(value)
+            raise ValueError(f"`{name}` (={shown}) means nothing for the shape {shape!r}")
+        if shape == "geometric" and name in ("start", "end"):
+            POSITIVE.check(name, value)

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 from transformers import MinPLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
-from temp_processors.policies.base import PolicyLogitsWarper
-from temp_processors.policies.checks import SHARE, STEPS, Interval, check_token_ids, check_whole
+from temp_processors.policies.base import PolicyLogitsWarper, no_temperature
+from temp_processors.policies.checks import AnyTokenIds, AtLeastOne, Share, Unit, as_ids, checked
 from temp_processors.policies.distribution import working_dtype
 from temp_processors.policies.positions import steps_since
-from temp_processors.policies.quadratic import no_temperature
-
-UNIT = Interval(0.0, 1.0, ends="[]")
 
 
 class TopPDecayLogitsWarper(PolicyLogitsWarper):
@@ -49,22 +46,22 @@ class TopPDecayLogitsWarper(PolicyLogitsWarper):
     ```
     """
 
+    supports_continuous_batching = False
     only_scales = False
 
+    @checked
     def __init__(
         self,
-        top_p: float = 0.9,
-        decay: float = 0.9,
-        minimum: float = 0.3,
-        reset_ids: Sequence[int] | int = (),
+        top_p: Share = 0.9,
+        decay: Share = 0.9,
+        minimum: Unit = 0.3,
+        reset_ids: AnyTokenIds = (),
         *,
         prompt_length: int | Tensor = 0,
     ) -> None:
         super().__init__(prompt_length=prompt_length)
-        self.start = SHARE.check("top_p", top_p)
-        self.decay = SHARE.check("decay", decay)
-        self.minimum = UNIT.check("minimum", minimum)
-        self.reset_ids = check_token_ids("reset_ids", reset_ids, empty=True)
+        self.start, self.decay, self.minimum = top_p, decay, minimum
+        self.reset_ids = as_ids(reset_ids)
 
     def top_p(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """The share kept at each step: broadcastable to (batch, 1), or to (batch, steps, 1) for 3-D scores."""
@@ -113,28 +110,31 @@ class TruncateThenTemperLogitsWarper(PolicyLogitsWarper):
     ```
     """
 
+    example: ClassVar = {"top_p": 0.9}
     only_scales = False
 
+    @checked
     def __init__(
         self,
         policy: PolicyLogitsWarper,
         *,
-        top_k: int | None = None,
-        top_p: float | None = None,
-        min_p: float | None = None,
+        top_k: AtLeastOne | None = None,
+        top_p: Share | None = None,
+        min_p: Unit | None = None,
         prompt_length: int | Tensor | None = None,
     ) -> None:
         super().__init__()
-        check_truncation(top_k, top_p, min_p)
+        if top_k is None and top_p is None and min_p is None:
+            raise ValueError("`top_k`, `top_p` or `min_p` has to be given: without any, use the policy itself")
         self.policy = policy if prompt_length is None else policy.with_prompt_length(prompt_length)
         self.supports_continuous_batching = policy.supports_continuous_batching
         self.warpers: list[TopKLogitsWarper | TopPLogitsWarper | MinPLogitsWarper] = []
         if top_k is not None:
-            self.warpers.append(TopKLogitsWarper(check_whole("top_k", top_k, STEPS)))
+            self.warpers.append(TopKLogitsWarper(top_k))
         if top_p is not None:
-            self.warpers.append(TopPLogitsWarper(SHARE.check("top_p", top_p)))
+            self.warpers.append(TopPLogitsWarper(top_p))
         if min_p is not None:
-            self.warpers.append(MinPLogitsWarper(UNIT.check("min_p", min_p)))
+            self.warpers.append(MinPLogitsWarper(min_p))
 
     def with_prompt_length(self, prompt_length: int | Tensor) -> TruncateThenTemperLogitsWarper:
         other = super().with_prompt_length(prompt_length)
@@ -154,9 +154,3 @@ class TruncateThenTemperLogitsWarper(PolicyLogitsWarper):
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         return self.policy(input_ids, self.truncated(input_ids, scores))
-
-
-def check_truncation(*given: float | None) -> None:
-    """Refuse to truncate by nothing."""
-    if all(value is None for value in given):
-        raise ValueError("`top_k`, `top_p` or `min_p` has to be given: without any, use the policy itself")

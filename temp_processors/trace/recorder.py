@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from transformers import LogitsProcessor
 
+from temp_processors.distribution import entropy, log_probs, working_dtype
 from temp_processors.policies.base import PolicyLogitsWarper
-from temp_processors.policies.distribution import entropy, log_probs, working_dtype
 from temp_processors.trace.table import TokenTrace, until_end
 from temp_processors.trace.tail import tail_values
 

@@ -24,15 +24,14 @@ from temp_processors.explore.live import (
 )
 from temp_processors.explore.loading import load
 from temp_processors.explore.screen import ScreenError, screen_config
-from temp_processors.policies.fixed import FixedTemperatureLogitsWarper
-from temp_processors.policies.policy_base import BasePolicy
-from temp_processors.policies.policy_config import PolicyConfig
-from temp_processors.policies.policy_fields import Temperature, TokenIds
+from temp_processors.policies.base import PolicyLogitsWarper
+from temp_processors.policies.checks import Temperature, TokenIds
+from temp_processors.policies.kinds import KINDS, policy_model
 from temp_processors.report.tokens import Piece
 from tests.explore.explore_page import page_values, screen, start
 
 HOSTILE = '</script><img src=x onerror="window.hacked=1">'
-KINDS = sorted(policy_kinds())
+OFFERED = sorted(policy_kinds())
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +39,7 @@ def fox() -> LoadedModel:
     return load("fox")
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", OFFERED)
 def test_the_first_form_of_every_kind_is_a_policy_that_runs_and_loads(
     kind: str, fox: LoadedModel, tmp_path: Path
 ) -> None:
@@ -52,36 +51,37 @@ def test_the_first_form_of_every_kind_is_a_policy_that_runs_and_loads(
     assert load_config(tmp_path / "page.yaml") == config
 
 
-class MadeUpPolicy(BasePolicy):
-    """A kind that the page has never seen."""
+class MadeUpLogitsWarper(PolicyLogitsWarper):
+    """A policy that the page has never seen."""
 
-    warper = FixedTemperatureLogitsWarper
-    kind: Literal["made_up"] = "made_up"
-    heat: Temperature
-    floor: Temperature | None = None
-    count: int
-    mode: Literal["a", "b"]
-    tags: TokenIds
-    rest: PolicyConfig
-    name_of_it: str = "x"
+    def __init__(
+        self,
+        heat: Temperature,
+        count: int,
+        mode: Literal["a", "b"],
+        marks: TokenIds,
+        rest: PolicyLogitsWarper,
+        floor: Temperature | None = None,
+        name_of_it: str = "x",
+    ) -> None:
+        super().__init__()
 
 
 def test_a_new_kind_appears_by_itself() -> None:
-    fields = [(field.name, field.widget, field.start) for field in form(MadeUpPolicy)]
+    fields = [(field.name, field.widget, field.start) for field in form(policy_model("made_up", MadeUpLogitsWarper))]
     assert fields == [
         ("heat", "slider", 1.0),
-        ("floor", "yaml", None),
         ("count", "whole", 8),
         ("mode", "choice", "a"),
-        ("tags", "yaml", "[0]"),
+        ("marks", "yaml", "[0]"),
         ("rest", "yaml", "{kind: fixed, temperature: 1}"),
+        ("floor", "yaml", None),
         ("name_of_it", "text", "x"),
     ]
 
 
 def test_all_kinds_but_rows_are_offered() -> None:
-    assert len(KINDS) == 14
-    assert "rows" not in KINDS
+    assert set(policy_kinds()) == set(KINDS) - {"rows"}
 
 
 def test_blanks_and_defaults_are_left_out() -> None:

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from temp_processors import PolicyLogitsWarper, build_policy
-from temp_processors.policies.distribution import entropy
+from temp_processors.distribution import entropy
 
 number = st.floats(-40.0, 40.0, width=32)
 warm = st.floats(0.05, 4.0)

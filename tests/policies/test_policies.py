@@ -19,7 +19,7 @@ from temp_processors import (
     ScheduledTemperatureLogitsWarper,
     TopPDecayLogitsWarper,
 )
-from temp_processors.policies.distribution import entropy
+from temp_processors.distribution import entropy
 
 IDS = torch.zeros(1, 2, dtype=torch.long)
 

@@ -23,7 +23,7 @@ from temp_processors import (
     TopPDecayLogitsWarper,
     TruncateThenTemperLogitsWarper,
 )
-from temp_processors.policies.distribution import entropy, varentropy
+from temp_processors.distribution import entropy, varentropy
 from tests.paths import ROOT
 
 CASES = json.loads((ROOT / "tests" / "golden" / "temperature.json").read_text(encoding="utf-8"))["cases"]
