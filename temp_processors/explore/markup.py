@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 
 from temp_processors.explore.live import NextToken, Text, Token
-from temp_processors.metrics.catalogue import display_name, larger_means, metric_by_name
+from temp_processors.metrics.catalogue import described, metric_by_name
 from temp_processors.report.tokens import Piece
 
 Names = Callable[[int], Piece]
@@ -128,7 +128,8 @@ def _bar(label: str, untempered: float, tempered: float) -> str:
 def scores(texts: Mapping[str, Sequence[str]], metrics: Sequence[str], wanted: int) -> str:
     """Diversity of the samples so far: one row for each policy, equally many texts in each."""
     drawn = min(map(len, texts.values()), default=0)
-    heads = "".join(f"<th>{display_name(name)}<small>higher: {larger_means(name)}</small></th>" for name in metrics)
+    facts = map(described, metrics)
+    heads = "".join(f"<th>{metric.display}<small>higher: {metric.larger}</small></th>" for metric in facts)
     rows = "".join(
         f"<tr><th>{escape(name)}</th>{''.join(_score(metric, group) for metric in metrics)}</tr>"
         for name, group in texts.items()

@@ -13,23 +13,14 @@ Bools = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 class TokenIds(Protocol):
-    """Token ids of several texts in one array, as `TokenizedTexts` holds them."""
+    """Token ids of several texts in one array, as `TokenizedTexts` holds and documents them."""
 
     @property
-    def ids(self) -> Ints:
-        """Token ids >= 0 of all texts, one text after the other, shape (tokens,)."""
-
+    def ids(self) -> Ints: ...
     @property
-    def starts(self) -> Ints:
-        """Where each text begins, and the number of tokens at the end, shape (texts + 1,)."""
-
+    def starts(self) -> Ints: ...
     @property
-    def lengths(self) -> Ints:
-        """Tokens of each text, shape (texts,)."""
-
+    def lengths(self) -> Ints: ...
     @property
-    def vocabulary(self) -> int:
-        """One more than the largest id, at least 1."""
-
-    def __len__(self) -> int:
-        """Number of texts."""
+    def vocabulary(self) -> int: ...
+    def __len__(self) -> int: ...

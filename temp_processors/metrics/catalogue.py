@@ -30,9 +30,9 @@ from temp_processors.metrics.streaming import Needs
 from temp_processors.metrics.zipf_exponent import zipf_exponent
 
 Takes = Literal["tokens", "strings", "log_probs", "entropies", "embeddings"]
-Larger = Literal[
-    "more diverse", "less diverse", "less likely text", "longer", "word use less even", "model less certain"
-]
+# fmt: off
+Larger = Literal["more diverse", "less diverse", "less likely text", "longer", "word use less even", "model less certain", ""]
+# fmt: on
 DIRECTIONS: dict[str, Literal["higher", "lower"]] = {
     "more diverse": "higher",
     "less diverse": "lower",
@@ -81,21 +81,7 @@ class Metric:
         return f"{family}\n-{order}" if order.isdigit() else self.display
 
 
-def _orders(
-    orders: Iterable[int],
-    name: str,
-    display: str,
-    function: Callable[..., Score],
-    larger: Larger,
-    stream: Callable[[int], Needs] | None = None,
-) -> Iterator[Metric]:
-    """A metric of n-grams for each n; `{}` stands for n in its names."""
-    for n in orders:
-        needs = None if stream is None else stream(n)
-        yield Metric(name.format(n), display.format(n), partial(function, n=n), larger, stream=needs)
-
-
-def _over_all(n: int) -> Needs:
+def _counted(n: int) -> Needs:
     return Needs(ngrams=n)
 
 
@@ -103,14 +89,27 @@ def _inside(n: int) -> Needs:
     return Needs(inside=frozenset({n}))
 
 
+def _orders(
+    orders: Iterable[int],
+    name: str,
+    display: str,
+    function: Callable[..., Score],
+    larger: Larger,
+    stream: Callable[[int], Needs | None] = lambda n: None,
+) -> Iterator[Metric]:
+    """A metric of n-grams for each n; `{}` stands for n in its names."""
+    for n in orders:
+        yield Metric(name.format(n), display.format(n), partial(function, n=n), larger, stream=stream(n))
+
+
 # fmt: off
 _METRICS = (
-    *_orders((1, 2, 3, 4), "distinct_{}", "distinct-{}", distinct_n, "more diverse", _over_all),
+    *_orders((1, 2, 3, 4), "distinct_{}", "distinct-{}", distinct_n, "more diverse", _counted),
     *_orders((1, 2, 3, 4), "distinct_{}_per_text", "distinct-{} per text", partial(distinct_n, pool="text"), "more diverse", _inside),
     *_orders((2, 3, 4, 5), "self_bleu_{}", "self-BLEU-{}", self_bleu, "less diverse"),
     *_orders((2, 3, 4), "pairwise_bleu_{}", "pairwise-BLEU-{}", pairwise_bleu, "less diverse"),
     *_orders((1, 2), "expectation_adjusted_distinct_{}", "expectation-adjusted-distinct-{}", expectation_adjusted_distinct,
-             "more diverse", _over_all),
+             "more diverse", _counted),
     *_orders((2, 3, 4), "seq_rep_{}", "seq-rep-{}", seq_rep_n, "less diverse", _inside),
     *_orders((4,), "cross_repetition_{}", "cross-repetition-{}", cross_repetition, "less diverse"),
     Metric("compression_ratio", "compression ratio", compression_ratio, "less diverse", "strings", Needs(compressed=True)),
@@ -179,41 +178,20 @@ def stream_needs(names: Iterable[str]) -> Needs:
     return needs
 
 
-def display_name(name: str) -> str:
-    """Name of a metric for people; of one that the catalogue lacks, as in a file of another version, the name with spaces.
+def described(name: str) -> Metric:
+    """The record of a metric; of one that the catalogue lacks, as in a file of another version, a record that holds its name only.
 
     Example:
-        >>> display_name("self_bleu_4"), display_name("of_another_version")
-        ('self-BLEU-4', 'of another version')
+        >>> described("self_bleu_4").larger, described("of_another_version").display
+        ('less diverse', 'of another version')
     """
-    return CATALOGUE[name].display if name in CATALOGUE else name.replace("_", " ")
+    return CATALOGUE.get(name) or Metric(name, name.replace("_", " "), _lacking, "")
 
 
-def larger_means(name: str) -> str:
-    """What a larger value of a metric means, in two or three words; empty for one that the catalogue lacks.
-
-    Example:
-        >>> larger_means("self_bleu_4"), larger_means("mean_entropy")
-        ('less diverse', 'model less certain')
-    """
-    return CATALOGUE[name].larger if name in CATALOGUE else ""
+def _lacking(*texts: object) -> Score:
+    raise LookupError("the catalogue lacks this metric")
 
 
-def better_direction(name: str) -> str:
-    """`higher` or `lower`: the direction of more diversity, for perplexity of likelier text; empty where there is none.
-
-    Example:
-        >>> better_direction("distinct_2"), better_direction("perplexity"), better_direction("mean_length")
-        ('higher', 'lower', '')
-    """
-    return CATALOGUE[name].direction if name in CATALOGUE else ""
-
-
-def narrow_heading(name: str) -> str:
-    """Heading of at most two lines for a narrow column.
-
-    Example:
-        >>> narrow_heading("distinct_2"), narrow_heading("mean_length")
-        ('distinct\\n-2', 'length\\n(words)')
-    """
-    return CATALOGUE[name].heading if name in CATALOGUE else name.replace("_", "\n", 1).replace("_", "-")
+def better_direction(name: str) -> Literal["higher", "lower", ""]:
+    """The direction of more diversity, for perplexity of likelier text; empty where there is none."""
+    return described(name).direction

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from temp_processors.metrics.catalogue import display_name, larger_means
+from temp_processors.metrics.catalogue import described
 from temp_processors.report.tokens import token_pieces
 from temp_processors.runs.lenient import LoadedRun, SampleKey, Trace
 
@@ -47,8 +47,8 @@ def page_data(run: LoadedRun, share: float = 1.0) -> dict[str, Any]:
         "temperatures": run.temperatures,
         "prompts": _prompts(run, samples),
         "metrics": run.metrics,
-        "metricNames": {m: display_name(m) for row in run.metrics.values() for m in row},
-        "larger": {m: larger_means(m) for row in run.metrics.values() for m in row},
+        "metricNames": {m: described(m).display for row in run.metrics.values() for m in row},
+        "larger": {m: described(m).larger for row in run.metrics.values() for m in row},
         "config": run.config_text,
         "environment": run.environment,
         "stack": run.stack,

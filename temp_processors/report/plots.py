@@ -12,7 +12,7 @@ from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from temp_processors.metrics.catalogue import display_name
+from temp_processors.metrics.catalogue import described
 from temp_processors.report.figures import blank_figure, colours, legend_below, literal, save, styled
 from temp_processors.report.softmax import log_softmax
 from temp_processors.runs.lenient import LoadedRun, Trace, load_run
@@ -73,7 +73,7 @@ def metric_figure(policies: Scores, metric: str, temperatures: Mapping[str, floa
         labels = [*dict.fromkeys(f"{known[n]:g}" for n in fixed), *map(literal, others)]
         axes.set_xticks(ticks, labels, rotation=40, ha="right", rotation_mode="anchor")
     axes.set_xlabel("temperature" if fixed and not others else "temperature, or policy" if fixed else "policy")
-    axes.set_ylabel(display_name(metric) + _unit(policies, metric))
+    axes.set_ylabel(described(metric).display + _unit(policies, metric))
     return figure
 
 
@@ -126,8 +126,8 @@ def frontier_figure(policies: Scores, diversity: str = "distinct_2", quality: st
     if quality == "perplexity" and has_metric(policies, quality):
         axes.set_xscale("log")
         _plain_log_ticks(axes)
-    axes.set_xlabel(display_name(quality) + (", untempered model (log scale)" if quality == "perplexity" else ""))
-    axes.set_ylabel(display_name(diversity))
+    axes.set_xlabel(described(quality).display + (", untempered model (log scale)" if quality == "perplexity" else ""))
+    axes.set_ylabel(described(diversity).display)
     legend_below(figure, axes, columns=3 if len(rows) > 4 else 2)
     return figure
 

@@ -12,7 +12,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from temp_processors.metrics.catalogue import better_direction, narrow_heading
+from temp_processors.metrics.catalogue import described
 from temp_processors.runs.folder import Sample
 
 Scores = Mapping[str, Mapping[str, Mapping[str, Any]]]
@@ -23,7 +23,8 @@ SAME = "="
 
 def heading(metric: str) -> str:
     """The heading of a column, with the direction of more diversity: `distinct` over `-2 ↑`."""
-    return f"{narrow_heading(metric)} {ARROWS[better_direction(metric)]}".rstrip()
+    facts = described(metric)
+    return f"{facts.heading} {ARROWS[facts.direction]}".rstrip()
 
 
 def shown(value: float | None) -> str:

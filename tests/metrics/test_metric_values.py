@@ -8,7 +8,7 @@ import math
 import pytest
 
 from temp_processors.metrics import CATALOGUE, METRIC_NAMES, metric_by_name
-from temp_processors.metrics.catalogue import better_direction, display_name, larger_means
+from temp_processors.metrics.catalogue import better_direction, described
 
 TALES = ["a b a b", "a b c", "a b"]  # ab ba ab, ab bc, ab
 SAME = ["the old red fox ran"] * 3
@@ -52,13 +52,13 @@ def test_a_value_checked_by_hand(name: str) -> None:
 
 
 def test_a_record_says_what_a_larger_value_means() -> None:
-    assert larger_means("mean_entropy") == "model less certain"
+    assert described("mean_entropy").larger == "model less certain"
     assert {name: better_direction(name) for name in ("mean_entropy", "zipf_exponent", "of_another_version")} == {
         "mean_entropy": "",
         "zipf_exponent": "",
         "of_another_version": "",
     }
-    assert display_name("distinct_2_per_text") == "distinct-2 per text"
+    assert described("distinct_2_per_text").heading == "distinct-2\nper text"
     assert not {"mean_entropy", "vendi_score", "mean_pairwise_distance"} & set(METRIC_NAMES)
 
 
