@@ -11,6 +11,8 @@ from typing import Annotated
 
 import typer
 
+from temp_processors.cli.errors import told
+
 FIRST_PORT = 7860
 INSTALL = "pip install 'temp-processors[explore]'"
 
@@ -30,16 +32,13 @@ def explore_command(
     ] = None,
 ) -> None:
     """Play with temperature on a live page: the next token, texts as they grow, several policies side by side."""
-    try:
-        if space is not None:
+    with told(ValueError, OSError):
+        if space is None:
+            serve(model, host, port)
+        else:
             from temp_processors.explore.space import write_space
 
             typer.echo(f"space: {write_space(space, model)}")
-            return
-        serve(model, host, port)
-    except (ValueError, OSError) as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(2) from error
 
 
 def serve(model: str, host: str, port: int | None) -> None:

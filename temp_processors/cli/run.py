@@ -10,15 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from temp_processors.config.yaml_lines import ConfigError
+from temp_processors.cli.errors import FAILED, INTERRUPTED, refused, told
 
 if TYPE_CHECKING:
     from temp_processors.experiment.plan import Plan
     from temp_processors.runs.folder import Run
-
-FAILED = 1
-USER_ERROR = 2
-INTERRUPTED = 130
 
 
 def run_command(
@@ -62,15 +58,16 @@ def _planned(config: Path, overrides: Sequence[str], out: Path | None, console: 
     """What to run, after a line that says how much it is."""
     from temp_processors.config.experiment import load_config, located
     from temp_processors.config.prompts import PromptError
+    from temp_processors.config.yaml_lines import ConfigError
     from temp_processors.experiment.plan import Plan
 
     try:
         plan = Plan(load_config(config, overrides, out))
         console.print(f"{plan.config.name}: {plan}", markup=False, soft_wrap=True)
     except PromptError as error:
-        raise _refused(str(located(ConfigError([error.problem]), config, overrides))) from error
+        raise refused(str(located(ConfigError([error.problem]), config, overrides))) from error
     except ConfigError as error:
-        raise _refused(str(error)) from error
+        raise refused(str(error)) from error
     return plan
 
 
@@ -78,6 +75,7 @@ def _run(plan: Plan, source: tuple[Path, Sequence[str]], console: Console, *, ov
     from transformers.utils import logging as transformers_logging
 
     from temp_processors.config.experiment import located
+    from temp_processors.config.yaml_lines import ConfigError
     from temp_processors.engines.local import ModelError
     from temp_processors.experiment.run import run_experiment
     from temp_processors.runs.folder import RunFolderError
@@ -89,14 +87,12 @@ def _run(plan: Plan, source: tuple[Path, Sequence[str]], console: Console, *, ov
             plan.config, overwrite=overwrite, resume=resume, console=console, progress=progress, plan=plan
         )
     except ConfigError as error:
-        raise _refused(str(located(error, *source))) from error
+        raise refused(str(located(error, *source))) from error
     except (ModelError, RunFolderError) as error:
-        raise _refused(str(error)) from error
+        raise refused(str(error)) from error
     except KeyboardInterrupt:
-        typer.echo(
-            f"\nstopped; finished texts are in {plan.config.folder}: go on with the same command and --resume", err=True
-        )
-        raise typer.Exit(INTERRUPTED) from None
+        line = f"\nstopped; finished texts are in {plan.config.folder}: go on with the same command and --resume"
+        raise refused(line, INTERRUPTED) from None
 
 
 def _report(run: Run, console: Console) -> None:
@@ -107,27 +103,21 @@ def _report(run: Run, console: Console) -> None:
         console.print(f"report: {write_report(run.path)}", markup=False, soft_wrap=True)
     except (OSError, ValueError) as error:
         again = f"the run is complete: write it again with `temp-processors report {run.path}`"
-        typer.echo(f"report: cannot be written: {error}; {again}", err=True)
-        raise typer.Exit(FAILED) from error
+        raise refused(f"report: cannot be written: {error}; {again}", FAILED) from error
 
 
 def _refuse_push(repo: str) -> None:
     from temp_processors.runs.hub import PushError, refuse_push
 
-    try:
+    with told(PushError):
         refuse_push(repo)
-    except PushError as error:
-        raise _refused(str(error)) from error
 
 
 def _push(run: Run, repo: str, console: Console) -> None:
     from temp_processors.runs.hub import PushError, push_run
 
-    try:
+    with told(PushError, code=FAILED):
         console.print(f"uploaded: {push_run(run, repo)}", markup=False, soft_wrap=True)
-    except PushError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(FAILED) from error
 
 
 def show_run(run: Run, console: Console) -> None:
@@ -148,10 +138,4 @@ def _failed(failures: Sequence[dict[str, Any]]) -> typer.Exit:
     for failure in failures[:5]:
         place = "policy {policy!r}, prompt {prompt_id}, sample {sample_id}, step {step}".format(**failure)
         typer.echo(f"{place}: {failure['reason']}", err=True)
-    typer.echo(f"{len(failures)} texts could not be drawn (failures.json); the scores leave them out", err=True)
-    return typer.Exit(FAILED)
-
-
-def _refused(message: str) -> typer.Exit:
-    typer.echo(message, err=True)
-    return typer.Exit(USER_ERROR)
+    return refused(f"{len(failures)} texts could not be drawn (failures.json); the scores leave them out", FAILED)

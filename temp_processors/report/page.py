@@ -14,9 +14,7 @@ import re
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from temp_processors.report.page_data import page_data
 from temp_processors.runs.lenient import load_run
@@ -105,30 +103,3 @@ def write_report(run_folder: Path) -> Path:
     write_tables(run_folder)
     write_plots(run_folder)
     return write_page([run_folder], run_folder / "report.html")
-
-
-def report_command(
-    runs: Annotated[list[Path], typer.Argument(help="Run folders; several are shown side by side.")],
-    out: Annotated[Path | None, typer.Option(help="Page to write; report.html in the (first) run folder.")] = None,
-    trace: Annotated[bool, typer.Option("--trace", help="Look at the tokens again with the run's model.")] = False,
-) -> None:
-    """Write the HTML page of one or several runs, and the pictures of each."""
-    from temp_processors.report.plots import write_plots
-
-    target = out or runs[0] / "report.html"
-    try:
-        for run in runs if trace else []:
-            _trace(run)
-        write_page(runs, target)
-        for run in runs:
-            write_plots(run)
-    except (OSError, ValueError) as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(2) from error
-    typer.echo(f"report: {target}")
-
-
-def _trace(run: Path) -> None:
-    from temp_processors.experiment.traces import trace_again
-
-    trace_again(run)

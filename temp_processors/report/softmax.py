@@ -2,7 +2,7 @@
 
     p_i = exp(x_i / T) / sum_j exp(x_j / T)
 
-Everything here is float64 Python, so the command answers without loading torch.
+Everything here is float64 Python: neither numpy nor torch is needed for the numbers, matplotlib only for the picture.
 """
 
 from __future__ import annotations
@@ -10,12 +10,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from temp_processors.report.figures import blank_figure, colours, save, styled
+from temp_processors.report.figures import blank_figure, colours, styled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -139,32 +136,3 @@ def softmax_lines(numbers: Sequence[SoftmaxNumbers], logits: Sequence[float], ta
         "softmax twice: cross_entropy(softmax(x / T), target) is a different, wrong number: the loss applies softmax",
         "  itself, so it has to be fed x / T, never probabilities",
     ]
-
-
-def softmax_command(
-    logits: Annotated[str, typer.Option(help="Numbers with commas between them.")] = "1,2,3,4",
-    temperatures: Annotated[str, typer.Option(help="Numbers with commas between them; 0 is greedy.")] = "1,0.5,0.1",
-    target: Annotated[int | None, typer.Option(help="Index of the right answer, from 0; default: the last.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Picture to write: .png, .svg or .pdf.")] = None,
-) -> None:
-    """Show what temperature does to a softmax: probabilities, variance, entropy, cross-entropy, and a picture."""
-    try:
-        values = _numbers("--logits", logits)
-        index = len(values) - 1 if target is None else target
-        rows = [softmax_numbers(values, temperature, index) for temperature in _numbers("--temperatures", temperatures)]
-        if out is not None:
-            save(softmax_figure(rows, values), out)
-    except ValueError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(2) from error
-    for line in softmax_lines(rows, values, index):
-        typer.echo(line)
-    if out is not None:
-        typer.echo(f"picture: {out}")
-
-
-def _numbers(option: str, text: str) -> list[float]:
-    try:
-        return [float(part) for part in text.strip("[]() ").split(",")]
-    except ValueError as error:
-        raise ValueError(f"{option} has to be numbers with commas between them, but is {text!r}") from error

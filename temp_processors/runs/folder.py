@@ -12,11 +12,10 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import torch
-
-from temp_processors.config.experiment import ExperimentConfig
+if TYPE_CHECKING:
+    from temp_processors.config.experiment import ExperimentConfig
 
 PACKAGES = ("torch", "transformers", "accelerate", "datasets", "evaluate", "numpy", "pydantic")
 FILES = ("config.yaml", "environment.json", "stack.json", "samples.jsonl")
@@ -213,6 +212,8 @@ def sample_line(sample: Sample) -> str:
 
 def environment() -> dict[str, Any]:
     """Versions and hardware that may move a result."""
+    import torch
+
     from temp_processors.version import __version__
 
     return {

@@ -12,7 +12,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from temp_processors.report.page import page_html, report_command, safe_json, write_page
+from temp_processors.cli.report import report_command
+from temp_processors.report.page import page_html, safe_json, write_page
 from temp_processors.report.page_data import page_data
 from temp_processors.report.plots import write_plots
 from temp_processors.report.tokens import token_text, visible

@@ -10,7 +10,8 @@ import torch
 import typer
 from typer.testing import CliRunner
 
-from temp_processors.report.softmax import log_softmax, softmax_command, softmax_lines, softmax_numbers
+from temp_processors.cli.softmax import softmax_command
+from temp_processors.report.softmax import log_softmax, softmax_lines, softmax_numbers
 
 LOGITS = [1.0, 2.0, 3.0, 4.0]
 

@@ -1,0 +1,35 @@
+"""`temp-processors report`: the page and the pictures of runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from temp_processors.cli.errors import told
+
+
+def report_command(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders; several are shown side by side.")],
+    out: Annotated[Path | None, typer.Option(help="Page to write; report.html in the (first) run folder.")] = None,
+    trace: Annotated[bool, typer.Option("--trace", help="Look at the tokens again with the run's model.")] = False,
+) -> None:
+    """Write the HTML page of one or several runs, and the pictures of each."""
+    from temp_processors.report.page import write_page
+    from temp_processors.report.plots import write_plots
+
+    target = out or runs[0] / "report.html"
+    with told(OSError, ValueError):
+        for run in runs if trace else []:
+            _trace(run)
+        write_page(runs, target)
+        for run in runs:
+            write_plots(run)
+    typer.echo(f"report: {target}")
+
+
+def _trace(run: Path) -> None:
+    from temp_processors.experiment.traces import trace_again
+
+    trace_again(run)

@@ -1,0 +1,54 @@
+"""`temp-processors score`: metrics.json and the table for texts that are already there."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from temp_processors.cli.errors import refused
+from temp_processors.cli.scoring import (
+    Baseline,
+    GroupBy,
+    Length,
+    MetricNames,
+    Sources,
+    Split,
+    TextColumn,
+    TokenizerName,
+    show_scores,
+)
+
+
+def score_command(
+    sources: Sources,
+    metrics: MetricNames = None,
+    baseline: Baseline = None,
+    text_column: TextColumn = "text",
+    group_by: GroupBy = None,
+    split: Split = "train",
+    length: Length = None,
+    tokenizer: TokenizerName = "whitespace",
+    stream: Annotated[
+        bool, typer.Option("--stream", help="Read texts once and keep none: for files larger than memory.")
+    ] = False,
+    out: Annotated[Path, typer.Option(help="Folder for metrics.json and comparison.md, .tex.")] = Path("scores"),
+) -> None:
+    """Score texts that are already there, and write metrics.json and the table."""
+    if stream and baseline is not None:
+        raise refused("--baseline: a stream has no differences; leave out --stream")
+    cut = length or ("full" if stream else "paired")
+    options = {"text_column": text_column, "group_by": group_by, "split": split, "length": cut, "tokenizer": tokenizer}
+    scores = show_scores(sources, metrics, options if stream else {**options, "baseline": baseline}, stream=stream)
+    from temp_processors.report.table import write_tables
+
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        text = json.dumps({"policies": scores}, indent=2, ensure_ascii=False) + "\n"
+        (out / "metrics.json").write_text(text, encoding="utf-8")
+        write_tables(out)
+    except OSError as error:
+        raise refused(f"{out}: cannot be written: {error.strerror}") from error
+    typer.echo(f"scores: {out / 'metrics.json'}")

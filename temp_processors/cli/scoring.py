@@ -1,0 +1,45 @@
+"""What `score` and `compare` share: their options, and scores of the sources shown as a table."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from temp_processors.cli.errors import told
+
+Sources = Annotated[list[str], typer.Argument(help="Files (text, JSONL, CSV, Parquet), run folders, datasets.")]
+MetricNames = Annotated[list[str] | None, typer.Option("--metric", help="distinct_2, self_bleu_4...; repeatable.")]
+Baseline = Annotated[str | None, typer.Option(help="Group that the others are compared with; the first by default.")]
+TextColumn = Annotated[str, typer.Option(help="Column that holds the text.")]
+GroupBy = Annotated[str | None, typer.Option(help="Column whose values make the groups.")]
+Split = Annotated[str, typer.Option(help="Part of a dataset.")]
+Length = Annotated[
+    str | None,
+    typer.Option(
+        help="Tokens that are scored: paired, text i of every group cut to the shortest of these (what happens unless --stream is given); "
+        "matched, all to the shortest of all; first:K; full."
+    ),
+]
+TokenizerName = Annotated[
+    str, typer.Option(help="whitespace, characters, or a model whose tokenizer counts: a folder, a Hub id, fox.")
+]
+
+
+def show_scores(
+    sources: list[str], metrics: list[str] | None, options: dict[str, Any], *, stream: bool = False
+) -> dict[str, Any]:
+    """Score the sources and print the table; a mistake in the options or the files ends the command."""
+    from temp_processors.comparison.notes import length_notes
+    from temp_processors.comparison.scoring import score_sources, stream_sources, tokenizer_named
+    from temp_processors.report.table import footnotes, metric_table
+
+    with told(ValueError):
+        options["tokenizer"] = tokenizer_named(options["tokenizer"])
+        scores = (stream_sources if stream else score_sources)(sources, metrics or (), **options)
+    console = Console(highlight=False)
+    console.print(metric_table(scores))
+    for note in [*footnotes(scores), *length_notes(scores)]:
+        console.print(note, style="dim", markup=False)
+    return scores
