@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.paths import ROOT
+from tests.report.report_run import make_run
 
 PACKAGE = ROOT / "temp_processors"
 ORDER = (
@@ -219,6 +221,40 @@ def test_commands_on_texts_are_light(arguments: tuple[str, ...], tmp_path: Path)
     for name in ("a.txt", "b.txt"):
         (tmp_path / name).write_text("the quick brown fox\nthe lazy dog sleeps\n" * 4)
     assert loaded_by(command(*arguments), *HEAVY, folder=tmp_path) == set()
+
+
+@pytest.fixture(scope="module")
+def two_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two small runs."""
+    folder = tmp_path_factory.mktemp("runs")
+    make_run(folder / "one", samples=4, steps=2, name="one")
+    shutil.copytree(folder / "one", folder / "two")
+    return folder
+
+
+@pytest.mark.parametrize("arguments", [("report", "one"), ("compare", "one", "two"), ("score", "one")], ids=" ".join)
+def test_commands_on_runs_are_light(arguments: tuple[str, ...], two_runs: Path) -> None:
+    assert loaded_by(command(*arguments), *HEAVY, folder=two_runs) == set()
+
+
+def test_help_takes_a_fraction_of_importing_transformers(tmp_path: Path) -> None:
+    """In processor time, so that other work on the machine does not count."""
+    code = {"help": command("--help"), "transformers": "import transformers, torch"}
+    spent = {name: processor_seconds(text, tmp_path) for name, text in code.items()}
+    assert spent["help"] < spent["transformers"] / 5, spent
+
+
+def processor_seconds(code: str, folder: Path) -> float:
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport time\nprint('spent:', time.process_time())"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    return float(done.stdout.rsplit("spent:", 1)[1])
 
 
 DISTRIBUTIONS = {"yaml": "pyyaml"}
