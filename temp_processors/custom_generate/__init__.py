@@ -25,7 +25,7 @@ def generate_with_policy(
     model: Any,
     temperature_policy: Mapping[str, Any],
     *,
-    seeds: Sequence[int] | None = None,
+    seeds: int | Sequence[int] | None = None,
     prompt_length: int | None = None,
     **kwargs: Any,
 ) -> Any:
@@ -37,7 +37,8 @@ def generate_with_policy(
     Args:
         temperature_policy: `{"kind": ..., ...}` as for `build_policy`; a `tokenizer` in the call resolves tags.
         seeds: One whole number per row (`num_return_sequences` multiplies rows): each row draws from its own seed,
-            whatever else is in the batch. Default: torch's global generator.
+            whatever else is in the batch. Or one number for the call: row 0 draws from it, row 1 from the next, so that
+            a smaller last batch needs nothing else. Default: torch's global generator.
         prompt_length: Tokens before the first new one; needed only with `decoder_input_ids`.
         kwargs: Everything else that `generate` takes. `do_sample` is True unless given.
 
@@ -45,8 +46,9 @@ def generate_with_policy(
         What `generate` returns.
 
     Raises:
-        ValueError: for a `temperature` beside the policy (they would multiply), seeds with beams,
-            continuous batching; and for a policy that `build_policy` refuses.
+        ValueError: for a `temperature` beside the policy (they would multiply), seeds with beams, greedy decoding
+            (`do_sample=False` without seeds or beams), which no policy changes, continuous batching; and for a policy
+            that `build_policy` refuses.
     """
     config: GenerationConfig | None = kwargs.get("generation_config")
     _refuse(config, kwargs, seeds)
@@ -56,19 +58,26 @@ def generate_with_policy(
     plain = {name: value for name, value in plain_sampling_kwargs().items() if getattr(config, name, None) is None}
     arguments = {**plain, **kwargs}
     if seeds is not None:
-        processors.append(SeededSampling(seeds, prompt_length=length))
-        arguments["do_sample"] = False  # the last processor draws; greedy decoding takes its choice
-    return model.generate(logits_processor=processors, **arguments)
+        repeats = arguments.get("num_return_sequences", getattr(config, "num_return_sequences", None)) or 1
+        each = range(seeds, seeds + _batch(model, kwargs) * repeats) if isinstance(seeds, int) else seeds
+        processors.append(SeededSampling(each, prompt_length=length))
+        # The last processor draws and leaves one token. Greedy decoding takes it, but refuses several rows per prompt.
+        arguments["do_sample"] = repeats > 1
+    # the class's own method: a checkpoint that carries this recipe has replaced that of the object by it
+    return type(model).generate(model, logits_processor=processors, **arguments)
 
 
-def _refuse(config: GenerationConfig | None, call: Mapping[str, Any], seeds: Sequence[int] | None) -> None:
-    named = {name: call.get(name, getattr(config, name, None)) for name in ("temperature", "num_beams")}
+def _refuse(config: GenerationConfig | None, call: Mapping[str, Any], seeds: int | Sequence[int] | None) -> None:
+    fields = ("temperature", "num_beams", "do_sample")
+    named = {name: call.get(name, getattr(config, name, None)) for name in fields}
     if named["temperature"] not in (None, 1.0):
         raise ValueError(
             f"temperature={named['temperature']} would multiply with `temperature_policy`: pass one of them"
         )
     if call.get("cache_implementation") == "paged":
-        raise ValueError("continuous batching drops processors: use temp_processors.serving.continuous.with_policy")
+        raise ValueError("continuous batching drops processors: use temp_processors.serving.with_policy")
+    if seeds is None and named["do_sample"] is False and (named["num_beams"] or 1) == 1:
+        raise ValueError("do_sample=False takes the most probable token, which no policy changes: leave it out")
     if seeds is not None and (named["num_beams"] or 1) > 1:
         raise ValueError(f"`seeds` draw one token per row, but num_beams={named['num_beams']} compares several")
 
@@ -83,3 +92,9 @@ def _prompt_length(model: Any, call: Mapping[str, Any]) -> int:
         if call.get(name) is not None:
             return int(call[name].shape[-1])
     return 0 if call.get("inputs_embeds") is not None else 1
+
+
+def _batch(model: Any, call: Mapping[str, Any]) -> int:
+    """Prompts in the call; one where it has no input."""
+    names = ("inputs", "input_ids", "inputs_embeds", model.main_input_name)
+    return next((int(call[name].shape[0]) for name in names if call.get(name) is not None), 1)

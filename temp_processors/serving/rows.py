@@ -70,6 +70,8 @@ def _policy(text: str) -> PolicyLogitsWarper:
     except pydantic.ValidationError as error:
         problems = problems_of(error, YamlSource(KEY, data), PolicyConfig)
         raise PolicyError("\n".join(map(str, problems))) from error
+    except PolicyError:
+        raise
     except ValueError as error:
         raise PolicyError(f"{KEY}: {error}") from error
     return policy
@@ -79,7 +81,12 @@ def _try_batches(policy: PolicyLogitsWarper) -> None:
     """Evaluate two batch sizes: a policy that fits one of them only would stop the engine, not just its request."""
     for rows in (2, 3):
         with_lengths = policy.with_prompt_length(torch.ones(rows, dtype=torch.long))
-        with_lengths(torch.full((rows, 2), NO_TOKEN), torch.zeros(rows, 4))
+        try:
+            with_lengths(torch.full((rows, 2), NO_TOKEN), torch.zeros(rows, 4))
+        except ValueError as error:
+            raise PolicyError(
+                f"{KEY}: has a value for each row of a batch, but a request is one row: give one"
+            ) from error
 
 
 class Request:

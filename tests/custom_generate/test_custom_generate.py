@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,8 @@ def test_an_encoder_decoder_starts_at_step_zero() -> None:
         ({"generation_config": GenerationConfig(temperature=0.5)}, "temperature=0.5 would multiply"),
         ({"cache_implementation": "paged"}, "continuous batching drops processors"),
         ({"num_beams": 2, "seeds": [1, 2]}, "num_beams=2 compares several"),
+        ({"do_sample": False}, "do_sample=False takes the most probable token"),
+        ({"generation_config": GenerationConfig(do_sample=False)}, "do_sample=False takes the most probable token"),
     ],
 )
 def test_contradictions_are_refused(model: Any, arguments: dict[str, Any], message: str) -> None:
@@ -127,3 +130,31 @@ def test_the_folder_is_ready_to_push() -> None:
     card = (folder / "README.md").read_text()
     assert "- custom_generate\n" in card.split("---")[1]
     assert (folder / "custom_generate" / "requirements.txt").read_text() == "temp-processors>=0.1.0\n"
+
+
+def test_one_seed_counts_up_over_the_rows(model: Any) -> None:
+    both = by_recipe(model, DYNAMIC, seeds=7)
+    assert torch.equal(both, by_recipe(model, DYNAMIC, seeds=[7, 8]))
+    assert torch.equal(both[:1], by_recipe(model, DYNAMIC, inputs=PROMPTS[:1], seeds=7))
+
+
+def test_seeds_go_with_several_sequences_per_prompt(model: Any) -> None:
+    four = by_recipe(model, DYNAMIC, seeds=7, num_return_sequences=2)
+    assert torch.equal(four, by_recipe(model, DYNAMIC, seeds=[7, 8, 9, 10], num_return_sequences=2))
+    assert torch.equal(four[:1], by_recipe(model, DYNAMIC, inputs=PROMPTS[:1], seeds=7))
+
+
+def test_the_policy_of_a_generation_config(model: Any) -> None:
+    wanted = by_recipe(model, COOLING)
+    model.generation_config.temperature_policy = COOLING
+    assert torch.equal(by_recipe(model, None), wanted)
+    named = GenerationConfig(temperature_policy=DYNAMIC, max_new_tokens=8)
+    assert not torch.equal(by_recipe(model, None, generation_config=named), wanted)
+
+
+def test_a_model_whose_generate_is_the_recipe_does_not_call_itself(model: Any) -> None:
+    """As `from_pretrained` leaves a repository that has the recipe: the object's `generate` is bound to it."""
+    wanted = by_recipe(model, DYNAMIC)
+    model.generate = partial(generate_with_policy, model)
+    torch.manual_seed(3)
+    assert torch.equal(model.generate(DYNAMIC, inputs=PROMPTS, max_new_tokens=8), wanted)

@@ -118,3 +118,8 @@ def test_a_bad_policy_is_refused_with_what_is_allowed(value: object, message: st
     with pytest.raises(PolicyError) as refused:
         policy_of_request(value)
     assert message in str(refused.value)
+
+
+def test_a_temperature_for_each_row_is_told_in_the_words_of_a_request() -> None:
+    with pytest.raises(PolicyError, match="a request is one row: give one"):
+        policy_of_request({"kind": "fixed", "temperature": [0.5, 1.0]})
