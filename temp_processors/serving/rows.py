@@ -84,9 +84,8 @@ def _try_batches(policy: PolicyLogitsWarper) -> None:
         try:
             with_lengths(torch.full((rows, 2), NO_TOKEN), torch.zeros(rows, 4))
         except ValueError as error:
-            raise PolicyError(
-                f"{KEY}: has a value for each row of a batch, but a request is one row: give one"
-            ) from error
+            mismatch = str(error).partition(": ")[0]  # what follows speaks of the rows of `generate`
+            raise PolicyError(f"{KEY}: {mismatch}; a request is one row: give one") from error
 
 
 class Request:
