@@ -43,6 +43,7 @@ class ProductLogitsWarper(PolicyLogitsWarper):
     example: ClassVar = {
         "policies": [{"kind": "dynamic", "temperature": 1, "range": 0.5}, {"kind": "fixed", "temperature": 0.8}]
     }
+    supports_continuous_batching = True  # if those inside do
 
     @checked
     def __init__(

@@ -111,6 +111,7 @@ class TruncateThenTemperLogitsWarper(PolicyLogitsWarper):
     """
 
     example: ClassVar = {"top_p": 0.9}
+    supports_continuous_batching = True  # if the policy does
     only_scales = False
 
     @checked

@@ -1,7 +1,4 @@
-"""Every policy keeps the one contract: a pure function per row, greedy at 0, masks kept, any dtype and shape.
-
-A new policy adds one line to POLICIES.
-"""
+"""Every policy keeps the one contract: a pure function per row, greedy at 0, masks kept, any dtype and shape."""
 
 from __future__ import annotations
 
@@ -10,65 +7,16 @@ import copy
 import pytest
 import torch
 
-from temp_processors import (
-    AdaptiveSharpeningLogitsWarper,
-    AnnealedTemperatureLogitsWarper,
-    BlockStartLogitsWarper,
-    DynamicTemperatureLogitsWarper,
-    EDTLogitsWarper,
-    EntropyTargetLogitsWarper,
-    EntropyThresholdLogitsWarper,
-    FixedTemperatureLogitsWarper,
-    PhaseLogitsWarper,
-    PolicyLogitsWarper,
-    ProductLogitsWarper,
-    QuadraticLogitsWarper,
-    RowsLogitsWarper,
-    ScheduledTemperatureLogitsWarper,
-    TopPDecayLogitsWarper,
-    TruncateThenTemperLogitsWarper,
-)
+from temp_processors import PolicyLogitsWarper, RowsLogitsWarper, build_policy
 from temp_processors.policies.distribution import greedy
+from temp_processors.policies.kinds import KINDS
+from tests.policies.examples import EXAMPLES
 
 VOCAB = 24
 PROMPT = 3
 
-LINEAR = ScheduledTemperatureLogitsWarper("linear", 1.5, 0.5, 4, prompt_length=PROMPT)
-POLICIES = {
-    "fixed": FixedTemperatureLogitsWarper(0.7),
-    "fixed_one": FixedTemperatureLogitsWarper(1),
-    "fixed_greedy": FixedTemperatureLogitsWarper(0),
-    "fixed_tiny": FixedTemperatureLogitsWarper(1e-39),
-    "constant": ScheduledTemperatureLogitsWarper("constant", 0.5, prompt_length=PROMPT),
-    "linear": ScheduledTemperatureLogitsWarper("linear", 1.5, 0.0, 4, prompt_length=PROMPT),
-    "cosine": ScheduledTemperatureLogitsWarper("cosine", 2.0, 0.5, 5, warmup=2, prompt_length=PROMPT),
-    "geometric": ScheduledTemperatureLogitsWarper("geometric", 2.0, 0.1, 7, prompt_length=PROMPT),
-    "exponential": ScheduledTemperatureLogitsWarper("exponential", 2.0, 0.1, 7, prompt_length=PROMPT),
-    "piecewise": ScheduledTemperatureLogitsWarper("piecewise", points=[(0, 1), (3, 0.2)], prompt_length=PROMPT),
-    "reset": ScheduledTemperatureLogitsWarper("linear", 2.0, 0.5, 4, reset_ids=[0, 1, 2, 3, 4], prompt_length=PROMPT),
-    "dynamic": DynamicTemperatureLogitsWarper(1.0, 0.5),
-    "dynamic_from_zero": DynamicTemperatureLogitsWarper(0.8, 2.0, 2.0),
-    "edt": EDTLogitsWarper(1.0, 0.3),
-    "annealed": AnnealedTemperatureLogitsWarper(3.0, prompt_length=PROMPT),
-    "entropy_threshold": EntropyThresholdLogitsWarper(0.6, 1.2),
-    "entropy_target": EntropyTargetLogitsWarper(1.2, 0.01, 100),
-    "adaptive_sharpening": AdaptiveSharpeningLogitsWarper(),
-    "phase": PhaseLogitsWarper([1, 2], 5, DynamicTemperatureLogitsWarper(1.0, 0.5), LINEAR),
-    "phase_shaping": PhaseLogitsWarper([4], [5], QuadraticLogitsWarper(0.3), LINEAR),
-    "block_start": BlockStartLogitsWarper([0, 1, 2, 3, 4, 5, 6, 7], [8, 9, 10, 11, 12, 13, 14]),
-    "quadratic": QuadraticLogitsWarper(0.3),
-    "cubic": QuadraticLogitsWarper(0.1, 3),
-    "top_p_decay": TopPDecayLogitsWarper(0.9, 0.8, 0.3, reset_ids=[0, 1, 2, 3], prompt_length=PROMPT),
-    "product": ProductLogitsWarper([LINEAR, DynamicTemperatureLogitsWarper(1.0, 0.5)], 0.2, 2.0),
-    "truncate": TruncateThenTemperLogitsWarper(LINEAR, top_k=10, top_p=0.9, min_p=0.02),
-}
-CONTINUOUS = {"fixed", "fixed_one", "fixed_greedy", "fixed_tiny", "dynamic", "dynamic_from_zero", "edt"} | {
-    "entropy_threshold",
-    "entropy_target",
-    "adaptive_sharpening",
-    "quadratic",
-    "cubic",
-}
+ALL = {name: build_policy(config, prompt_length=PROMPT) for name, (config, _) in EXAMPLES.items()}
+POLICIES = {name: policy for name, policy in ALL.items() if not policy.per_row}
 
 
 def batch(rows: int = 5, length: int = 9, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -207,15 +155,16 @@ def test_a_nan_stays_in_its_row(policy: PolicyLogitsWarper) -> None:
     assert torch.isnan(policy(input_ids, broken)[0]).any()
 
 
-@pytest.mark.parametrize("name", POLICIES)
-def test_continuous_batching_is_declared(name: str) -> None:
-    assert POLICIES[name].supports_continuous_batching is (name in CONTINUOUS)
-
-
-@pytest.mark.parametrize("name", sorted(CONTINUOUS))
-def test_continuous_batching_shows_the_last_token_only(name: str) -> None:
+@pytest.mark.parametrize("name", [name for name, policy in POLICIES.items() if policy.supports_continuous_batching])
+def test_the_last_token_is_enough_where_continuous_batching_is_declared(name: str) -> None:
+    """A continuous batch shows each row's last token as a number: (batch,)."""
     input_ids, scores = batch()
     same(POLICIES[name](input_ids[:, -1], scores), POLICIES[name](input_ids, scores))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_class_says_whether_it_batches_continuously(kind: str) -> None:
+    assert "supports_continuous_batching" in vars(KINDS[kind].warper)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Every family by cases that can be checked by hand, and what they refuse."""
+"""Every policy by cases that can be checked by hand, and what they refuse."""
 
 from __future__ import annotations
 

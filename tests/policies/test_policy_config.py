@@ -11,35 +11,16 @@ from pydantic import TypeAdapter, ValidationError
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from temp_processors import PolicyConfig, build_policy
+from temp_processors import EDTLogitsWarper, PolicyConfig, build_policy
+from temp_processors.policies.kinds import KINDS
+from tests.policies.examples import EXAMPLES, FIXED
 
 ADAPTER = TypeAdapter(PolicyConfig)
-FIXED = {"kind": "fixed", "temperature": 0.5}
 LINEAR = {"kind": "scheduled", "shape": "linear", "start": 2, "end": 1, "steps": 4}
 
-EVERY_KIND: list[tuple[dict[str, Any], float]] = [
-    (FIXED, 0.5),
-    ({"kind": "fixed", "temperature": [0.5, 0.5]}, 0.5),
-    (LINEAR, 1.75),
-    ({"kind": "scheduled", "shape": "piecewise", "points": [[0, 1.0], [2, 0.0]]}, 0.5),
-    ({"kind": "annealed", "decay": 10}, 2.2 - math.exp(0.1)),
-    ({"kind": "dynamic", "temperature": 1, "range": 0.5}, 1.5),
-    ({"kind": "edt", "temperature": 1, "theta": math.log(4), "base": 0.5}, 0.5),
-    ({"kind": "entropy_threshold", "low": 0.5, "high": 2}, 2.0),
-    ({"kind": "entropy_target", "entropy": 2, "max_temperature": 9}, 9.0),
-    ({"kind": "adaptive_sharpening"}, 0.571407),
-    ({"kind": "phase", "open_ids": [1], "close_ids": 2, "inside": LINEAR, "outside": FIXED}, 1.75),
-    ({"kind": "block_start", "newline_ids": [5], "indent_ids": [1]}, 0.8),
-    ({"kind": "product", "policies": [FIXED, LINEAR], "max_temperature": 0.8}, 0.8),
-    ({"kind": "rows", "policies": [LINEAR, LINEAR]}, 1.75),
-    ({"kind": "truncate_then_temper", "top_k": 3, "policy": LINEAR}, 1.75),
-    ({"kind": "quadratic", "factor": 0.5, "curve": 2}, math.nan),
-    ({"kind": "top_p_decay", "reset_ids": [3]}, math.nan),
-]
 
-
-@pytest.mark.parametrize(("config", "expected"), EVERY_KIND, ids=[config["kind"] for config, _ in EVERY_KIND])
-def test_every_kind_builds_and_survives_a_round_trip(config: dict[str, Any], expected: float) -> None:
+@pytest.mark.parametrize(("config", "expected"), EXAMPLES.values(), ids=EXAMPLES)
+def test_every_example_builds_and_survives_a_round_trip(config: dict[str, Any], expected: float) -> None:
     """At step 1 (prompt of 2, then token 1) on uniform scores over 4 tokens."""
     input_ids, scores = torch.tensor([[0, 5, 1]] * 2), torch.zeros(2, 4)
     model = ADAPTER.validate_python(config)
@@ -52,9 +33,29 @@ def test_every_kind_builds_and_survives_a_round_trip(config: dict[str, Any], exp
         assert policy(input_ids, scores).shape == scores.shape
 
 
-def test_the_union_is_complete() -> None:
-    schema = ADAPTER.json_schema()["discriminator"]["mapping"]
-    assert set(schema) == {config["kind"] for config, _ in EVERY_KIND}
+def test_every_kind_has_an_example() -> None:
+    assert {config["kind"] for config, _ in EXAMPLES.values()} == set(KINDS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_default_may_be_written_out(kind: str) -> None:
+    """The model is the same one, and the default passes the check of its parameter."""
+    config = next(config for config, _ in EXAMPLES.values() if config["kind"] == kind)
+    model = ADAPTER.validate_python(config)
+    assert ADAPTER.validate_python(model.model_dump()) == model
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_class_says_what_its_form_begins_with(kind: str) -> None:
+    assert set(KINDS[kind].warper.example) <= set(KINDS[kind].model_fields)
+
+
+def test_the_constructor_and_the_model_refuse_in_the_same_words() -> None:
+    with pytest.raises(ValueError, match="has to be") as direct:
+        EDTLogitsWarper(1.0, 1.0, base=1.5)
+    with pytest.raises(ValidationError) as as_data:
+        build_policy({"kind": "edt", "temperature": 1.0, "theta": 1.0, "base": 1.5})
+    assert str(as_data.value.errors()[0]["ctx"]["error"]) == str(direct.value)
 
 
 REFUSED = [
@@ -80,6 +81,7 @@ REFUSED = [
     ({"kind": "rows", "policies": [FIXED, {"kind": "edt"}]}, ("policies", 1, "edt", "theta"), "Field required"),
     ({"kind": "truncate_then_temper", "policy": FIXED}, (), "`top_k`, `top_p` or `min_p` has to be given"),
     ({"kind": "entropy_target", "entropy": 1, "min_temperature": 3, "max_temperature": 2}, (), "has to be below"),
+    ({"kind": "phase", "open": "<a>", "close": "<a>", "inside": FIXED, "outside": FIXED}, (), "both are '<a>'"),
     ({"kind": "product", "policies": [FIXED], "min_temperature": 3, "max_temperature": 2}, (), "at least"),
 ]
 

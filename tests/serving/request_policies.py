@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.policies.examples import EXAMPLES
+
 FIXED = {"kind": "fixed", "temperature": 0.7}
 COOLING = {"kind": "scheduled", "shape": "linear", "start": 1.5, "end": 0.5, "steps": 6}
 DYNAMIC = {"kind": "dynamic", "temperature": 1.0, "range": 0.5}
@@ -25,4 +27,9 @@ REQUEST_POLICIES: dict[str, dict[str, Any]] = {
     "top_p_decay": {"kind": "top_p_decay", "reset_ids": [16]},
     "product": {"kind": "product", "policies": [COOLING, DYNAMIC], "max_temperature": 1.4},
     "truncate_then_temper": {"kind": "truncate_then_temper", "policy": COOLING, "top_p": 0.9},
+}
+OTHERS = {config["kind"]: config for config, _ in EXAMPLES.values() if config["kind"] != "rows"}
+"""Kinds that need nothing of this vocabulary are asked for by their example."""
+REQUEST_POLICIES |= {
+    kind: config for kind, config in OTHERS.items() if kind not in {spec["kind"] for spec in REQUEST_POLICIES.values()}
 }
