@@ -112,7 +112,7 @@ class BasePolicy(BaseModel):
                 fields[f"{name}_ids"] = resolve_tag(tokenizer, name, text)
         for name, value in fields.items():
             if tokenizer is not None and name.endswith("_ids"):
-                check_known(name, value, tokenizer)
+                check_known(name, value or (), tokenizer)
         return {name: _built(value, tokenizer) for name, value in fields.items()}
 
 
@@ -134,24 +134,10 @@ SeveralPolicies: TypeAlias = Annotated[
 
 
 def policy_model(kind: str, warper: type[PolicyLogitsWarper]) -> type[BasePolicy]:
-    """The model of a kind: a field for every parameter of the constructor of `warper` but `prompt_length`.
-
-    Tags come last, as text and then as ids.
-    """
-    types = get_type_hints(warper.__init__, include_extras=True)
-    parameters = [item for item in inspect.signature(warper).parameters.values() if item.name != "prompt_length"]
-    ids = [item.name for item in parameters if AS_TEXT in getattr(types[item.name], "__metadata__", ())]
-    tags = tuple(name.removesuffix("_ids") for name in ids)
-    fields: dict[str, Any] = {
-        item.name: (_field_type(types[item.name]), ... if item.default is item.empty else item.default)
-        for item in parameters
-        if item.name not in ids
-    }
-    fields |= {name: (str | None, Field(default=None, min_length=1)) for name in tags}
-    fields |= {name: (_field_type(types[name]) | None, None) for name in ids}
-    name = warper.__name__.removesuffix("LogitsWarper").removesuffix("Temperature") + "Policy"
+    """The model of a kind: a field for every parameter of the constructor of `warper` but `prompt_length`."""
+    tags, fields = _tags_and_fields(warper)
     model = create_model(
-        name,
+        warper.__name__.removesuffix("LogitsWarper").removesuffix("Temperature") + "Policy",
         __base__=BasePolicy,
         __module__=__name__,
         __doc__=f"See [`{warper.__name__}`].",
@@ -160,6 +146,21 @@ def policy_model(kind: str, warper: type[PolicyLogitsWarper]) -> type[BasePolicy
     )
     model.warper, model.tags = warper, tags
     return model
+
+
+def _tags_and_fields(warper: type[PolicyLogitsWarper]) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """Names of the tags that may be text; name -> (type, default) of every field, tags last, as text and then as ids."""
+    types = get_type_hints(warper.__init__, include_extras=True)
+    parameters = inspect.signature(warper).parameters.values()
+    defaults = {item.name: ... if item.default is item.empty else item.default for item in parameters}
+    names = [name for name in defaults if name != "prompt_length"]
+    ids = [name for name in names if AS_TEXT in getattr(types[name], "__metadata__", ())]
+    tags = tuple(name.removesuffix("_ids") for name in ids)
+    return tags, {
+        **{name: (_field_type(types[name]), defaults[name]) for name in names if name not in ids},
+        **{name: (str | None, Field(default=None, min_length=1)) for name in tags},
+        **{name: (_field_type(types[name]) | None, None) for name in ids},
+    }
 
 
 def _field_type(parameter: Any) -> Any:
