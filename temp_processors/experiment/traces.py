@@ -23,7 +23,7 @@ from temp_processors.experiment.prompts import Prompts, prepare
 from temp_processors.policies.kinds import build_policy
 from temp_processors.runs.folder import Run, Sample, Samples
 from temp_processors.runs.writing import write_table
-from temp_processors.trace.recorder import trace_tokens
+from temp_processors.trace.recompute import trace_tokens
 
 MOST_TOKENS = 8_000
 MOST_SCORES = 30_000_000  # tokens times vocabulary: the tail of every token is summed at 97 temperatures

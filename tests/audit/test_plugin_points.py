@@ -20,7 +20,7 @@ from temp_processors import (
     ScheduledTemperatureLogitsWarper,
 )
 from temp_processors.serving.continuous import with_policy
-from temp_processors.trace.recorder import policy_log_probs
+from temp_processors.trace.recompute import policy_log_probs
 
 PROMPTS = [[1, 5, 9], [1, 8], [1, 3, 7, 2]]
 FIXED, DYNAMIC = FixedTemperatureLogitsWarper(0.5), DynamicTemperatureLogitsWarper(0.8, 0.5)

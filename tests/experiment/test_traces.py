@@ -18,7 +18,7 @@ from temp_processors.experiment.run import run_experiment
 from temp_processors.report.page import write_report
 from temp_processors.report.page_data import page_data
 from temp_processors.runs.lenient import load_run
-from temp_processors.trace.recorder import trace_tokens
+from temp_processors.trace.recompute import trace_tokens
 
 SMALL = ["samples_per_prompt=3", "max_new_tokens=12"]
 

@@ -15,7 +15,8 @@ from temp_processors.policies.adaptive import DynamicTemperatureLogitsWarper, ED
 from temp_processors.policies.base import PolicyLogitsWarper
 from temp_processors.policies.fixed import FixedTemperatureLogitsWarper
 from temp_processors.policies.scheduled import ScheduledTemperatureLogitsWarper
-from temp_processors.trace.recorder import TemperatureTrace, policy_log_probs, trace_tokens
+from temp_processors.trace.recompute import policy_log_probs, trace_tokens
+from temp_processors.trace.recorder import TemperatureTrace
 from temp_processors.trace.tail import interpolate_tail, tail_temperatures, tail_values, thinned
 
 PROMPTS = torch.tensor([[1, 5, 9], [1, 8, 4]])
