@@ -25,8 +25,11 @@ import torch
 from transformers import AutoModelForCausalLM, DynamicCache, GPT2Config, LlamaConfig, StaticCache
 from transformers.utils import logging as transformers_logging
 
-from temp_processors.engines.decoding.decode import DecodeRow, decode, decode_with_generate
-from temp_processors.engines.decoding.prefill import prefill, share_out
+from temp_processors.engines.decoding.by_generate import decode_with_generate
+from temp_processors.engines.decoding.cache import share_out
+from temp_processors.engines.decoding.decode import decode
+from temp_processors.engines.decoding.prefill import prefill
+from temp_processors.engines.engine import DecodeRow
 from temp_processors.fox import FOX_PATH
 from temp_processors.policies.fixed import FixedTemperatureLogitsWarper
 
@@ -158,12 +161,12 @@ def early_finish(model: Any, repeats: int, samples: int) -> None:
     sweep.options["eos_token_ids"] = list(range(model.config.vocab_size // 24))
     found = list(decode(model, sweep.rows, sweep.policies, **sweep.options))
     lengths = sorted(len(done.token_ids) for done in found)
-    usual, ratios = decoding.WORTH_MOVING, []
+    usual, ratios = decoding.COMPACT_AT, []
     for _ in range(repeats):
         dropping = sweep.ours()
-        decoding.WORTH_MOVING = float("inf")
+        decoding.COMPACT_AT = float("inf")
         ratios.append(sweep.ours() / dropping)
-        decoding.WORTH_MOVING = usual
+        decoding.COMPACT_AT = usual
     quartiles = [lengths[len(lengths) * part // 4] for part in (1, 2, 3)]
     print(f"  rows of {lengths[0]} to {lengths[-1]} tokens (quartiles {quartiles}): dropping ended rows is", end=" ")
     print(f"{statistics.median(ratios):.2f} times as fast as keeping them")

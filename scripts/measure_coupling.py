@@ -20,7 +20,8 @@ import torch
 import typer
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from temp_processors.engines.decoding.decode import DecodeRow, decode
+from temp_processors.engines.decoding.decode import decode
+from temp_processors.engines.engine import DecodeRow
 from temp_processors.experiment.plan import sample_seed
 from temp_processors.fox import FOX_PATH
 from temp_processors.metrics import metric_by_name

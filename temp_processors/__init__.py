@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from temp_processors.audit import plain_sampling_kwargs as plain_sampling_kwargs
     from temp_processors.config import load_config as load_config
     from temp_processors.custom_generate import custom_generate_path as custom_generate_path
+    from temp_processors.engines.decoding.prefill import draw_kwargs as draw_kwargs
     from temp_processors.evaluate_modules import evaluate_module as evaluate_module
     from temp_processors.experiment.run import run_experiment as run_experiment
     from temp_processors.fox import FOX_PATH as FOX_PATH
@@ -74,6 +75,7 @@ PUBLIC = {
     "audit": "audit",
     "build_policy": "policies.kinds",
     "custom_generate_path": "custom_generate",
+    "draw_kwargs": "engines.decoding.prefill",
     "evaluate_module": "evaluate_modules",
     "load_config": "config",
     "plain_sampling_kwargs": "audit",

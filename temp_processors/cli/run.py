@@ -76,7 +76,7 @@ def _run(plan: Plan, source: tuple[Path, Sequence[str]], console: Console, *, ov
 
     from temp_processors.config.experiment import located
     from temp_processors.config.yaml_lines import ConfigError
-    from temp_processors.engines.local import ModelError
+    from temp_processors.engines.engine import ModelError
     from temp_processors.experiment.run import run_experiment
     from temp_processors.runs.folder import RunFolderError
 

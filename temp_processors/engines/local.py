@@ -1,53 +1,116 @@
-"""Find and load the model and tokenizer of an experiment, with errors that say what would work."""
+"""Draw with transformers in this process: `engine: transformers`."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from huggingface_hub.errors import HFValidationError
+from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
+from temp_processors.audit.audit import audit
 from temp_processors.config.experiment import ExperimentConfig
-from temp_processors.config.sections import ModelSpec, model_spec
-from temp_processors.engines.decoding.decode import Decoded, DecodeRow, PolicyFactory, decode
-from temp_processors.fox import FOX_PATH
-
-
-class ModelError(ValueError):
-    """The model of a configuration cannot be used; the message says why and what would work."""
+from temp_processors.config.sections import model_spec
+from temp_processors.engines.decoding.decode import decode
+from temp_processors.engines.decoding.prefill import draw_kwargs
+from temp_processors.engines.engine import (
+    Decoded,
+    DecodeRow,
+    DrawOptions,
+    ModelError,
+    PolicyFactory,
+    ends_of,
+    loading,
+    model_path,
+)
+from temp_processors.policies.base import PolicyLogitsWarper
+from temp_processors.policies.kinds import build_policy
+from temp_processors.sampling import SeededSampling
+from temp_processors.trace.recompute import trace_tokens
+from temp_processors.trace.table import TokenTrace
 
 
 @dataclass(frozen=True)
-class LoadedModel:
-    """A language model in evaluation mode, causal or encoder-decoder, with its tokenizer.
-
-    Args:
-        coupled: Draw as `SeededSampling(coupled=True)` does.
-        on_step: Called with the number of rows after every step that draws one token for each.
-    """
+class LocalEngine:
+    """A language model of transformers in evaluation mode, causal or encoder-decoder, with its tokenizer."""
 
     model: Any
     tokenizer: Any
-    coupled: bool = field(default=False, kw_only=True)
-    on_step: Callable[[int], None] | None = field(default=None, kw_only=True)
+
+    @classmethod
+    def load(cls, config: ExperimentConfig) -> LocalEngine:
+        """Load `config.model` onto the first accelerator there is; under `torchrun` onto the one of this process.
+
+        Raises:
+            ModelError: No such model.
+        """
+        spec = model_spec(config.model)
+        name = model_path(spec.name)
+        with loading(spec):
+            tokenizer = AutoTokenizer.from_pretrained(name, **spec.tokenizer_options)
+            encoder_decoder = AutoConfig.from_pretrained(name, **spec.tokenizer_options).is_encoder_decoder
+            kind = AutoModelForSeq2SeqLM if encoder_decoder else AutoModelForCausalLM
+            model = kind.from_pretrained(name, **spec.load_options).eval()
+        if spec.device_map is None and torch.cuda.is_available() and spec.quantization_config is None:
+            model = model.to(torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))))
+        return cls(model, tokenizer)
+
+    @property
+    def model_config(self) -> Any:
+        """The model's own configuration."""
+        return self.model.config
+
+    @property
+    def generation_config(self) -> Any:
+        """The model's own generation configuration."""
+        return self.model.generation_config
 
     @property
     def eos_token_ids(self) -> list[int]:
-        """Ids that end a text: those of the generation config, else the tokenizer's."""
-        found = self.model.generation_config.eos_token_id
-        if found is None:
-            found = self.tokenizer.eos_token_id
-        return [] if found is None else list(found) if isinstance(found, (list, tuple)) else [found]
+        """Ids that end a text."""
+        return ends_of(self.generation_config, self.tokenizer)
+
+    @property
+    def pad_token_id(self) -> int:
+        """The padding id, or an end-of-sequence id for tokenizers without one."""
+        if self.tokenizer.pad_token_id is not None:
+            return int(self.tokenizer.pad_token_id)
+        return self.eos_token_ids[0] if self.eos_token_ids else 0
+
+    def prepare(self, config: ExperimentConfig) -> list[PolicyFactory]:
+        """For every policy a function from prompt length to the processor.
+
+        Raises:
+            ConfigError: A tag or a token id that does not go with the tokenizer.
+        """
+        config.check_tokenizer(self.tokenizer)
+
+        def factory(policy: Any) -> PolicyFactory:
+            return lambda prompt_length: build_policy(policy, prompt_length=prompt_length, tokenizer=self.tokenizer)
+
+        return [factory(named.policy) for named in config.policies]
+
+    def draw(
+        self, rows: Sequence[DecodeRow], policies: Sequence[PolicyFactory], options: DrawOptions
+    ) -> Iterator[Decoded]:
+        """Continue every row, all in one batch."""
+        return decode(
+            self.model,
+            rows,
+            policies,
+            max_new_tokens=options.max_new_tokens,
+            eos_token_ids=self.eos_token_ids,
+            pad_token_id=self.pad_token_id,
+            coupled=options.coupled,
+            on_tokens=options.on_tokens,
+        )
 
     def describe(self) -> dict[str, Any]:
-        """What tells one model from another: kind, size, dtype, and a digest of 64 values of every tensor."""
+        """Class, size and dtype of the model, and a digest of 64 values of every tensor."""
         digest = hashlib.blake2b(digest_size=16)
         for name, tensor in sorted(self.model.state_dict().items()):
             digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
@@ -61,77 +124,20 @@ class LoadedModel:
             "digest": digest.hexdigest(),
         }
 
-    @property
-    def pad_token_id(self) -> int:
-        """The padding id, or an end-of-sequence id for tokenizers without one."""
-        if self.tokenizer.pad_token_id is not None:
-            return int(self.tokenizer.pad_token_id)
-        return self.eos_token_ids[0] if self.eos_token_ids else 0
+    def sampler_stack(self, config: ExperimentConfig, policies: Sequence[PolicyFactory]) -> dict[str, Any]:
+        """The audit of the call that draws, for every policy."""
+        draws = SeededSampling([0], prompt_length=1, coupled=config.coupled)
+        return {
+            named.name: audit(self.model, None, [factory(1), draws], **draw_kwargs()).to_dict()
+            for named, factory in zip(config.policies, policies, strict=True)
+        }
 
-    def decode(
-        self, rows: Sequence[DecodeRow], policies: Sequence[PolicyFactory], *, max_new_tokens: int
-    ) -> Iterator[Decoded]:
-        """Continue every row; rows are handed over as they finish."""
-        return decode(
-            self.model,
-            rows,
-            policies,
-            max_new_tokens=max_new_tokens,
-            eos_token_ids=self.eos_token_ids,
-            pad_token_id=self.pad_token_id,
-            coupled=self.coupled,
-            on_step=self.on_step,
-        )
+    def why_not_traced(self) -> str | None:
+        """Encoder-decoder models are not: their texts do not continue the prompt."""
+        return "encoder-decoder models are not traced" if self.model_config.is_encoder_decoder else None
 
-
-def model_path(name: str) -> str:
-    """The folder of the model that ships for `fox`; any other name as it is."""
-    return str(FOX_PATH) if name == "fox" else name
-
-
-@contextmanager
-def loading(spec: ModelSpec) -> Iterator[None]:
-    """What goes wrong while a checkpoint is read, as a `ModelError` that says what would do."""
-    try:
-        yield
-    except (OSError, ValueError, HFValidationError) as error:
-        reason = str(error).strip().splitlines()[0]
-        where = (
-            "a folder without a usable model"
-            if Path(spec.name).is_dir()
-            else "neither a folder nor a model that can be fetched"
-        )
-        raise ModelError(
-            f"model: {spec.name!r} is {where} ({reason}); `fox` ships with the package and works offline, "
-            "as does a folder that save_pretrained() wrote"
-        ) from error
-
-
-def load_model(config: ExperimentConfig) -> LoadedModel:
-    """Load `config.model` (`fox`, a folder, or a Hub id) into the engine of the configuration.
-
-    Raises:
-        ModelError: No such model, no such engine here, or a server that does not answer.
-    """
-    if config.engine == "vllm":
-        return _load_elsewhere(config)
-    spec = model_spec(config.model)
-    name = model_path(spec.name)
-    with loading(spec):
-        tokenizer = AutoTokenizer.from_pretrained(name, **spec.tokenizer_options)
-        encoder_decoder = AutoConfig.from_pretrained(name, **spec.tokenizer_options).is_encoder_decoder
-        kind = AutoModelForSeq2SeqLM if encoder_decoder else AutoModelForCausalLM
-        model = kind.from_pretrained(name, **spec.load_options).eval()
-    if spec.device_map is None and torch.cuda.is_available() and spec.quantization_config is None:
-        model = model.to(torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))))
-    return LoadedModel(model, tokenizer, coupled=config.coupled)
-
-
-def _load_elsewhere(config: ExperimentConfig) -> LoadedModel:
-    if config.base_url is not None:
-        from temp_processors.engines.vllm_server import ServerModel
-
-        return ServerModel.load(config)
-    from temp_processors.engines.vllm_local import VllmModel
-
-    return VllmModel.load(config)
+    def trace(self, ids: Tensor, policy: PolicyLogitsWarper, prompt_length: int, *, top_k: int) -> TokenTrace:
+        """What `policy` did at every token of `ids` (texts, length), from one forward pass."""
+        if (reason := self.why_not_traced()) is not None:
+            raise ModelError(f"model: {reason}")
+        return trace_tokens(self.model, ids.to(self.model.device), policy, prompt_length, top_k=top_k)

@@ -13,14 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
-from transformers import AutoTokenizer
 
 from temp_processors.audit.neutral import SAMPLING_FIELDS
 from temp_processors.config.experiment import ExperimentConfig
 from temp_processors.config.sections import EngineOptions, model_spec
-from temp_processors.engines.decoding.decode import Decoded, DecodeRow
-from temp_processors.engines.local import LoadedModel, ModelError, loading, model_path
-from temp_processors.engines.vllm_local import Checkpoint, requests_of
+from temp_processors.engines.engine import Decoded, DecodeRow, DrawOptions, ModelError, model_path
+from temp_processors.engines.requests import Checkpoint, OnVllm, as_row, requests_of
 from temp_processors.serving.rows import KEY
 
 BUSY = frozenset({408, 429, 500, 502, 503, 504})
@@ -40,56 +38,66 @@ class ServerError(ModelError):
 
 
 @dataclass(frozen=True)
-class ServerModel(LoadedModel):
-    """A model behind `base_url`, ready to draw the rows of one experiment."""
+class ServerEngine(OnVllm):
+    """A model behind `base_url`.
+
+    Args:
+        checkpoint: Its settings and tokenizer, read on this side.
+        base_url: The server's address, without a slash at its end.
+        name: Under which it serves the model.
+        options: How many requests at once, how long each may take, how often it is sent again.
+    """
 
     base_url: str
     name: str
     options: EngineOptions
-    requests: list[dict[str, Any]]
 
     @classmethod
-    def load(cls, config: ExperimentConfig) -> ServerModel:
-        """Ask the server what it serves. Raises `ServerError` when it does not answer or serves something else."""
+    def load(cls, config: ExperimentConfig) -> ServerEngine:
+        """Ask the server what it serves.
+
+        Raises:
+            ServerError: It does not answer, or serves something else.
+            ModelError: The checkpoint cannot be read on this side.
+            ConfigError, PolicyError: As `requests_of`, before the server is asked.
+        """
         spec, base_url = model_spec(config.model), str(config.base_url).rstrip("/")
-        path = model_path(spec.name)
-        with loading(spec):
-            tokenizer = AutoTokenizer.from_pretrained(path, **spec.tokenizer_options)
-            checkpoint = Checkpoint(path, **spec.tokenizer_options)
-        requests = requests_of(config, tokenizer)
+        checkpoint, path = Checkpoint.read(spec), model_path(spec.name)
+        requests_of(config, checkpoint.tokenizer)
         served = asyncio.run(_served(base_url, config.engine_options))
         name = served[0] if len(served) == 1 else path if path in served else spec.name
         if name not in served:
             raise ServerError(f"base_url: {base_url} serves {', '.join(served) or 'nothing'}, but not {spec.name!r}")
-        return cls(checkpoint, tokenizer, base_url, name, config.engine_options, requests)
+        return cls(checkpoint, base_url, name, config.engine_options)
 
     def describe(self) -> dict[str, Any]:
         """The configuration of the model and the name under which it is served; the server may have moved."""
-        return dict(self.model.describe(f"server: {self.name}"))
+        return self.checkpoint.describe(f"server: {self.name}")
 
-    def decode(self, rows: Sequence[DecodeRow], policies: Sequence[Any], *, max_new_tokens: int) -> Iterator[Decoded]:
-        """Continue every row; rows are handed over as they finish."""
-        bodies = [self._body(row, max_new_tokens) for row in rows]
+    def draw(self, rows: Sequence[DecodeRow], policies: Sequence[Any], options: DrawOptions) -> Iterator[Decoded]:
+        """Continue every row; `on_tokens` is called for every text, since an answer comes whole."""
+        bodies = [self._body(row, policies[row.policy], options.max_new_tokens) for row in rows]
         loop = asyncio.new_event_loop()
         answers = complete_all(self.base_url, bodies, self.options)
         try:
             while (done := loop.run_until_complete(anext(answers, None))) is not None:
+                options.on_tokens(done.steps)
                 yield done
         finally:
             loop.run_until_complete(answers.aclose())
             loop.close()
 
-    def _body(self, row: DecodeRow, max_new_tokens: int) -> dict[str, Any]:
+    def _body(self, row: DecodeRow, request: Any, max_new_tokens: int) -> dict[str, Any]:
         return {
             **NEUTRAL,
             "model": self.name,
             "prompt": list(row.prompt_ids),
             "max_tokens": max_new_tokens,
             "seed": row.seed,
-            "stop_token_ids": self.eos_token_ids,
+            "stop_token_ids": self.checkpoint.eos_token_ids,
             "logprobs": 0,
             "return_token_ids": True,
-            "vllm_xargs": {KEY: json.dumps(self.requests[row.policy])},
+            "vllm_xargs": {KEY: json.dumps(request)},
         }
 
 
@@ -113,7 +121,7 @@ async def complete_all(
     async def one(row: int, body: dict[str, Any]) -> Decoded:
         async with turn:
             answer = await send(session, "POST", f"{base_url}/completions", body, options.retries)
-        return decoded(row, answer)
+        return row_of_answer(row, answer)
 
     async with _session(options) as session:
         tasks = [asyncio.ensure_future(one(row, body)) for row, body in enumerate(bodies)]
@@ -158,11 +166,8 @@ def _message(text: str) -> str:
     return str(error.get("message", error)) if isinstance(error, dict) else str(error)
 
 
-def decoded(row: int, answer: dict[str, Any]) -> Decoded:
-    """A server's answer as a finished row: without the token that ended it, whose probability counts."""
+def row_of_answer(row: int, answer: dict[str, Any]) -> Decoded:
+    """A server's answer as a finished row."""
     choice = answer["choices"][0]
     tokens = [int(token) for token in choice["token_ids"]]
-    log_prob = float(sum(choice["logprobs"]["token_logprobs"]))
-    if choice["finish_reason"] == "stop":
-        return Decoded(row, tokens[:-1], "stop", log_prob)
-    return Decoded(row, tokens, "length", log_prob)
+    return as_row(row, tokens, choice["finish_reason"], float(sum(choice["logprobs"]["token_logprobs"])))

@@ -45,7 +45,7 @@ class Processes:
         return self.rank == 0
 
     def share(self, batches: Sequence[Item]) -> Iterator[Item]:
-        """The batches of this process: every `count`-th, by plan and not by luck."""
+        """Batches rank, rank + count, ...: the same ones in every run."""
         return iter(batches[self.rank :: self.count])
 
     def from_first(self, value: Any) -> Any:

@@ -73,9 +73,9 @@ class Meter:
         self.under_way, self.policies = 0, _joined(policies)
         self._show()
 
-    def step(self, rows: int) -> None:
-        """One more token for so many texts."""
-        self.under_way += rows
+    def tokens(self, count: int) -> None:
+        """So many tokens came in, of texts that are not finished yet."""
+        self.under_way += count
         self._show()
 
     def text(self, tokens: int) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from temp_processors.config.prompts import Messages, Prompt
-from temp_processors.engines.local import LoadedModel, ModelError
+from temp_processors.engines.engine import Engine, ModelError
 
 
 @dataclass(frozen=True)
@@ -25,21 +25,21 @@ class Prompts:
         return hashlib.blake2b(json.dumps(self.token_ids).encode(), digest_size=16).hexdigest()
 
 
-def prepare(prompts: Sequence[Prompt], loaded: LoadedModel, system: str | None, max_new_tokens: int) -> Prompts:
+def prepare(prompts: Sequence[Prompt], engine: Engine, system: str | None, max_new_tokens: int) -> Prompts:
     """Tokenize every prompt. With `system`, texts become chats that begin with it.
 
     Raises:
         ModelError: The tokenizer has no chat template, a prompt has no tokens, or it does not fit into the context.
     """
     chats = [prompt if isinstance(prompt, str) and system is None else _chat(prompt, system) for prompt in prompts]
-    texts = [chat if isinstance(chat, str) else _render(chat, loaded.tokenizer) for chat in chats]
+    texts = [chat if isinstance(chat, str) else _render(chat, engine.tokenizer) for chat in chats]
     token_ids = [
-        tuple(loaded.tokenizer(text, add_special_tokens=isinstance(chat, str))["input_ids"])
+        tuple(engine.tokenizer(text, add_special_tokens=isinstance(chat, str))["input_ids"])
         for chat, text in zip(chats, texts, strict=True)
     ]
-    limit = getattr(loaded.model.config, "max_position_embeddings", None)
+    limit = getattr(engine.model_config, "max_position_embeddings", None)
     new = (
-        0 if loaded.model.config.is_encoder_decoder else max_new_tokens
+        0 if engine.model_config.is_encoder_decoder else max_new_tokens
     )  # a decoder of its own has a context of its own
     for number, ids in enumerate(token_ids):
         _check(number, texts[number], len(ids), new, limit)

@@ -6,9 +6,9 @@ import csv
 import io
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -19,15 +19,14 @@ from temp_processors.comparison.sources import groups_of_run
 from temp_processors.config.experiment import ExperimentConfig
 from temp_processors.config.sections import trace_options
 from temp_processors.engines.decoding.batches import plan_batches
-from temp_processors.engines.decoding.decode import Decoded, DecodeRow, PolicyFactory
-from temp_processors.engines.local import LoadedModel, ModelError, load_model
+from temp_processors.engines.engine import Decoded, DecodeRow, DrawOptions, Engine, ModelError
+from temp_processors.engines.load import load_engine
 from temp_processors.experiment.plan import Job, Plan
 from temp_processors.experiment.processes import Processes
 from temp_processors.experiment.progress import Meter
 from temp_processors.experiment.prompts import Prompts, prepare
 from temp_processors.experiment.sampler_stack import refuse_checkpoint_sampling, sampler_stack, stack_lines
-from temp_processors.experiment.traces import TracesTooLargeError, why_not, write_traces
-from temp_processors.policies.kinds import build_policy
+from temp_processors.experiment.traces import TracesTooLargeError, write_traces
 from temp_processors.runs.folder import Run, RunFolderError, Sample
 from temp_processors.runs.resume import Key, locked, recover, refuse_if_changed
 from temp_processors.runs.writing import Part, write_parquet
@@ -73,18 +72,18 @@ def run_experiment(
     """
     processes = Processes.join()
     silent = Console(quiet=True)
-    console, progress = (found if found is not None and processes.first else silent for found in (console, progress))
+    console, progress = (c if c is not None and processes.first else silent for c in (console, progress))
     folder = Run(config.folder)
     nothing_to_do = partial(_nothing_to_do, folder, overwrite, resume)
     if processes.from_first(_or_error(nothing_to_do) if processes.first else None):
         return folder
     plan = plan or Plan(config)
     plan.prompts  # noqa: B018  (errors in reading them come before the model is loaded)
-    loaded = load_model(config)
-    refuse_checkpoint_sampling(loaded.model, config)
-    policies = policy_factories(config, loaded.tokenizer)
-    prompts = prepare(plan.prompts, loaded, config.system_prompt, config.max_new_tokens)
-    work = _Work(config, plan, loaded, prompts, policies, folder, console, progress, processes)
+    engine = load_engine(config)
+    refuse_checkpoint_sampling(engine, config)
+    policies = engine.prepare(config)
+    prompts = prepare(plan.prompts, engine, config.system_prompt, config.max_new_tokens)
+    work = _Work(config, plan, engine, prompts, policies, folder, console, progress, processes)
     with ExitStack() as held:
         begin = partial(_begin, work, overwrite, resume, held)
         done = processes.from_first(_or_error(begin) if processes.first else None)
@@ -112,8 +111,8 @@ def _or_error(work: Callable[[], Any]) -> Any:
 
 def _begin(work: _Work, overwrite: bool, resume: bool, held: ExitStack) -> set[Key]:
     """Lock the folder and write what is known before generating, or check that it is the same; which samples are there already."""
-    config, folder, model = work.config, work.folder, {**work.loaded.describe(), "prompts": work.prompts.digest}
-    stack = sampler_stack(work.loaded, config, work.policies)
+    config, folder, model = work.config, work.folder, {**work.engine.describe(), "prompts": work.prompts.digest}
+    stack = sampler_stack(work.engine, config, work.policies)
     held.enter_context(locked(folder.path))
     if resume and folder.begun:
         refuse_if_changed(folder, config.to_yaml(), model)
@@ -154,12 +153,12 @@ def _write_results(work: _Work, failures: Sequence[dict[str, Any]]) -> None:
 
 def _trace(work: _Work) -> None:
     """Write traces where they are asked for, and say why where there can be none."""
-    options, reason = trace_options(work.config.traces), why_not(work.config, work.loaded)
+    options, reason = trace_options(work.config.traces), work.engine.why_not_traced()
     if options is None:
         return
     if reason is None:
         try:
-            write_traces(work.folder, work.config, work.loaded, work.prompts, options)
+            write_traces(work.folder, work.config, work.engine, work.prompts, options)
         except TracesTooLargeError as error:
             reason = str(error)
     if reason is not None:
@@ -172,9 +171,9 @@ class _Work:
 
     config: ExperimentConfig
     plan: Plan
-    loaded: LoadedModel
+    engine: Engine
     prompts: Prompts
-    policies: Sequence[PolicyFactory]
+    policies: Sequence[Any]
     folder: Run
     console: Console
     progress: Console
@@ -194,20 +193,18 @@ class _Work:
                 chosen = [job_at(place) for place in batch]
                 rows = [DecodeRow(prompts[job.prompt_id], job.policy, job.seed) for job in chosen]
                 meter.begin(list(dict.fromkeys(self.config.policies[job.policy].name for job in chosen)))
-                for found in self._decode(rows, meter):
-                    meter.text(found.steps)
-                    job = chosen[found.row]
-                    if found.finish_reason == "nan":
-                        failures.append(self._failure(job, found))
+                for text in self.engine.draw(rows, self.policies, self._options(meter)):
+                    meter.text(text.steps)
+                    job = chosen[text.row]
+                    if text.finish_reason == "nan":
+                        failures.append(self._failure(job, text))
                     elif self._key(job) not in done:
-                        part.write(
-                            _sample(self.config, job, self.prompts.texts[job.prompt_id], found, self.loaded.tokenizer)
-                        )
+                        prompt = self.prompts.texts[job.prompt_id]
+                        part.write(_sample(self.config, job, prompt, text, self.engine.tokenizer))
         return failures
 
-    def _decode(self, rows: list[DecodeRow], meter: Meter) -> Iterator[Decoded]:
-        loaded = replace(self.loaded, on_step=meter.step)
-        return loaded.decode(rows, self.policies, max_new_tokens=self.config.max_new_tokens)
+    def _options(self, meter: Meter) -> DrawOptions:
+        return DrawOptions(self.config.max_new_tokens, self.config.coupled, meter.tokens)
 
     def _meter(self, texts: int) -> Meter:
         return Meter(self.progress, texts, self.config.max_new_tokens)
@@ -215,24 +212,10 @@ class _Work:
     def _key(self, job: Job) -> Key:
         return self.config.policies[job.policy].name, job.prompt_id, job.sample_id
 
-    def _failure(self, job: Job, found: Decoded) -> dict[str, Any]:
+    def _failure(self, job: Job, text: Decoded) -> dict[str, Any]:
         policy, prompt_id, sample_id = self._key(job)
-        step = len(found.token_ids)
+        step = len(text.token_ids)
         return {"policy": policy, "prompt_id": prompt_id, "sample_id": sample_id, "step": step, "reason": "NaN logits"}
-
-
-def policy_factories(config: ExperimentConfig, tokenizer: Any) -> list[PolicyFactory]:
-    """For every policy of the configuration a function from prompt length to the processor.
-
-    Raises:
-        ConfigError: a tag or a token id that does not go with the tokenizer.
-    """
-    config.check_tokenizer(tokenizer)
-
-    def factory(policy: Any) -> PolicyFactory:
-        return lambda prompt_length: build_policy(policy, prompt_length=prompt_length, tokenizer=tokenizer)
-
-    return [factory(named.policy) for named in config.policies]
 
 
 def _sample(config: ExperimentConfig, job: Job, prompt: str, done: Decoded, tokenizer: Any) -> Sample:

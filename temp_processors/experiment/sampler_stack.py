@@ -1,29 +1,26 @@
-"""What will really be applied to the logits: the sampler stack of a run, and the refusal of values nobody asked for."""
+"""The processors that a run applies, as `stack.json` keeps them, and the refusal of sampling values of a checkpoint."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from temp_processors.audit.audit import audit
 from temp_processors.audit.neutral import SAMPLING_FIELDS, values_on
 from temp_processors.audit.stack import plain
 from temp_processors.config.experiment import ExperimentConfig
 from temp_processors.config.sections import model_spec
-from temp_processors.engines.decoding.decode import PolicyFactory, draw_kwargs
-from temp_processors.engines.local import LoadedModel, ModelError
-from temp_processors.sampling import SeededSampling
+from temp_processors.engines.engine import Engine, ModelError
 
 
-def checkpoint_sampling(model: Any) -> dict[str, Any]:
+def checkpoint_sampling(engine: Engine) -> dict[str, Any]:
     """What the checkpoint's own generation_config would do to the scores, as plain values."""
-    return {name: plain(value) for name, value in values_on(model.generation_config).items()}
+    return {name: plain(value) for name, value in values_on(engine.generation_config).items()}
 
 
-def refuse_checkpoint_sampling(model: Any, config: ExperimentConfig) -> None:
+def refuse_checkpoint_sampling(engine: Engine, config: ExperimentConfig) -> None:
     """Raise `ModelError` when the checkpoint sets sampling values and the configuration does not say to neutralise them."""
-    found = checkpoint_sampling(model)
-    acting = {name: value for name, value in found.items() if SAMPLING_FIELDS[name].effect != "clean-up"}
+    own = checkpoint_sampling(engine)
+    acting = {name: value for name, value in own.items() if SAMPLING_FIELDS[name].effect != "clean-up"}
     if acting and config.checkpoint_sampling == "refuse":
         values = ", ".join(f"{name}={value}" for name, value in acting.items())
         why = "so temperature would be set twice" if "temperature" in acting else "which would act beside the policies"
@@ -33,30 +30,9 @@ def refuse_checkpoint_sampling(model: Any, config: ExperimentConfig) -> None:
         )
 
 
-def sampler_stack(loaded: LoadedModel, config: ExperimentConfig, policies: Sequence[PolicyFactory]) -> dict[str, Any]:
-    """The stack that is applied for every policy, as `stack.json` keeps it."""
-    if config.engine == "vllm":
-        return {
-            "policies": {named.name: engine_stack() for named in config.policies},
-            "neutralised": checkpoint_sampling(loaded.model),
-        }
-    audits = {
-        named.name: audit(
-            loaded.model,
-            None,
-            [factory(1), SeededSampling([0], prompt_length=1, coupled=config.coupled)],
-            **draw_kwargs(),
-        ).to_dict()
-        for named, factory in zip(config.policies, policies, strict=True)
-    }
-    return {"policies": audits, "neutralised": checkpoint_sampling(loaded.model)}
-
-
-def engine_stack() -> dict[str, Any]:
-    """What vLLM applies to a request of an experiment: the policy alone, then its own draw."""
-    names = ("TemperaturePolicyLogitsProcessor", "vLLM's sampler")
-    stack = [{"name": name, "parameters": {}, "origin": "experiment"} for name in names]
-    return {"mode": "sample", "stack": stack, "effective_temperature": "by the policy", "findings": []}
+def sampler_stack(engine: Engine, config: ExperimentConfig, policies: Sequence[Any]) -> dict[str, Any]:
+    """What is applied for every policy, as `stack.json` keeps it; `policies` are those that the engine prepared."""
+    return {"policies": engine.sampler_stack(config, policies), "neutralised": checkpoint_sampling(engine)}
 
 
 def stack_lines(stack: dict[str, Any], config: ExperimentConfig) -> list[str]:

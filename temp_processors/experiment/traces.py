@@ -16,14 +16,14 @@ import torch
 from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 
 from temp_processors.config.experiment import ExperimentConfig, load_config
-from temp_processors.config.sections import EngineOptions, TraceOptions, trace_options
-from temp_processors.engines.local import LoadedModel, ModelError, load_model
+from temp_processors.config.sections import TraceOptions, trace_options
+from temp_processors.engines.engine import Engine, ModelError, ends_of
+from temp_processors.engines.local import LocalEngine
 from temp_processors.experiment.plan import Plan
 from temp_processors.experiment.prompts import Prompts, prepare
 from temp_processors.policies.kinds import build_policy
 from temp_processors.runs.folder import Run, Sample, Samples
 from temp_processors.runs.writing import write_table
-from temp_processors.trace.recompute import trace_tokens
 
 MOST_TOKENS = 8_000
 MOST_SCORES = 30_000_000  # tokens times vocabulary: the tail of every token is summed at 97 temperatures
@@ -45,22 +45,13 @@ class TracesTooLargeError(ModelError):
     """Not even one text can be traced in the memory there is."""
 
 
-def why_not(config: ExperimentConfig, loaded: LoadedModel) -> str | None:
-    """Why the texts of this run cannot be looked at again; None where they can."""
-    if config.engine != "transformers":
-        return "the weights are inside vLLM"
-    return "encoder-decoder models are not traced" if loaded.model.config.is_encoder_decoder else None
-
-
-def write_traces(
-    run: Run, config: ExperimentConfig, loaded: LoadedModel, prompts: Prompts, options: TraceOptions
-) -> Path:
+def write_traces(run: Run, config: ExperimentConfig, engine: Engine, prompts: Prompts, options: TraceOptions) -> Path:
     """Trace samples of a run.
 
     Args:
         run: A run whose samples are all there.
         config: Its configuration.
-        loaded: Its model, of `engine: transformers`.
+        engine: What drew them, and can trace.
         prompts: Its prompts, as `prepare` made them for that model.
         options: How many samples, and how much of each token.
 
@@ -71,11 +62,11 @@ def write_traces(
         RunFolderError: It cannot be written.
         TracesTooLargeError: The memory does not hold one text.
     """
-    chosen = _chosen(run.samples, options, loaded.model.config.get_text_config().vocab_size)
+    chosen = _chosen(run.samples, options, engine.model_config.get_text_config().vocab_size)
     policies = {named.name: named.policy for named in config.policies}
     target = run.path / "traces.parquet"
     records = (
-        _fitting(loaded, list(prompts.token_ids[same[0].prompt_id]), policies[same[0].policy], same, options.top_k)
+        _fitting(engine, list(prompts.token_ids[same[0].prompt_id]), policies[same[0].policy], same, options.top_k)
         for same in _batches(chosen)
     )
     write_table(target, COLUMNS, records)
@@ -90,14 +81,11 @@ def trace_again(run_folder: Path) -> Path:
         RunFolderError: The file cannot be written.
     """
     config = load_config(run_folder / "config.yaml")
-    here = {"engine": "transformers", "engine_options": EngineOptions(), "base_url": None}
-    config = config.model_copy(update=here)
-    loaded = load_model(config)
-    reason = why_not(config, loaded)
-    if reason is not None:
+    engine = LocalEngine.load(config)  # also where vLLM drew: its texts can be read by transformers
+    if (reason := engine.why_not_traced()) is not None:
         raise ModelError(f"{run_folder}: {reason}")
-    prompts = prepare(Plan(config).prompts, loaded, config.system_prompt, config.max_new_tokens)
-    return write_traces(Run(run_folder), config, loaded, prompts, trace_options(config.traces) or TraceOptions())
+    prompts = prepare(Plan(config).prompts, engine, config.system_prompt, config.max_new_tokens)
+    return write_traces(Run(run_folder), config, engine, prompts, trace_options(config.traces) or TraceOptions())
 
 
 def _chosen(samples: Samples, options: TraceOptions, vocab: int) -> list[Sample]:
@@ -129,11 +117,11 @@ def _batches(samples: Sequence[Sample]) -> Iterator[list[Sample]]:
 
 
 def _fitting(
-    loaded: LoadedModel, prompt: list[int], policy: Any, samples: Sequence[Sample], top_k: int
+    engine: Engine, prompt: list[int], policy: Any, samples: Sequence[Sample], top_k: int
 ) -> list[dict[str, Any]]:
     """`_traced`, in halves as often as memory asks for it."""
     try:
-        return _traced(loaded, prompt, policy, samples, top_k)
+        return _traced(engine, prompt, policy, samples, top_k)
     except RuntimeError as error:
         if not should_reduce_batch_size(error):
             raise
@@ -141,21 +129,20 @@ def _fitting(
             raise TracesTooLargeError("out of memory with the tokens of a single text") from error
     clear_device_cache(garbage_collection=True)
     half = len(samples) // 2
-    parts = (_fitting(loaded, prompt, policy, part, top_k) for part in (samples[:half], samples[half:]))
+    parts = (_fitting(engine, prompt, policy, part, top_k) for part in (samples[:half], samples[half:]))
     return [record for part in parts for record in part]
 
 
 def _traced(
-    loaded: LoadedModel, prompt: list[int], policy: Any, samples: Sequence[Sample], top_k: int
+    engine: Engine, prompt: list[int], policy: Any, samples: Sequence[Sample], top_k: int
 ) -> list[dict[str, Any]]:
     """Records of samples of one prompt and policy, their end-of-sequence tokens included."""
-    end = loaded.eos_token_ids[:1] or [loaded.pad_token_id]
+    end = ends_of(engine.generation_config, engine.tokenizer)[:1] or [0]  # behind a text: any token will do
     width = 1 + max(len(sample.token_ids) for sample in samples)
     rows = [prompt + s.token_ids + end * (width - len(s.token_ids)) for s in samples]
-    trace = trace_tokens(
-        loaded.model,
-        torch.tensor(rows, device=loaded.model.device),
-        build_policy(policy, prompt_length=len(prompt), tokenizer=loaded.tokenizer),
+    trace = engine.trace(
+        torch.tensor(rows),
+        build_policy(policy, prompt_length=len(prompt), tokenizer=engine.tokenizer),
         len(prompt),
         top_k=top_k,
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from temp_processors.engines.local import LoadedModel
+from temp_processors.engines.local import LocalEngine
 from temp_processors.explore.forms import HOTTEST, FieldForm, form, policy_kinds
 from temp_processors.explore.handlers import Handlers
 from temp_processors.explore.markup import COLOURINGS
@@ -75,7 +75,7 @@ class Settings:
         self.inputs = [prompt, self.count, longest, seed, samples]
 
 
-def build_app(loaded: LoadedModel, model: str) -> gr.Blocks:
+def build_app(loaded: LocalEngine, model: str) -> gr.Blocks:
     """The page on a model that is loaded; `model` is its name in a configuration."""
     act = Handlers(loaded, model)
     with gr.Blocks(title="Temperature explorer", analytics_enabled=False, fill_width=True) as page:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from temp_processors.config.experiment import ExperimentConfig
 from temp_processors.config.yaml_lines import write_yaml
-from temp_processors.engines.local import LoadedModel
+from temp_processors.engines.local import LocalEngine
 from temp_processors.experiment.sampler_stack import checkpoint_sampling
 from temp_processors.explore import markup
 from temp_processors.explore.forms import FormError, column_mapping, field_keys
@@ -57,14 +57,14 @@ class Handlers:
     """The page's actions on one model.
 
     Args:
-        loaded: The model; it is only read.
+        engine: The model; it is only read.
         model: Its name as a configuration gives it.
     """
 
-    def __init__(self, loaded: LoadedModel, model: str) -> None:
-        self.loaded, self.model = loaded, model
-        self.names = TokenNames(loaded.tokenizer)
-        self.ignored = checkpoint_sampling(loaded.model)
+    def __init__(self, engine: LocalEngine, model: str) -> None:
+        self.engine, self.model = engine, model
+        self.names = TokenNames(engine.tokenizer)
+        self.ignored = checkpoint_sampling(engine)
 
     def read(self, values: Sequence[Any], column: str | None = None) -> tuple[dict[str, Any], ExperimentConfig]:
         """The experiment on the page, or that of one column alone.
@@ -108,17 +108,17 @@ class Handlers:
 
     def _look(self, seen: Seen | None, values: Sequence[Any], column: str) -> tuple[Seen, str]:
         _, config = self.read(values, column)
-        ids = prompt_ids(self.loaded, config)
+        ids = prompt_ids(self.engine, config)
         if seen is None or not torch.equal(seen.input_ids, ids):
-            seen = Seen(ids, next_scores(self.loaded, ids))
-        (policy,) = built_policies(self.loaded, config, ids.shape[-1])
+            seen = Seen(ids, next_scores(self.engine, ids))
+        (policy,) = built_policies(self.engine, config, ids.shape[-1])
         return seen, markup.bars(next_token(policy, *seen), self.names)
 
     def generate(self, colouring: str, *values: Any) -> Iterator[tuple[Any, ...]]:
         """After every token, as far as a browser can follow: the texts, message, legend, and the strip of every column."""
         try:
             _, config = self.read(values)
-            for texts in paced(stream(self.loaded, config)):
+            for texts in paced(stream(self.engine, config)):
                 yield texts, "", *self.colour(texts, colouring)
         except ValueError as error:
             yield [], markup.message(str(error)), "", *_filled([])
@@ -132,14 +132,14 @@ class Handlers:
 
     def _text(self, text: Text, colouring: str, scale: tuple[float, float]) -> str:
         ids = [token.token_id for token in text.tokens]
-        plain = self.loaded.tokenizer.decode(ids, skip_special_tokens=True)
+        plain = self.engine.tokenizer.decode(ids, skip_special_tokens=True)
         return f'<p class="tp-text">{markup.prose(plain)}</p>{markup.strip(text, self.names, colouring, scale)}'
 
     def measure(self, *values: Any) -> Iterator[tuple[str, ...]]:
         """While samples are drawn: message, scores, and the texts of every column."""
         try:
             _, config = self.read(values)
-            for texts in draw_samples(self.loaded, config):
+            for texts in draw_samples(self.engine, config):
                 table = markup.scores(texts, METRICS, config.samples_per_prompt)
                 yield "", table, *_filled([markup.samples(group) for group in texts.values()])
         except ValueError as error:
@@ -147,7 +147,7 @@ class Handlers:
 
     def about(self) -> str:
         """A line on the model, and on sampling values of its checkpoint, which are not applied here."""
-        size = f"{self.loaded.model.num_parameters():,} parameters"
+        size = f"{self.engine.model.num_parameters():,} parameters"
         values = ", ".join(f"{name}={value}" for name, value in self.ignored.items())
         note = f" Its generation_config sets {values}: ignored here, the policies act alone." if values else ""
         return f'<p class="tp-quiet">{markup.prose(self.model)}, {size}.{markup.prose(note)}</p>'

@@ -15,11 +15,12 @@ from transformers import LogitsProcessor
 
 from temp_processors.config.experiment import ExperimentConfig
 from temp_processors.distribution import entropy, log_probs
-from temp_processors.engines.decoding.decode import DecodeRow, draw_kwargs
-from temp_processors.engines.local import LoadedModel
+from temp_processors.engines.decoding.prefill import draw_kwargs
+from temp_processors.engines.decoding.transformers_seam import forward
+from temp_processors.engines.engine import DecodeRow, DrawOptions
+from temp_processors.engines.local import LocalEngine
 from temp_processors.experiment.plan import Plan
 from temp_processors.experiment.prompts import prepare
-from temp_processors.experiment.run import policy_factories
 from temp_processors.explore.screen import streamed_seeds
 from temp_processors.policies.base import PolicyLogitsWarper
 from temp_processors.policies.combined import RowsLogitsWarper
@@ -68,25 +69,25 @@ class Text:
     finish: str = ""
 
 
-def prompt_ids(loaded: LoadedModel, config: ExperimentConfig) -> Tensor:
+def prompt_ids(engine: LocalEngine, config: ExperimentConfig) -> Tensor:
     """The prompt as the runner tokenizes it, (1, length).
 
     Raises:
         ModelError: It has no tokens, or does not fit into the context with the new ones.
     """
-    (ids,) = prepare(Plan(config).prompts, loaded, None, config.max_new_tokens).token_ids
-    return torch.tensor([ids], device=loaded.model.device)
+    (ids,) = prepare(Plan(config).prompts, engine, None, config.max_new_tokens).token_ids
+    return torch.tensor([ids], device=engine.model.device)
 
 
-def built_policies(loaded: LoadedModel, config: ExperimentConfig, prompt_length: int) -> list[PolicyLogitsWarper]:
+def built_policies(engine: LocalEngine, config: ExperimentConfig, prompt_length: int) -> list[PolicyLogitsWarper]:
     """Every policy of the page. A tag that the tokenizer cannot resolve is a ValueError."""
-    return [factory(prompt_length) for factory in policy_factories(config, loaded.tokenizer)]
+    return [factory(prompt_length) for factory in engine.prepare(config)]
 
 
-def next_scores(loaded: LoadedModel, input_ids: Tensor) -> Tensor:
+def next_scores(engine: LocalEngine, input_ids: Tensor) -> Tensor:
     """The model's untempered scores for the token after `input_ids` (1, length): (1, vocab)."""
     watch = _Watch(None)
-    next(_draws(loaded, input_ids, [watch, SeededSampling([0])]))
+    next(_draws(engine, input_ids, [watch, SeededSampling([0])]))
     return watch.scores
 
 
@@ -100,7 +101,7 @@ def next_token(policy: PolicyLogitsWarper, input_ids: Tensor, scores: Tensor) ->
     return NextToken(temperature, entropy(scores).item(), entropy(processed).item(), top.tolist(), untempered, tempered)
 
 
-def stream(loaded: LoadedModel, config: ExperimentConfig) -> Iterator[list[Text]]:
+def stream(engine: LocalEngine, config: ExperimentConfig) -> Iterator[list[Text]]:
     """Continue the prompt under every policy at once; all texts so far after every token, the same objects each time.
 
     Each text is sample 0 of that policy in the experiment of `config`, up to rounding in the forward pass.
@@ -108,15 +109,15 @@ def stream(loaded: LoadedModel, config: ExperimentConfig) -> Iterator[list[Text]
     Raises:
         ModelError, ValueError: The prompt or a policy does not fit the model.
     """
-    prompt = prompt_ids(loaded, config)
-    policies = built_policies(loaded, config, prompt.shape[-1])
+    prompt = prompt_ids(engine, config)
+    policies = built_policies(engine, config, prompt.shape[-1])
     watch = _Watch(RowsLogitsWarper(policies))
     draws = SeededSampling(list(streamed_seeds(config).values()), prompt_length=prompt.shape[-1])
     texts = [Text() for _ in policies]
-    drawn = _draws(loaded, prompt.expand(len(policies), -1), [watch, draws])
+    drawn = _draws(engine, prompt.expand(len(policies), -1), [watch, draws])
     for step, tokens in zip(range(1, config.max_new_tokens + 1), drawn, strict=False):
         for text, token in zip(texts, watch.seen(tokens), strict=True):
-            _append(text, token, loaded.eos_token_ids, last=step == config.max_new_tokens)
+            _append(text, token, engine.eos_token_ids, last=step == config.max_new_tokens)
         yield texts
         if all(text.finish for text in texts):
             return
@@ -154,19 +155,19 @@ class _Watch(LogitsProcessor):
         return [Token(token, *row) for token, row in zip(tokens.flatten().tolist(), rows, strict=True)]
 
 
-def _draws(loaded: LoadedModel, input_ids: Tensor, processors: list[LogitsProcessor]) -> Iterator[Tensor]:
+def _draws(engine: LocalEngine, input_ids: Tensor, processors: list[LogitsProcessor]) -> Iterator[Tensor]:
     """Token after token (rows, 1) for as long as it is asked, by `generate`'s own extension point."""
-    found: Iterator[Tensor] = loaded.model.generate(
+    tokens: Iterator[Tensor] = engine.model.generate(
         input_ids,
         attention_mask=torch.ones_like(input_ids),
         logits_processor=processors,
         **draw_kwargs(),
-        pad_token_id=loaded.pad_token_id,
+        pad_token_id=engine.pad_token_id,
         max_new_tokens=1,
         use_cache=True,
         custom_generate=_decoding,
     )
-    return found
+    return tokens
 
 
 def _decoding(
@@ -176,31 +177,25 @@ def _decoding(
     first = True
     while True:
         with torch.inference_mode():
-            new = None if first else 1
-            inputs = model.prepare_inputs_for_generation(
-                input_ids, next_sequence_length=new, is_first_iteration=first, **kwargs
-            )
-            outputs = model(**inputs, return_dict=True)
-            kwargs = model._update_model_kwargs_for_generation(outputs, kwargs, is_encoder_decoder=False)
-            scores = outputs.logits[:, -1].to(copy=True, dtype=torch.float32, device=input_ids.device)
+            logits, kwargs = forward(model, input_ids, kwargs, first=first)
+            scores = logits.to(copy=True, dtype=torch.float32, device=input_ids.device)
             tokens = logits_processor(input_ids, scores).argmax(dim=-1, keepdim=True)
             input_ids, first = torch.cat([input_ids, tokens], dim=1), False
         yield tokens
 
 
-def draw_samples(loaded: LoadedModel, config: ExperimentConfig) -> Iterator[dict[str, list[str]]]:
+def draw_samples(engine: LocalEngine, config: ExperimentConfig) -> Iterator[dict[str, list[str]]]:
     """All samples of the experiment, some at a time: after each part the texts so far, equally many of every policy."""
     names = [policy.name for policy in config.policies]
-    ids = tuple(prompt_ids(loaded, config)[0].tolist())
-    factories = policy_factories(config, loaded.tokenizer)
+    ids = tuple(prompt_ids(engine, config)[0].tolist())
+    factories = engine.prepare(config)
     texts: dict[str, list[str]] = {name: [] for name in names}
     jobs = sorted(Plan(config).jobs(), key=lambda job: job.sample_id)
     for start in range(0, len(jobs), SAMPLES_AT_ONCE * len(names)):
         part = jobs[start : start + SAMPLES_AT_ONCE * len(names)]
         rows = [DecodeRow(ids, job.policy, job.seed) for job in part]
-        found = sorted(loaded.decode(rows, factories, max_new_tokens=config.max_new_tokens))
-        for done in found:
+        for done in sorted(engine.draw(rows, factories, DrawOptions(config.max_new_tokens))):
             texts[names[part[done.row].policy]].append(
-                loaded.tokenizer.decode(done.token_ids, skip_special_tokens=True)
+                engine.tokenizer.decode(done.token_ids, skip_special_tokens=True)
             )
         yield texts

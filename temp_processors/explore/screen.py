@@ -92,7 +92,6 @@ SNIPPET = """\
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from temp_processors import {names}
-from temp_processors.engines.decoding.decode import draw_kwargs
 
 tokenizer = AutoTokenizer.from_pretrained({place})
 model = AutoModelForCausalLM.from_pretrained({place}, dtype="auto").eval()
@@ -119,7 +118,7 @@ def as_python(data: Mapping[str, Any], config: ExperimentConfig) -> str:
         policy["name"]: {key: value for key, value in policy.items() if key != "name"} for policy in data["policies"]
     }
     return SNIPPET.format(
-        names=("FOX_PATH, " if fox else "") + "SeededSampling, build_policy",
+        names=("FOX_PATH, " if fox else "") + "SeededSampling, build_policy, draw_kwargs",
         place="FOX_PATH" if fox else repr(data["model"]),
         prompt=repr(data["prompts"][0]),
         policies="\n".join(f"    {name!r}: {policy!r}," for name, policy in policies.items()),

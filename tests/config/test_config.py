@@ -12,8 +12,8 @@ from transformers import AutoTokenizer
 from temp_processors import FOX_PATH
 from temp_processors.config.experiment import ExperimentConfig, load_config, located, shipped_configs
 from temp_processors.config.yaml_lines import ConfigError
+from temp_processors.engines.local import LocalEngine
 from temp_processors.experiment.plan import Plan, sample_seed
-from temp_processors.experiment.run import policy_factories
 
 GOOD = """name: demo
 prompts:
@@ -185,7 +185,7 @@ def test_what_only_the_tokenizer_knows_is_refused_with_file_and_line(tmp_path: P
     path.write_text(GOOD + "    reset_ids: [99999]\n")
     tokenizer = AutoTokenizer.from_pretrained(FOX_PATH)
     with pytest.raises(ConfigError) as caught:
-        policy_factories(load_config(path), tokenizer)
+        LocalEngine(None, tokenizer).prepare(load_config(path))
     expected = f"{path}:8: policies.1: `reset_ids[0]` has to be a number in [0, 1023] (the ids of the tokenizer), "
     assert str(located(caught.value, path)) == expected + "but is 99999"
 

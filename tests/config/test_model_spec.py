@@ -8,7 +8,7 @@ import torch
 from temp_processors.config.experiment import ExperimentConfig, load_config
 from temp_processors.config.sections import ModelSpec
 from temp_processors.config.yaml_lines import ConfigError
-from temp_processors.engines.local import load_model
+from temp_processors.engines.local import LocalEngine
 from temp_processors.experiment.run import run_experiment
 
 MAPPING = "model={name: fox, dtype: bfloat16, attn_implementation: eager}"
@@ -16,7 +16,7 @@ MAPPING = "model={name: fox, dtype: bfloat16, attn_implementation: eager}"
 
 def test_options_reach_the_model(tmp_path: Path) -> None:
     config = load_config("fox", [MAPPING, "samples_per_prompt=2", "max_new_tokens=3"], out=tmp_path / "run")
-    model = load_model(config).model
+    model = LocalEngine.load(config).model
     assert model.dtype == torch.bfloat16
     assert model.config._attn_implementation == "eager"
     run = run_experiment(config)

@@ -16,7 +16,8 @@ from temp_processors.cli.app import app
 from temp_processors.config.experiment import load_config
 from temp_processors.config.prompts import PromptError, PromptSource
 from temp_processors.config.yaml_lines import ConfigError
-from temp_processors.engines.local import LoadedModel, ModelError
+from temp_processors.engines.engine import ModelError
+from temp_processors.engines.local import LocalEngine
 from temp_processors.experiment.prompts import prepare
 from temp_processors.experiment.run import run_experiment
 from temp_processors.fox import FOX_PATH
@@ -113,11 +114,11 @@ def test_one_source(setting: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def fox() -> LoadedModel:
-    return LoadedModel(AutoModelForCausalLM.from_pretrained(FOX_PATH), AutoTokenizer.from_pretrained(FOX_PATH))
+def fox() -> LocalEngine:
+    return LocalEngine(AutoModelForCausalLM.from_pretrained(FOX_PATH), AutoTokenizer.from_pretrained(FOX_PATH))
 
 
-def test_chats_go_through_the_template(fox: LoadedModel) -> None:
+def test_chats_go_through_the_template(fox: LocalEngine) -> None:
     with pytest.raises(ModelError, match="has no chat template"):
         prepare([CHAT], fox, None, 4)
     fox.tokenizer.chat_template = "{% for m in messages %}{{ m.role }}: {{ m.content }}. {% endfor %}"
@@ -125,7 +126,7 @@ def test_chats_go_through_the_template(fox: LoadedModel) -> None:
     assert prepare(["The fox"], fox, "Be brief", 4).texts == ["system: Be brief. user: The fox. "]
 
 
-def test_a_prompt_that_does_not_fit(fox: LoadedModel) -> None:
+def test_a_prompt_that_does_not_fit(fox: LocalEngine) -> None:
     limit = fox.model.config.max_position_embeddings
     with pytest.raises(ModelError, match=rf"prompts.1: has \d+ tokens, and 9 new ones .* context holds {limit}"):
         prepare(["The fox", "The fox. " * limit], fox, None, 9)

@@ -19,8 +19,10 @@ from transformers import (
 )
 
 from temp_processors.engines.decoding import decode as decoding
-from temp_processors.engines.decoding.batches import DecodeRow, plan_batches, rectangle
-from temp_processors.engines.decoding.decode import decode, decode_with_generate
+from temp_processors.engines.decoding.batches import plan_batches, rectangle
+from temp_processors.engines.decoding.by_generate import decode_with_generate
+from temp_processors.engines.decoding.decode import decode
+from temp_processors.engines.engine import DecodeRow
 from temp_processors.policies.fixed import FixedTemperatureLogitsWarper
 from temp_processors.sampling import SeededSampling
 
@@ -263,5 +265,5 @@ def test_rectangle_pads_on_either_side():
 def test_moving_rows_keeps_their_past(monkeypatch):
     model = build(llama)
     wanted = by_row(decode(model, ROWS, POLICIES, **OPTIONS))
-    monkeypatch.setattr(decoding, "WORTH_MOVING", 1e9)
+    monkeypatch.setattr(decoding, "COMPACT_AT", 1e9)
     assert_same(by_row(decode(model, ROWS, POLICIES, **OPTIONS)), wanted)

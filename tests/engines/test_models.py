@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 
 from temp_processors.cli.app import app
 from temp_processors.config.experiment import load_config
-from temp_processors.engines.local import ModelError
+from temp_processors.engines.engine import ModelError
 from temp_processors.experiment.run import run_experiment
 from temp_processors.fox import FOX_PATH
 from temp_processors.policies.fixed import FixedTemperatureLogitsWarper

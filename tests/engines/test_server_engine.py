@@ -9,12 +9,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 
 import pytest
+from transformers import GenerationConfig
 
 import temp_processors.engines.vllm_server as server_engine
 from temp_processors.config.experiment import ExperimentConfig
 from temp_processors.config.sections import EngineOptions
-from temp_processors.engines.decoding.decode import DecodeRow
-from temp_processors.engines.vllm_server import ServerError, ServerModel
+from temp_processors.engines.engine import DecodeRow, DrawOptions
+from temp_processors.engines.requests import Checkpoint
+from temp_processors.engines.vllm_server import ServerEngine, ServerError
 
 OPTIONS = EngineOptions(concurrency=3, retries=2, timeout=10.0)
 POLICY = {"kind": "fixed", "temperature": 0.5}
@@ -61,13 +63,13 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[ServerModel]:
+def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[ServerEngine]:
     monkeypatch.setattr(server_engine, "FIRST_WAIT", 0.01)
     Handler.busy, Handler.seen, Handler.most = 0, [], 0
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    checkpoint = type("Checkpoint", (), {"generation_config": type("Config", (), {"eos_token_id": 2})()})()
-    yield ServerModel(checkpoint, None, f"http://127.0.0.1:{server.server_port}", "fox", OPTIONS, [POLICY])
+    checkpoint = Checkpoint(None, None, GenerationConfig(eos_token_id=2))
+    yield ServerEngine(checkpoint, f"http://127.0.0.1:{server.server_port}", "fox", OPTIONS)
     server.shutdown()
     server.server_close()
 
@@ -76,36 +78,36 @@ def rows(count: int) -> list[DecodeRow]:
     return [DecodeRow((5, 6 + seed), 0, seed) for seed in range(count)]
 
 
-def test_every_row_comes_back_under_its_own_number(served: ServerModel) -> None:
-    done = sorted(served.decode(rows(12), [], max_new_tokens=4))
+def test_every_row_comes_back_under_its_own_number(served: ServerEngine) -> None:
+    done = sorted(served.draw(rows(12), [POLICY], DrawOptions(4)))
     assert [row.row for row in done] == list(range(12))
     assert [row.token_ids for row in done] == [[5, 6 + seed] for seed in range(12)]
     assert {(row.finish_reason, row.log_prob) for row in done} == {("stop", -1.5)}
     assert Handler.most <= OPTIONS.concurrency
 
 
-def test_a_request_carries_the_policy_as_text_and_switches_the_rest_off(served: ServerModel) -> None:
-    list(served.decode(rows(1), [], max_new_tokens=4))
+def test_a_request_carries_the_policy_as_text_and_switches_the_rest_off(served: ServerEngine) -> None:
+    list(served.draw(rows(1), [POLICY], DrawOptions(4)))
     (body,) = Handler.seen
     assert json.loads(body["vllm_xargs"]["temperature_policy"]) == POLICY
     assert (body["temperature"], body["top_p"], body["top_k"], body["min_p"], body["seed"]) == (1.0, 1.0, 0, 0.0, 0)
 
 
-def test_a_busy_server_is_asked_again(served: ServerModel) -> None:
+def test_a_busy_server_is_asked_again(served: ServerEngine) -> None:
     Handler.busy = 2
-    assert len(list(served.decode(rows(4), [], max_new_tokens=4))) == 4
+    assert len(list(served.draw(rows(4), [POLICY], DrawOptions(4)))) == 4
     assert len(Handler.seen) == 12
 
 
-def test_a_server_that_stays_busy_stops_the_run(served: ServerModel) -> None:
+def test_a_server_that_stays_busy_stops_the_run(served: ServerEngine) -> None:
     Handler.busy = 9
     with pytest.raises(ServerError, match=r"503: busy \(asked 3 times\)"):
-        list(served.decode(rows(1), [], max_new_tokens=4))
+        list(served.draw(rows(1), [POLICY], DrawOptions(4)))
 
 
-def test_a_refusal_is_not_repeated_and_is_quoted(served: ServerModel) -> None:
+def test_a_refusal_is_not_repeated_and_is_quoted(served: ServerEngine) -> None:
     with pytest.raises(ServerError, match="400: temperature_policy: no"):
-        list(served.decode([DecodeRow((5,), 0, 400)], [], max_new_tokens=4))
+        list(served.draw([DecodeRow((5,), 0, 400)], [POLICY], DrawOptions(4)))
     assert len(Handler.seen) == 1
 
 

@@ -19,7 +19,7 @@ from transformers import (
 
 from temp_processors import FOX_PATH, FixedTemperatureLogitsWarper
 from temp_processors.engines.decoding import shared_prefix
-from temp_processors.engines.decoding.decode import DecodeRow, decode
+from temp_processors.engines.decoding.decode import decode
 from temp_processors.engines.decoding.prefill import prefill
 from temp_processors.engines.decoding.shared_prefix import (
     FEWEST_ROWS,
@@ -28,6 +28,7 @@ from temp_processors.engines.decoding.shared_prefix import (
     can_share,
     shared_attention,
 )
+from temp_processors.engines.engine import DecodeRow
 
 VOCABULARY = 97
 SHAPE = {"hidden_size": 48, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 6}

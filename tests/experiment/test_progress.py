@@ -37,7 +37,7 @@ def test_lines_on_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
     console, out = printed(terminal=False)
     with Meter(console, texts=4, longest=10) as meter:
         meter.begin(["T=0.1", "T=0.5"])
-        meter.step(4)
+        meter.tokens(4)
         meter.text(1)
     lines = out.getvalue().splitlines()
     assert lines[0].startswith("0 of 40 tokens, 0 tokens/s, ")
@@ -59,7 +59,7 @@ def test_the_bar_fits_into_80_columns() -> None:
     out = io.StringIO()
     with Meter(Console(file=out, force_terminal=True, width=80), texts=1000, longest=10_000) as meter:
         meter.begin(["a policy of a long name", "another", "and another"])
-        meter.step(1000)
+        meter.tokens(1000)
     assert "…" not in out.getvalue()
     assert "1,000/10,000,000 tokens" in out.getvalue()
 

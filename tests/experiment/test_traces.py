@@ -99,7 +99,7 @@ def rows_at_most(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
         return trace_tokens(model, input_ids, *args, **kwargs)
 
-    monkeypatch.setattr("temp_processors.experiment.traces.trace_tokens", full)
+    monkeypatch.setattr("temp_processors.engines.local.trace_tokens", full)
 
 
 def test_out_of_memory_traces_fewer_texts_at_once(

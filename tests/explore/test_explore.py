@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from temp_processors.config.experiment import load_config
 from temp_processors.config.yaml_lines import write_yaml
-from temp_processors.engines.local import LoadedModel
+from temp_processors.engines.local import LocalEngine
 from temp_processors.explore import markup
 from temp_processors.explore.forms import FormError, column_mapping, form, policy_kinds, policy_mapping
 from temp_processors.explore.live import (
@@ -35,13 +35,13 @@ OFFERED = sorted(policy_kinds())
 
 
 @pytest.fixture(scope="module")
-def fox() -> LoadedModel:
+def fox() -> LocalEngine:
     return load("fox")
 
 
 @pytest.mark.parametrize("kind", OFFERED)
 def test_the_first_form_of_every_kind_is_a_policy_that_runs_and_loads(
-    kind: str, fox: LoadedModel, tmp_path: Path
+    kind: str, fox: LocalEngine, tmp_path: Path
 ) -> None:
     data = screen(start(kind), max_new_tokens=3)
     config = screen_config(data)

@@ -21,8 +21,9 @@ from typer.testing import CliRunner
 
 from temp_processors.cli.app import app
 from temp_processors.config.experiment import load_config
-from temp_processors.engines import local as models
-from temp_processors.engines.decoding.decode import Decoded, decode
+from temp_processors.engines import local
+from temp_processors.engines.decoding.decode import decode
+from temp_processors.engines.engine import Decoded
 from temp_processors.experiment.plan import Plan
 from temp_processors.experiment.processes import Processes
 from temp_processors.experiment.run import run_experiment
@@ -106,7 +107,7 @@ def test_another_configuration_is_refused_with_the_difference(whole: Path, tmp_p
 
 def test_another_model_is_refused(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = stopped_at(whole, tmp_path / "cut", 100)
-    load = models.AutoModelForCausalLM.from_pretrained
+    load = local.AutoModelForCausalLM.from_pretrained
 
     def retrained(*args, **kwargs):
         model = load(*args, **kwargs)
@@ -114,7 +115,7 @@ def test_another_model_is_refused(whole: Path, tmp_path: Path, monkeypatch: pyte
             next(model.parameters()).mul_(1.5)
         return model
 
-    monkeypatch.setattr(models.AutoModelForCausalLM, "from_pretrained", retrained)
+    monkeypatch.setattr(local.AutoModelForCausalLM, "from_pretrained", retrained)
     with pytest.raises(RunFolderError, match=r"-model is .*\n  \+model is "):
         run_experiment(config_in(folder), resume=True)
 
@@ -133,14 +134,14 @@ def test_a_full_disk_keeps_what_is_whole(whole: Path, tmp_path: Path, monkeypatc
         resource.setrlimit(resource.RLIMIT_FSIZE, (1500, hard))
         return decode(*args, **kwargs)
 
-    monkeypatch.setattr(models, "decode", filling)
+    monkeypatch.setattr(local, "decode", filling)
     try:
         with pytest.raises(RunFolderError, match="cannot be written: File too large; what was finished before is kept"):
             run_experiment(config_in(tmp_path / "full"))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert (tmp_path / "full" / "samples.jsonl").stat().st_size == 1500
-    monkeypatch.setattr(models, "decode", decode)
+    monkeypatch.setattr(local, "decode", decode)
     run_experiment(config_in(tmp_path / "full"), resume=True)
     assert_equal_runs(tmp_path / "full", whole)
 
@@ -152,11 +153,11 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             if number == 2:
                 signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(models, "decode", interrupted)
+    monkeypatch.setattr(local, "decode", interrupted)
     done = CliRunner().invoke(app, ["run", "fox", *FLAGS, "--out", str(tmp_path / "run")])
     assert done.exit_code == 130
     assert "go on with the same command and --resume" in done.stderr
-    monkeypatch.setattr(models, "decode", decode)
+    monkeypatch.setattr(local, "decode", decode)
     run_experiment(config_in(tmp_path / "run"), resume=True)
     assert_equal_runs(tmp_path / "run", whole)
 
@@ -166,7 +167,7 @@ def test_nan_is_reported_and_the_others_go_on(tmp_path: Path, monkeypatch: pytes
         for done in decode(*args, **kwargs):
             yield Decoded(done.row, [5, 6], "nan", float("nan")) if done.row == 1 else done
 
-    monkeypatch.setattr(models, "decode", broken)
+    monkeypatch.setattr(local, "decode", broken)
     folder = tmp_path / "run"
     done = CliRunner().invoke(app, ["run", "fox", "--set", "max_new_tokens=4", "--out", str(folder)])
     assert done.exit_code == 1
@@ -185,7 +186,7 @@ def test_a_policy_without_a_single_text(tmp_path: Path, monkeypatch: pytest.Monk
         for done in decode(model, rows, *args, **kwargs):
             yield Decoded(done.row, [], "nan", float("nan")) if rows[done.row].policy == number else done
 
-    monkeypatch.setattr(models, "decode", broken)
+    monkeypatch.setattr(local, "decode", broken)
     done = CliRunner().invoke(app, ["run", "fox", *FLAGS, "--out", str(tmp_path / "run")])
     assert done.exit_code == 1
     assert f"policy '{broken_policy}', prompt 0, sample 0, step 0: NaN logits" in done.stderr

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from temp_processors import build_policy
-from temp_processors.engines.decoding.decode import DecodeRow, decode
+from temp_processors.engines.decoding.decode import decode
+from temp_processors.engines.engine import DecodeRow
 from temp_processors.fox import FOX_PATH
 from temp_processors.metrics import distinct_n, self_bleu
 from tests.serving.request_policies import REQUEST_POLICIES

@@ -3,39 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 SLACK = 16  # prompt tokens by which the longest prompt of a batch may exceed twice its shortest
-
-
-class DecodeRow(NamedTuple):
-    """One continuation to draw: the prompt's token ids, the position of its policy, the seed of its draws."""
-
-    prompt_ids: tuple[int, ...]
-    policy: int
-    seed: int
-
-
-class Decoded(NamedTuple):
-    """A finished row: its position, new tokens without end-of-sequence, why it ended, summed log-probability.
-
-    `log_prob` is a natural logarithm under the model without any temperature, end-of-sequence included where it was
-    drawn. `finish_reason` is `nan` where the model or the policy gave NaN at step `len(token_ids)`: the row stopped
-    there, and its `log_prob` is NaN.
-    """
-
-    row: int
-    token_ids: list[int]
-    finish_reason: Literal["stop", "length", "nan"]
-    log_prob: float
-
-    @property
-    def steps(self) -> int:
-        """Tokens drawn, end-of-sequence included."""
-        return len(self.token_ids) + (self.finish_reason != "length")
 
 
 def plan_batches(prompt_lengths: Sequence[int], size: int) -> list[list[int]]:

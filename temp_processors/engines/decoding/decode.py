@@ -17,22 +17,19 @@ import torch
 from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 from torch import Tensor
 
-from temp_processors.engines.decoding.batches import Decoded, DecodeRow
-from temp_processors.engines.decoding.prefill import NoBatchableCacheError, draw_kwargs, keep_rows, prefill, share_out
+from temp_processors.engines.decoding.by_generate import decode_with_generate
+from temp_processors.engines.decoding.cache import keep_rows, share_out
+from temp_processors.engines.decoding.prefill import NoBatchableCacheError, prefill
 from temp_processors.engines.decoding.shared_prefix import can_share, share_prefix, shared_attention
-from temp_processors.policies.base import PolicyLogitsWarper
+from temp_processors.engines.decoding.transformers_seam import forward
+from temp_processors.engines.engine import Decoded, DecodeRow, PolicyFactory, ignore
 from temp_processors.sampling import SeededSampling, choose
 
-__all__ = ["DecodeRow", "Decoded", "PolicyFactory", "decode", "decode_with_generate", "draw_kwargs"]
-
-PolicyFactory = Callable[[int], PolicyLogitsWarper]
-"""From the prompt's width in tokens (padding included) to the policy."""
-
-WORTH_MOVING = 0.25
-"""Rows computed in vain, as a share of the live ones, after which moving the live rows together costs less."""
+COMPACT_AT = 0.25
+"""Compact the batch once finished rows have cost this share of the live rows' work."""
 
 logger = logging.getLogger(__name__)
-_told: WeakSet[Any] = WeakSet()  # models of which the log says already that they are slow
+_told: WeakSet[Any] = WeakSet()  # models of which the log already says that they go through plain generate()
 
 
 def decode(
@@ -44,7 +41,7 @@ def decode(
     eos_token_ids: Sequence[int],
     pad_token_id: int,
     coupled: bool = False,
-    on_step: Callable[[int], None] | None = None,
+    on_tokens: Callable[[int], None] = ignore,
 ) -> Iterator[Decoded]:
     """Continue every row of one batch, and yield rows as they finish.
 
@@ -61,7 +58,7 @@ def decode(
         eos_token_ids: Tokens that end a row; may be empty.
         pad_token_id: Fills up shorter prompts.
         coupled: Draw as `SeededSampling(coupled=True)` does.
-        on_step: Called with the number of rows after every step that draws one token for each.
+        on_tokens: Called with the number of tokens drawn, after every step.
     """
     options: dict[str, Any] = {
         "max_new_tokens": max_new_tokens,
@@ -73,14 +70,16 @@ def decode(
     while waiting:
         left = waiting.pop()
         try:
-            for done in _decode_together(model, rows, left, policies, on_step, **options):
+            for done in _decode_together(model, rows, left, policies, on_tokens, **options):
                 left.remove(done.row)
                 yield done
         except NoBatchableCacheError as error:
             if model not in _told:
                 logger.warning("%s: rows go through plain generate(), which is slower", error)
                 _told.add(model)
-            for done in decode_with_generate(model, [rows[row] for row in left], policies, **options):
+            for done in decode_with_generate(
+                model, [rows[row] for row in left], policies, on_tokens=on_tokens, **options
+            ):
                 yield done._replace(row=left[done.row])
             left = []
         except RuntimeError as error:
@@ -97,7 +96,7 @@ def _decode_together(
     rows: Sequence[DecodeRow],
     chosen: Sequence[int],
     policies: Sequence[PolicyFactory],
-    on_step: Callable[[int], None] | None,
+    on_tokens: Callable[[int], None],
     *,
     max_new_tokens: int,
     eos_token_ids: Sequence[int],
@@ -108,10 +107,9 @@ def _decode_together(
     batch = _Batch(model, [rows[row] for row in order], policies, max_new_tokens, eos_token_ids, pad_token_id, coupled)
     with shared_attention(model, batch.shares):
         while batch.size:
-            alive, finished = batch.alive, batch.step()
-            if on_step is not None:
-                on_step(alive)
-            for done in finished:
+            alive, ended = batch.alive, batch.step()
+            on_tokens(alive)
+            for done in ended:
                 yield done._replace(row=order[done.row])
 
 
@@ -168,10 +166,10 @@ class _Batch:
         stopped = torch.isin(token.squeeze(1), self.eos)
         last = self.length - self.width == self.max_new_tokens
         now = (stopped | bad | last) & ~self.ended
-        finished = self._finished(now, stopped, bad)
+        ended = self._rows_ended(now, stopped, bad)
         self.ended |= now
         self._forward_or_end()
-        return finished
+        return ended
 
     def _draw(self, raw: Tensor) -> tuple[Tensor, Tensor]:
         """The token of every row, (rows, 1), and whether there was none to draw because of NaN, (rows,)."""
@@ -187,7 +185,8 @@ class _Batch:
         token, total = choose(tempered, self.seeds, step, coupled=self.coupled)
         return token, ~(total > 0).squeeze(1) | raw.isnan().any(dim=-1)
 
-    def _finished(self, now: Tensor, stopped: Tensor, bad: Tensor) -> list[Decoded]:
+    def _rows_ended(self, now: Tensor, stopped: Tensor, bad: Tensor) -> list[Decoded]:
+        """The rows where `now` holds, ended by end-of-sequence, by NaN, or by the limit of length."""
         ended: list[Decoded] = []
         for row in now.nonzero().flatten().tolist():
             tokens = self.ids[row, self.width : self.length].tolist()
@@ -200,79 +199,22 @@ class _Batch:
         return ended
 
     def _forward_or_end(self) -> None:
+        """Compute the next logits; with no live row, empty the batch instead."""
         ended = int(self.ended.sum())
         self.alive = alive = self.size - ended
         self.wasted += ended
         if not alive:
             self.names = []
             return
-        if self.wasted > WORTH_MOVING * alive:
-            self._drop(torch.nonzero(~self.ended).flatten())
-        inputs = self.model.prepare_inputs_for_generation(
-            self.ids[:, : self.length], next_sequence_length=1, **self.kwargs
-        )
-        outputs = self.model(**inputs, return_dict=True)
-        encoder_decoder = self.model.config.is_encoder_decoder
-        update = self.model._update_model_kwargs_for_generation
-        self.kwargs = update(outputs, self.kwargs, is_encoder_decoder=encoder_decoder)
-        self.logits = outputs.logits[:, -1]
+        if self.wasted > COMPACT_AT * alive:
+            self._compact(torch.nonzero(~self.ended).flatten())
+        self.logits, self.kwargs = forward(self.model, self.ids[:, : self.length], self.kwargs)
 
-    def _drop(self, keep: Tensor) -> None:
-        """Go on with the rows at `keep` alone."""
+    def _compact(self, keep: Tensor) -> None:
+        """Go on with the rows at `keep` alone, moved together."""
         self.kwargs = keep_rows(self.kwargs, keep, self.size)
         self.ids, self.seeds, self.log_prob = self.ids[keep], self.seeds[keep], self.log_prob[keep]
         self.ended, self.wasted = self.ended[keep], 0
         rows = keep.tolist()
         self.names = [self.names[row] for row in rows]
         self.policy_of = [self.policy_of[row] for row in rows]
-
-
-def decode_with_generate(
-    model: Any,
-    rows: Sequence[DecodeRow],
-    policies: Sequence[PolicyFactory],
-    *,
-    max_new_tokens: int,
-    eos_token_ids: Sequence[int],
-    pad_token_id: int,
-    coupled: bool = False,
-) -> Iterator[Decoded]:
-    """`decode` by `model.generate`, one call per policy and prompt: for models without a batchable cache."""
-    order = sorted(range(len(rows)), key=lambda row: (rows[row].prompt_ids, rows[row].policy))
-    for (prompt_ids, policy), group in groupby(order, key=lambda row: rows[row][:2]):
-        chosen = list(group)
-        width = 1 if model.config.is_encoder_decoder else len(prompt_ids)
-        draws = SeededSampling([rows[row].seed for row in chosen], prompt_length=width, coupled=coupled)
-        prompt = torch.tensor([prompt_ids] * len(chosen), device=model.device)
-        with torch.inference_mode():
-            output = model.generate(
-                prompt,
-                attention_mask=torch.ones_like(prompt),
-                logits_processor=[policies[policy](width), draws],
-                **draw_kwargs(),
-                max_new_tokens=max_new_tokens,
-                eos_token_id=list(eos_token_ids) or [-1],
-                pad_token_id=pad_token_id,
-                return_dict_in_generate=True,
-                output_logits=True,
-            )
-        tokens = output.sequences[:, width:]
-        chances = _log_probs(output.logits, tokens)
-        for row, drawn, values in zip(chosen, tokens.tolist(), chances, strict=True):
-            yield _cut(row, drawn, values, eos_token_ids)
-
-
-def _log_probs(logits: Sequence[Tensor], tokens: Tensor) -> Tensor:
-    """Log-probability of every drawn token under the untempered model, (rows, steps)."""
-    steps = [torch.log_softmax(step.float(), dim=-1).gather(1, tokens[:, t : t + 1]) for t, step in enumerate(logits)]
-    return torch.cat(steps, dim=1).double()
-
-
-def _cut(row: int, tokens: list[int], chances: Tensor, eos_token_ids: Sequence[int]) -> Decoded:
-    ends = [step for step, token in enumerate(tokens) if token in eos_token_ids]
-    scored = ends[0] + 1 if ends else len(tokens)
-    lost = chances[:scored].isnan().nonzero().flatten().tolist()
-    if lost:
-        return Decoded(row, tokens[: lost[0]], "nan", float("nan"))
-    log_prob = chances[:scored].sum().item()
-    return Decoded(row, tokens[: ends[0]], "stop", log_prob) if ends else Decoded(row, tokens, "length", log_prob)

@@ -21,7 +21,9 @@ from transformers.cache_utils import DynamicCache, DynamicLayer
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from temp_processors.engines.decoding.prefill import PreallocatedLayer, Prefilled, share_out
+from temp_processors.engines.decoding.cache import PreallocatedLayer, share_out
+from temp_processors.engines.decoding.prefill import Prefilled
+from temp_processors.engines.decoding.transformers_seam import attention_of, attention_with_normaliser, forward
 
 NAME = "shared_prefix"
 WORTH_SHARING = 2048
@@ -98,19 +100,22 @@ class SharedPrefixLayer(PreallocatedLayer):
             part = query if alone else query[prompt.rows]
             count, kv_heads, group, _ = part.shape
             together = part.transpose(0, 1).reshape(1, kv_heads, count * group, size)
-            found, mass = _attention(together, prompt.keys, prompt.values, scaling)
-            found = found.view(kv_heads, count, group, size).transpose(0, 1)
-            mass = mass.view(kv_heads, count, group).transpose(0, 1)
-            mine, its = (own, weight) if alone else (own[prompt.rows], weight[prompt.rows])
-            merged = torch.lerp(mine, found, torch.sigmoid(mass - its).unsqueeze(-1).to(mine.dtype))
+            shared, shared_weight = _attention(together, prompt.keys, prompt.values, scaling)
+            shared = shared.view(kv_heads, count, group, size).transpose(0, 1)
+            shared_weight = shared_weight.view(kv_heads, count, group).transpose(0, 1)
+            mine, my_weight = (own, weight) if alone else (own[prompt.rows], weight[prompt.rows])
+            share = torch.sigmoid(shared_weight - my_weight).unsqueeze(-1)
+            merged = torch.lerp(mine, shared, share.to(mine.dtype))
             own = merged if alone else own.index_copy(0, prompt.rows, merged)
         return own.reshape(rows, 1, heads, size)
 
 
 def _attention(query: Tensor, keys: Tensor, values: Tensor, scaling: float | None) -> tuple[Tensor, Tensor]:
     """Attention without a mask, and the logarithm of its normaliser."""
-    run = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
-    return run(query, keys, values, scale=scaling)  # type: ignore[no-any-return]
+    attend = attention_with_normaliser()
+    if attend is None:
+        raise RuntimeError("prompts are shared, though `can_share` says that they cannot be")
+    return attend(query, keys, values, scale=scaling)
 
 
 def attention(
@@ -130,40 +135,41 @@ ALL_MASK_ATTENTION_FUNCTIONS.register(NAME, ALL_MASK_ATTENTION_FUNCTIONS["sdpa"]
 @contextmanager
 def shared_attention(model: Any, wanted: bool) -> Iterator[None]:
     """While it lasts, `model` attends by this module's function; keys that are not shared go to sdpa as ever."""
-    before = model.config._attn_implementation
-    if wanted:
-        model.set_attn_implementation(NAME)
+    if not wanted:
+        yield
+        return
+    before = attention_of(model)
+    model.set_attn_implementation(NAME)
     try:
         yield
     finally:
-        if wanted:
-            model.set_attn_implementation(before)
+        model.set_attn_implementation(before)
 
 
 def can_share(model: Any, start: Prefilled, index: Tensor) -> bool:
     """Whether the rows of `index` (each the prompt that it continues) are worth it, and the model gives the same."""
     prompts, width = start.input_ids.shape
     copies = (len(index) - prompts) * width
-    if copies < WORTH_SHARING or len(index) < FEWEST_ROWS * prompts or not _plain(model, start):
+    if copies < WORTH_SHARING or len(index) < FEWEST_ROWS * prompts or not _attends_plainly(model, start):
         return False
     if model not in _checked:
         _checked[model] = _gives_the_same(model, start)
     return _checked[model]
 
 
-def _plain(model: Any, start: Prefilled) -> bool:
+def _attends_plainly(model: Any, start: Prefilled) -> bool:
     """A decoder on the CPU with sdpa, whose layers all keep everything that they saw."""
-    if model.config.is_encoder_decoder or model.config._attn_implementation not in ("sdpa", NAME):
+    if model.config.is_encoder_decoder or attention_of(model) not in ("sdpa", NAME):
         return False
     cache = start.cache
     if type(cache) is not DynamicCache or start.input_ids.device.type != "cpu":
         return False
     layers = all(type(layer) is DynamicLayer and layer.keys.device.type == "cpu" for layer in cache.layers)
-    return layers and hasattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu")
+    return layers and attention_with_normaliser() is not None
 
 
 def _gives_the_same(model: Any, start: Prefilled) -> bool:
-    """One token both ways: a model that does more to its attention than scale it is found out here."""
+    """Whether one token comes out alike both ways; not with a model that does more to its attention than scale it."""
     usual, shared = (_next_logits(model, start, share) for share in (share_out, share_prefix))
     tolerance = 1e-3 if start.logits.dtype == torch.float32 else 5e-2
     return torch.allclose(usual, shared, rtol=tolerance, atol=tolerance)
@@ -177,8 +183,7 @@ def _next_logits(model: Any, start: Prefilled, share: Callable[..., dict[str, An
     token = start.logits[:1].argmax(dim=-1, keepdim=True)
     ids = torch.cat([start.input_ids[:1], token], dim=-1).expand(2, -1)
     with shared_attention(model, share is share_prefix):
-        inputs = model.prepare_inputs_for_generation(ids, next_sequence_length=1, **kwargs)
-        logits: Tensor = model(**inputs, return_dict=True).logits[:, -1]
+        logits, _ = forward(model, ids, kwargs)
     return logits.float()
 
 

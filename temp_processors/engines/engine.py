@@ -1,0 +1,175 @@
+"""What draws the texts of an experiment: the protocol that every engine keeps, its options and its errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+
+from huggingface_hub.errors import HFValidationError
+
+from temp_processors.fox import FOX_PATH
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from temp_processors.config.experiment import ExperimentConfig
+    from temp_processors.config.sections import ModelSpec
+    from temp_processors.policies.base import PolicyLogitsWarper
+    from temp_processors.trace.table import TokenTrace
+
+
+class ModelError(ValueError):
+    """The model of a configuration cannot be used; the message says why and what would work."""
+
+
+class DecodeRow(NamedTuple):
+    """One continuation to draw: the prompt's token ids, the position of its policy, the seed of its draws."""
+
+    prompt_ids: tuple[int, ...]
+    policy: int
+    seed: int
+
+
+class Decoded(NamedTuple):
+    """A finished row: its position, new tokens without end-of-sequence, why it ended, summed log-probability.
+
+    `log_prob` is a natural logarithm under the model without any temperature, end-of-sequence included where it was
+    drawn. `finish_reason` is `nan` where the model or the policy gave NaN at step `len(token_ids)`: the row stopped
+    there, and its `log_prob` is NaN.
+    """
+
+    row: int
+    token_ids: list[int]
+    finish_reason: Literal["stop", "length", "nan"]
+    log_prob: float
+
+    @property
+    def steps(self) -> int:
+        """Tokens drawn, end-of-sequence included."""
+        return len(self.token_ids) + (self.finish_reason != "length")
+
+
+PolicyFactory = Callable[[int], "PolicyLogitsWarper"]
+"""From the prompt's width in tokens (padding included) to the policy."""
+
+
+def ignore(tokens: int) -> None:
+    """The `on_tokens` of a caller that shows no progress."""
+
+
+@dataclass(frozen=True)
+class DrawOptions:
+    """How rows are drawn.
+
+    Args:
+        max_new_tokens: Longest continuation, in tokens.
+        coupled: Draw as `SeededSampling(coupled=True)` does; only `engine: transformers` can, and a configuration that
+            asks another engine for it is refused.
+        on_tokens: Called with the number of tokens that came in since its last call, those of a text before the text.
+    """
+
+    max_new_tokens: int
+    coupled: bool = False
+    on_tokens: Callable[[int], None] = ignore
+
+
+class Engine(Protocol):
+    """A language model and what runs it, ready to draw the rows of an experiment.
+
+    To add one: a class that keeps this protocol in a file of this folder, its line in `load.ENGINES`, and its name in
+    `config`'s choice of engines.
+    """
+
+    @classmethod
+    def load(cls, config: ExperimentConfig) -> Engine:
+        """Load the model of a configuration, or find the server that has it.
+
+        Raises:
+            ModelError: No such model, no such engine here, or a server that does not answer.
+            ConfigError: A tag or token id of a policy does not go with the tokenizer (where loading takes long).
+        """
+
+    @property
+    def tokenizer(self) -> Any:
+        """The model's tokenizer."""
+
+    @property
+    def model_config(self) -> Any:
+        """transformers' configuration of the model: its context, its vocabulary, whether it is an encoder-decoder."""
+
+    @property
+    def generation_config(self) -> Any:
+        """The checkpoint's own sampling values and end-of-sequence ids."""
+
+    def prepare(self, config: ExperimentConfig) -> Sequence[Any]:
+        """The policies of a configuration, in its order, in the form that `draw` takes.
+
+        Raises:
+            ConfigError: A tag or token id of a policy does not go with the tokenizer.
+            PolicyError: A policy that this engine cannot apply.
+        """
+
+    def draw(self, rows: Sequence[DecodeRow], policies: Sequence[Any], options: DrawOptions) -> Iterator[Decoded]:
+        """Continue every row, and hand rows over as they finish.
+
+        Args:
+            rows: What to draw; `DecodeRow.policy` counts `policies`.
+            policies: What `prepare` returned.
+            options: Length, coupling, and who hears of progress.
+        """
+
+    def describe(self) -> dict[str, Any]:
+        """What tells this model from another, as JSON values: a run is only resumed with the same."""
+
+    def sampler_stack(self, config: ExperimentConfig, policies: Sequence[Any]) -> dict[str, Any]:
+        """For every policy's name the processors that act on the scores, in the form of `Audit.to_dict`."""
+
+    def why_not_traced(self) -> str | None:
+        """Why `trace` cannot be asked; None where it can."""
+
+    def trace(self, ids: Tensor, policy: PolicyLogitsWarper, prompt_length: int, *, top_k: int) -> TokenTrace:
+        """What `policy` did at every token of finished texts, from one forward pass.
+
+        Args:
+            ids: (texts, length), prompt included, padded on the right.
+            policy: Built for a prompt of `prompt_length` tokens.
+            prompt_length: Tokens of the prompt.
+            top_k: How many alternatives to keep of each token.
+
+        Raises:
+            ModelError: `why_not_traced`.
+        """
+
+
+def ends_of(generation_config: Any, tokenizer: Any) -> list[int]:
+    """Ids that end a text: those of the generation config, else the tokenizer's."""
+    ids = generation_config.eos_token_id
+    if ids is None:
+        ids = tokenizer.eos_token_id
+    return [] if ids is None else list(ids) if isinstance(ids, (list, tuple)) else [ids]
+
+
+def model_path(name: str) -> str:
+    """The folder of the model that ships for `fox`; any other name as it is."""
+    return str(FOX_PATH) if name == "fox" else name
+
+
+@contextmanager
+def loading(spec: ModelSpec) -> Iterator[None]:
+    """What goes wrong while a checkpoint is read, as a `ModelError` that says what would do."""
+    try:
+        yield
+    except (OSError, ValueError, HFValidationError) as error:
+        reason = str(error).strip().splitlines()[0]
+        where = (
+            "a folder without a usable model"
+            if Path(spec.name).is_dir()
+            else "neither a folder nor a model that can be fetched"
+        )
+        raise ModelError(
+            f"model: {spec.name!r} is {where} ({reason}); `fox` ships with the package and works offline, "
+            "as does a folder that save_pretrained() wrote"
+        ) from error
