@@ -10,13 +10,24 @@ import difflib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
+from temp_processors.metrics.arrays import Ints
 from temp_processors.metrics.compression_ratio import compression_ratio
 from temp_processors.metrics.cross_repetition import cross_repetition
 from temp_processors.metrics.distinct_n import distinct_n
 from temp_processors.metrics.duplicates import unique_share
 from temp_processors.metrics.expectation_adjusted_distinct import expectation_adjusted_distinct
+from temp_processors.metrics.influence import Influence
+from temp_processors.metrics.influences import (
+    of_distinct_n,
+    of_distinct_per_text,
+    of_lengths,
+    of_perplexity,
+    of_repetition,
+    of_self_bleu_n,
+    of_unique_share,
+)
 from temp_processors.metrics.length import mean_length
 from temp_processors.metrics.lexical import hdd, mtld
 from temp_processors.metrics.mean_entropy import mean_entropy
@@ -56,6 +67,10 @@ class Metric:
         stream: What `StreamedTexts` count for it; None for a metric that needs all texts at once.
         cut: Whether texts are cut to equal lengths for it where groups are compared. It is scored on whole texts otherwise.
         narrow: Heading of two short lines, where `display` has no good place for a break.
+        influence: From what is scored and the unit of every text to its `Influence`; None for a metric without an interval, because
+            no coverage was measured for it.
+        scale: Where its interval is symmetric: the logit of a `share`, the logarithm of a `positive` number, that of the mean negative
+            log-likelihood for `perplexity`.
     """
 
     name: str
@@ -66,6 +81,8 @@ class Metric:
     stream: Needs | None = None
     cut: bool = True
     narrow: str | None = None
+    influence: Callable[[Any, Ints], Influence] | None = None
+    scale: Literal["share", "positive", "perplexity"] = "share"
 
     @property
     def direction(self) -> Literal["higher", "lower", ""]:
@@ -96,29 +113,34 @@ def _orders(
     function: Callable[..., Score],
     larger: Larger,
     stream: Callable[[int], Needs | None] = lambda n: None,
+    influence: Callable[..., Influence] | None = None,
 ) -> Iterator[Metric]:
     """A metric of n-grams for each n; `{}` stands for n in its names."""
     for n in orders:
-        yield Metric(name.format(n), display.format(n), partial(function, n=n), larger, stream=stream(n))
+        own = None if influence is None else partial(influence, n=n)
+        yield Metric(name.format(n), display.format(n), partial(function, n=n), larger, stream=stream(n), influence=own)
 
 
 # fmt: off
 _METRICS = (
-    *_orders((1, 2, 3, 4), "distinct_{}", "distinct-{}", distinct_n, "more diverse", _counted),
-    *_orders((1, 2, 3, 4), "distinct_{}_per_text", "distinct-{} per text", partial(distinct_n, pool="text"), "more diverse", _inside),
-    *_orders((2, 3, 4, 5), "self_bleu_{}", "self-BLEU-{}", self_bleu, "less diverse"),
+    *_orders((1, 2, 3, 4), "distinct_{}", "distinct-{}", distinct_n, "more diverse", _counted, of_distinct_n),
+    *_orders((1, 2, 3, 4), "distinct_{}_per_text", "distinct-{} per text", partial(distinct_n, pool="text"), "more diverse", _inside,
+             of_distinct_per_text),
+    *_orders((2, 3, 4, 5), "self_bleu_{}", "self-BLEU-{}", self_bleu, "less diverse", influence=of_self_bleu_n),
     *_orders((2, 3, 4), "pairwise_bleu_{}", "pairwise-BLEU-{}", pairwise_bleu, "less diverse"),
     *_orders((1, 2), "expectation_adjusted_distinct_{}", "expectation-adjusted-distinct-{}", expectation_adjusted_distinct,
              "more diverse", _counted),
-    *_orders((2, 3, 4), "seq_rep_{}", "seq-rep-{}", seq_rep_n, "less diverse", _inside),
+    *_orders((2, 3, 4), "seq_rep_{}", "seq-rep-{}", seq_rep_n, "less diverse", _inside, of_repetition),
     *_orders((4,), "cross_repetition_{}", "cross-repetition-{}", cross_repetition, "less diverse"),
     Metric("compression_ratio", "compression ratio", compression_ratio, "less diverse", "strings", Needs(compressed=True)),
-    Metric("unique_share", "unique share", unique_share, "more diverse", stream=Needs()),
+    Metric("unique_share", "unique share", unique_share, "more diverse", stream=Needs(), influence=of_unique_share),
     Metric("zipf_exponent", "zipf exponent", zipf_exponent, "word use less even", stream=Needs()),
     Metric("mtld", "mtld", mtld, "more diverse"),
     Metric("hdd", "hdd", hdd, "more diverse", stream=Needs()),
-    Metric("mean_length", "mean length", mean_length, "longer", stream=Needs(), cut=False, narrow="length\n(words)"),
-    Metric("perplexity", "perplexity", perplexity, "less likely text", "log_probs", cut=False, narrow="perplex-\nity"),
+    Metric("mean_length", "mean length", mean_length, "longer", stream=Needs(), cut=False, narrow="length\n(words)",
+           influence=of_lengths, scale="positive"),
+    Metric("perplexity", "perplexity", perplexity, "less likely text", "log_probs", cut=False, narrow="perplex-\nity",
+           influence=of_perplexity, scale="perplexity"),
     Metric("mean_entropy", "mean entropy", mean_entropy, "model less certain", "entropies", cut=False),
     Metric("vendi_score", "vendi score", vendi_score, "more diverse", "embeddings", cut=False),
     Metric("mean_pairwise_distance", "mean pairwise distance", mean_pairwise_distance, "more diverse", "embeddings", cut=False),

@@ -1,21 +1,12 @@
-"""Confidence intervals of scores, and of paired differences of scores, by balanced half-samples.
+"""Confidence intervals of scores and of their differences, from the influence of every text (or of every prompt).
 
-The target is the expected score of a group of this size under the process that wrote the texts. A bootstrap is wrong here: it repeats
-texts, and a repeated text has self-BLEU 1. A jackknife is too wide, because these scores are far from a mean of texts. Used instead are
-balanced half-samples. Deal the texts into G groups (a power of 2) and cut them into two halves in G - 1 orthogonal ways (the rows of a
-Hadamard matrix); the halves A and B share no text, so
-
-    V(N / 2) = mean over the cuts of (score(A) - score(B)) ** 2 / 2
-
-estimates the variance of a score of N / 2 texts without bias, whatever the score. Cutting the halves once more gives V(N / 4), and with
-it the rate at which the variance shrinks: V(N) = V(N / 2) * r, r = V(N / 2) / V(N / 4), kept within 1/4 and 1/2 (1/2 is the rate of a
-mean), for fewer than 16 groups within 1/3 and 1/2, because a rate from few groups is mostly noise, and one that is too small makes the
-interval too short. The quantiles are those of Student's t at G - 1 degrees of freedom. With several prompts whole prompts are dealt,
-because texts of one prompt are not independent; with few prompts the interval is as wide as few prompts make it, for two or three
-infinite. With one prompt texts are dealt, and the interval speaks of that prompt only. Differences use the same halves on both sides, so
-what both share (prompts, coupled draws) cancels.
-Sources: McCarthy 1969 (balanced half-samples); Politis, Romano and Wolf 1999, Subsampling (estimated rates). `coverage.md`, written by
-`scripts/check_coverage.py`, states how often the intervals hold the truth.
+The target is the expected score of a group of this size under the process that wrote the texts. `influence.py` gives the variance; here
+it becomes an interval that stays in the range of the score: symmetric on the logit for shares, on the logarithm for lengths and for the
+mean negative log-likelihood behind perplexity. Where nothing repeats among G n-grams, the number of repeats is bounded as that of a
+Poisson variable of which none was seen: 3.69 at 95 %. With several prompts the prompt is the unit, because texts of one prompt are not
+independent. A difference takes the intervals of both sides and the covariance of their influences (MOVER, Zou and Donner 2008): what
+both share (prompts, coupled draws) cancels, and it stays in range. Where too little was seen to say anything honest, there is no
+interval but a reason. `coverage.md`, written by `scripts/check_coverage.py`, states how often the intervals hold the truth.
 """
 
 from __future__ import annotations
@@ -23,189 +14,189 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from functools import cached_property
+from typing import Any, Literal
 
 import numpy as np
-from scipy.special import stdtr, stdtrit  # Student's t, as in scipy.stats, whose import takes seconds
 
-from temp_processors.metrics.arrays import Floats, Ints
+from temp_processors.metrics.arrays import Ints
+from temp_processors.metrics.catalogue import CATALOGUE, Metric
+from temp_processors.metrics.influence import FEWEST, HIGH_ORDER, Influence
 from temp_processors.metrics.score import Score
 from temp_processors.metrics.texts import TokenizedTexts
 
-GROUPS = 16
-"""Most groups that texts are dealt into: 15 degrees of freedom, at the cost of scoring all texts about 30 times."""
-FEWEST = 4
-"""Fewest groups for an interval: two agree by accident too often to estimate a variance from."""
-SLOWEST = 1 / 2
-"""Largest factor by which the variance shrinks when the texts double: that of a mean."""
-FASTEST, FASTEST_OF_FEW = 1 / 4, 1 / 3
-"""Smallest such factor accepted from 16 groups, and from fewer: a smaller estimate from few noisy variances is mostly chance."""
+CONFIDENCE = 0.95
+FEWEST_DIFFERENT = 5
+"""Fewest texts that have to differ, and units that have to hold something of their own: of fewer, rare texts were not seen."""
+POWERFUL = 0.8416
+"""Standard errors between the edge of significance and a difference that 80 % of experiments show."""
+SMALLEST_P = 1e-12
+"""p-values are not told apart below this."""
+Scale = Literal["share", "positive", "perplexity"]
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A confidence interval. `groups` is how many groups were dealt; the degrees of freedom are one fewer."""
+    """A confidence interval of a score, of a difference, or (for perplexity) of a ratio.
+
+    Args:
+        low, high: Its ends; NaN where there is none.
+        confidence: Share of experiments whose interval holds the expected score.
+        reason: Why there is none; None where there is one.
+    """
 
     low: float
     high: float
-    standard_error: float
-    groups: int
-    confidence: float
+    confidence: float = CONFIDENCE
+    reason: str | None = None
+
+    @property
+    def known(self) -> bool:
+        """Whether there is one."""
+        return self.reason is None
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Score of a group minus the score of the baseline, its interval, and the two-sided p-value of `it is 0`."""
+    """Score of a group minus that of the baseline; for perplexity their ratio.
+
+    Args:
+        value: The difference or ratio.
+        interval: Its interval.
+        p_value: Two-sided, of `there is none`; NaN where it cannot be told. Never 0.
+        smallest: The smallest difference (factor above 1) that this many texts would show in 4 of 5 experiments; NaN where unknown.
+        ratio: Whether it is a ratio, where 1 says that there is none.
+        equal_interval: The interval that has to lie within a margin to call both equal: two one-sided tests at 5 %.
+    """
 
     value: float
     interval: Interval
     p_value: float
-
-    @property
-    def verdict(self) -> Literal["higher", "lower", "no difference"]:
-        """`no difference` when the interval holds 0 or is unknown."""
-        if self.interval.low > 0:
-            return "higher"
-        return "lower" if self.interval.high < 0 else "no difference"
+    smallest: float
+    ratio: bool
+    equal_interval: Interval
 
 
-def half_samples(clusters: Sequence[Hashable], groups: int = GROUPS) -> tuple[Ints, Ints]:
-    """Which half every text belongs to in every cut, shape (cuts, texts): 1, -1, or 0 for the few that no equal cut can hold.
-
-    Returns:
-        The cuts, and for each of them the cut that crosses it into quarters (no rows where there are fewer than four groups).
-
-    Example:
-        >>> half_samples(["a", "a", "b", "b", "c"])[0].tolist()
-        [[1, 1, -1, -1, 0]]
-    """
-    numbers = {cluster: number for number, cluster in enumerate(dict.fromkeys(clusters))}
-    units = np.array([numbers[c] for c in clusters] if len(numbers) > 1 else range(len(clusters)), dtype=np.int64)
-    available = int(units.max()) + 1 if len(units) else 0
-    order = 1 << max(0, min(available, groups).bit_length() - 1)
-    used = available - available % order
-    signs = np.where(units < used, _hadamard(order)[1:, units % order], 0)
-    return signs, np.roll(signs, -1, axis=0) if order >= 4 else signs[:0]
-
-
-def _hadamard(order: int) -> Ints:
-    matrix = np.ones((1, 1), dtype=np.int64)
-    while len(matrix) < order:
-        matrix = np.block([[matrix, matrix], [matrix, -matrix]])
-    return matrix
-
-
-class Replicates(NamedTuple):
-    """A score of all texts and of parts of them: all that intervals and differences need of the texts.
+@dataclass(frozen=True)
+class Measured:
+    """A score with what its interval is made of.
 
     Args:
-        score: Of all texts.
-        halves: Scores of the halves, shape (cuts, 2).
-        quarters: Scores of the quarters, shape (cuts, 4) or (0, 4).
-        clusters: The prompt of every text.
+        score: The score of all texts.
+        influence: What every unit does to it; None where there is no interval.
+        scale: Where the interval is symmetric.
+        refusal: Why there is no interval; None where there is one.
     """
 
     score: Score
-    halves: Floats
-    quarters: Floats
-    clusters: Sequence[Hashable]
+    influence: Influence | None
+    scale: Scale
+    refusal: str | None
+
+    def interval(self, confidence: float = CONFIDENCE) -> Interval:
+        """The interval of the score."""
+        if self.influence is None or self.refusal is not None:
+            return Interval(math.nan, math.nan, confidence, self.refusal or "there is no score")
+        low, high = _ends(self.influence, self.scale, confidence)
+        return Interval(low, high, confidence)
 
 
-def replicates(
-    metric: Callable[[Any], Score],
-    texts: Sequence[Any] | TokenizedTexts,
+def measure(
+    metric: Metric | Callable[[Any], Score],
+    items: Sequence[Any] | TokenizedTexts,
     clusters: Sequence[Hashable] | None = None,
     *,
-    groups: int = GROUPS,
-) -> Replicates:
-    """Score the texts, their halves and their quarters, once for the interval and every difference; arguments as for `interval`."""
-    named = _clusters(texts, clusters)
-    cuts, crossings = half_samples(named, groups)
+    score: Score | None = None,
+) -> Measured:
+    """The score of texts and the influence of every text or prompt.
 
-    def score(kept: Any) -> float:
-        if isinstance(texts, TokenizedTexts):
-            return metric(texts.take(kept)).value
-        return metric([text for text, inside in zip(texts, kept, strict=True) if inside]).value
-
-    halves = [[score(cut == side) for side in (1, -1)] for cut in cuts]
-    quarters = [
-        [score((cut == side) & (cross == other)) for side in (1, -1) for other in (1, -1)]
-        for cut, cross in zip(cuts, crossings, strict=False)
-    ]
-    return Replicates(metric(texts), np.array(halves).reshape(-1, 2), np.array(quarters).reshape(-1, 4), named)
-
-
-def interval_of(found: Replicates, confidence: float = 0.95) -> Interval:
-    """The interval of a score from its replicates; see `interval`."""
-    return _interval(found.score.value, found.halves, found.quarters, found.clusters, confidence)
-
-
-def difference_of(found: Replicates, baseline: Replicates, confidence: float = 0.95) -> Difference:
-    """The difference of two scores from their replicates; see `difference`."""
-    if len(found.clusters) != len(baseline.clusters):
-        raise ValueError(
-            f"{len(found.clusters)} texts against {len(baseline.clusters)} of the baseline: scores move with the number of texts; "
-            "compare equal numbers"
-        )
-    value = found.score.value - baseline.score.value
-    halves, quarters = found.halves - baseline.halves, found.quarters - baseline.quarters
-    reach = _interval(value, halves, quarters, found.clusters, confidence)
-    return Difference(value, reach, _p_value(value, reach))
+    Args:
+        metric: A record of the catalogue, or a function to a `Score` of which the catalogue has a record (`partial(distinct_n, n=3)`).
+        items: Texts, `TokenizedTexts`, or what the metric takes.
+        clusters: The prompt of every text; one prompt for all by default.
+        score: The score, where it is known already.
+    """
+    function = metric.function if isinstance(metric, Metric) else metric
+    score = function(items) if score is None else score
+    record = metric if isinstance(metric, Metric) else CATALOGUE.get(score.name)
+    scale = record.scale if record is not None else "positive"
+    units = units_of(items, clusters)
+    refusal = _refused(record, score, units, several=clusters is not None and len(set(clusters)) > 1)
+    if refusal is not None or record is None or record.influence is None:
+        return Measured(score, None, scale, refusal or "no coverage of an interval was measured for this metric")
+    influence = record.influence(items, units)
+    if not math.isclose(influence.value, math.log(score.value) if scale == "perplexity" else score.value, abs_tol=1e-9):
+        return Measured(score, None, scale, "no coverage of an interval was measured for these settings of the metric")
+    return Measured(score, influence, scale, _too_little(influence, scale))
 
 
 def interval(
-    metric: Callable[[Any], Score],
+    metric: Metric | Callable[[Any], Score],
     texts: Sequence[Any] | TokenizedTexts,
     clusters: Sequence[Hashable] | None = None,
     *,
-    confidence: float = 0.95,
-    groups: int = GROUPS,
+    confidence: float = CONFIDENCE,
 ) -> Interval:
     """Confidence interval of `metric(texts)`.
 
     Args:
-        metric: From a sequence of texts to a `Score`.
-        texts: The texts of one group; as `tokenize(texts)` it goes faster, for metrics of tokens.
+        metric: As for `measure`.
+        texts: The texts of one group.
         clusters: The prompt of every text; one prompt for all by default.
         confidence: Share of experiments whose interval should hold the expected score.
-        groups: Most groups that texts or prompts are dealt into; a power of 2 is used.
-
-    Returns:
-        Infinite for fewer than four texts or for two or three prompts, and where the score of a half is undefined.
 
     Example:
         >>> from temp_processors.metrics import distinct_n
-        >>> found = interval(distinct_n, ["a b c", "a b d", "a c d", "b c d"])
-        >>> found.low < distinct_n(["a b c", "a b d", "a c d", "b c d"]).value < found.high
-        True
+        >>> found = interval(distinct_n, ["the fox ran", "the fox sat", "a wolf sat down", "an owl", "the fox ran home", "a hen ran"])
+        >>> round(found.low, 2), round(found.high, 2)
+        (0.16, 0.98)
+        >>> interval(distinct_n, ["the fox ran home"] * 16).reason
+        'only 1 of 16 texts is different: texts rarer than 1 in 6 may be unseen'
     """
-    return interval_of(replicates(metric, texts, clusters, groups=groups), confidence)
+    return measure(metric, texts, clusters).interval(confidence)
 
 
 def difference(
-    metric: Callable[[Any], Score],
+    metric: Metric | Callable[[Any], Score],
     texts: Sequence[Any] | TokenizedTexts,
     baseline: Sequence[Any] | TokenizedTexts,
     clusters: Sequence[Hashable] | None = None,
     *,
-    confidence: float = 0.95,
-    groups: int = GROUPS,
+    confidence: float = CONFIDENCE,
 ) -> Difference:
     """`metric(texts) - metric(baseline)`, paired: text i of both belongs to the same prompt and sample number.
 
     Args:
-        metric: From a sequence of texts to a `Score`.
-        texts: The texts of one group; as `tokenize(texts)` it goes faster, for metrics of tokens.
+        metric: As for `measure`.
+        texts: The texts of one group.
         baseline: As many texts of the other group, in the same order of prompts and samples.
         clusters: The prompt of every pair; one prompt for all by default.
         confidence: As for `interval`.
-        groups: As for `interval`.
 
     Raises:
         ValueError: The groups differ in size: most scores move with the number of texts, so the difference would not compare.
     """
-    own, other = (replicates(metric, held, clusters, groups=groups) for held in (texts, baseline))
+    if len(texts) != len(baseline):
+        raise ValueError(
+            f"{len(texts)} texts against {len(baseline)} of the baseline: scores move with the number of texts; compare equal numbers"
+        )
+    own, other = (measure(metric, held, clusters) for held in (texts, baseline))
     return difference_of(own, other, confidence)
+
+
+def difference_of(own: Measured, other: Measured, confidence: float = CONFIDENCE) -> Difference:
+    """The difference of two scores of the same units."""
+    ratio = own.scale == "perplexity"
+    value = own.score.value / other.score.value if ratio else own.score.value - other.score.value
+    refusal = _no_difference(own, other)
+    if refusal is not None or own.influence is None or other.influence is None:
+        nothing = Interval(math.nan, math.nan, confidence, refusal)
+        return Difference(value, nothing, math.nan, math.nan, ratio, nothing)
+    pair = _Pair(own, other)
+    found = pair.interval(confidence)
+    both_full = own.influence.variance == 0 and other.influence.variance == 0
+    p_value = math.nan if both_full else pair.p_value()
+    return Difference(value, found, p_value, pair.smallest(confidence), ratio, pair.interval(1 - 2 * (1 - confidence)))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -223,40 +214,154 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def _clusters(texts: Sequence[Any] | TokenizedTexts, clusters: Sequence[Hashable] | None) -> Sequence[Hashable]:
+def units_of(items: Sequence[Any] | TokenizedTexts, clusters: Sequence[Hashable] | None) -> Ints:
+    """The unit of every text, numbered from 0: its prompt where there are several, else the text itself.
+
+    Raises:
+        ValueError: `clusters` does not name the prompt of every text.
+    """
     if clusters is None:
-        return [0] * len(texts)
-    if len(clusters) != len(texts):
+        return np.arange(len(items), dtype=np.int64)
+    if len(clusters) != len(items):
         raise ValueError(
-            f"`clusters` has to name the prompt of each of the {len(texts)} texts, but holds {len(clusters)}"
+            f"`clusters` has to name the prompt of each of the {len(items)} texts, but holds {len(clusters)}"
         )
-    return clusters
+    numbers = {cluster: number for number, cluster in enumerate(dict.fromkeys(clusters))}
+    if len(numbers) <= 1:
+        return np.arange(len(items), dtype=np.int64)
+    return np.array([numbers[cluster] for cluster in clusters], dtype=np.int64)
 
 
-def _interval(
-    value: float, halves: Floats, quarters: Floats, clusters: Sequence[Hashable], confidence: float
-) -> Interval:
-    groups = len(halves) + 1
-    if groups < FEWEST or not math.isfinite(value) or not np.isfinite(halves).all():
-        return Interval(-math.inf, math.inf, math.inf, groups, confidence)
-    of_half = float(np.square(halves[:, 0] - halves[:, 1]).mean()) / 2
-    units = len(set(clusters)) if len(set(clusters)) > 1 else len(clusters)
-    doublings = math.log2(units / ((units - units % groups) / 2))
-    error = math.sqrt(of_half * _rate(of_half, quarters, groups) ** doublings)
-    reach = float(stdtrit(groups - 1, (1 + confidence) / 2)) * error
-    return Interval(value - reach, value + reach, error, groups, confidence)
+def _refused(record: Metric | None, score: Score, units: Ints, *, several: bool) -> str | None:
+    """Why there is no interval, as far as that is known before anything is computed."""
+    if math.isnan(score.value):
+        return score.reason or "the score is undefined"
+    count = int(units.max()) + 1 if len(units) else 0
+    if count < FEWEST:
+        return f"needs {FEWEST} {'prompts' if several else 'texts'}"
+    if record is None or record.influence is None:
+        return "no coverage of an interval was measured for this metric"
+    return None
 
 
-def _rate(of_half: float, quarters: Floats, groups: int) -> float:
-    """The factor by which the variance shrinks when the texts double; that of a mean where quarters do not tell."""
-    of_quarter = float(quarters.var(axis=1, ddof=1).mean()) if len(quarters) and np.isfinite(quarters).all() else 0.0
-    fastest = FASTEST if groups >= GROUPS else FASTEST_OF_FEW
-    return min(max(of_half / of_quarter, fastest), SLOWEST) if of_quarter > 0 else SLOWEST
+def _too_little(found: Influence, scale: Scale) -> str | None:
+    """Why what was seen does not allow an interval; None where it does."""
+    enough = min(FEWEST_DIFFERENT, found.units)
+    if 0 < found.different < enough:
+        unseen = round(1 / (1 - (1 - CONFIDENCE) ** (1 / found.units)))
+        texts = "is" if found.different == 1 else "are"
+        return f"only {found.different} of {found.units} texts {texts} different: texts rarer than 1 in {unseen} may be unseen"
+    if found.variance == 0:
+        edge = scale == "share" and found.total and found.value in (0.0, 1.0)
+        return None if edge else "all texts have the same value: what varies was not seen"
+    if found.pairs.keys.size and 0 < found.contributing < enough:
+        return f"only {found.contributing} of {found.units} units hold n-grams of their own: rarer texts may be unseen"
+    if found.least <= 0.5 and found.order > HIGH_ORDER and found.units < 16:
+        return "nearly every n-gram is held by several units: the score hardly moves any more"
+    return None
 
 
-def _p_value(value: float, found: Interval) -> float:
-    if not math.isfinite(found.standard_error):
-        return math.nan
-    if found.standard_error == 0:
-        return 1.0 if value == 0 else 0.0
-    return float(2 * stdtr(found.groups - 1, -abs(value) / found.standard_error))
+def _no_difference(own: Measured, other: Measured) -> str | None:
+    """Why a difference cannot be judged."""
+    for side, name in ((own, ""), (other, "baseline: ")):
+        if side.refusal is not None:
+            return f"{name}{side.refusal}"
+    return None
+
+
+def _ends(found: Influence, scale: Scale, confidence: float) -> tuple[float, float]:
+    """Ends of the interval of one score."""
+    if found.variance == 0:  # nothing repeats, or nothing is alike
+        bound = -math.log((1 - confidence) / 2) / found.total
+        return (max(0.0, 1 - bound), 1.0) if found.value == 1 else (0.0, min(1.0, bound))
+    reach = _reach(confidence, found.degrees) * math.sqrt(found.variance)
+    if scale == "share":
+        middle, step = math.log(found.value / (1 - found.value)), reach / (found.value * (1 - found.value))
+        return _logistic(middle - step), _logistic(middle + step)
+    step = reach / found.value
+    low, high = found.value * math.exp(-min(step, 700.0)), found.value * math.exp(min(step, 700.0))
+    return (_exp(low), _exp(high)) if scale == "perplexity" else (low, high)
+
+
+def _reach(confidence: float, degrees: float) -> float:
+    """Half the width of a two-sided interval in standard errors, of Student's t."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(degrees, (1 + confidence) / 2))
+
+
+def _exp(value: float) -> float:
+    return math.exp(value) if value < 700 else math.inf
+
+
+def _logistic(value: float) -> float:
+    return 1 / (1 + math.exp(-value)) if value >= 0 else 1 - 1 / (1 + math.exp(min(value, 700)))
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """Two measured scores of the same units, neither of which is refused."""
+
+    own: Measured
+    other: Measured
+
+    @property
+    def _influences(self) -> tuple[Influence, Influence]:
+        assert self.own.influence is not None
+        assert self.other.influence is not None
+        return self.own.influence, self.other.influence
+
+    @cached_property
+    def both(self) -> Influence:
+        """The influence on the difference."""
+        own, other = self._influences
+        return own.minus(other)
+
+    @property
+    def error(self) -> float:
+        """Standard error of the difference of the values that the influences belong to."""
+        return math.sqrt(self.both.variance)
+
+    def interval(self, confidence: float) -> Interval:
+        """Of the difference, or of the ratio for perplexity."""
+        own, other = self._influences
+        if self.own.scale == "perplexity":
+            reach = _reach(confidence, self.both.degrees) * self.error
+            return Interval(_exp(self.both.value - reach), _exp(self.both.value + reach), confidence)
+        value = own.value - other.value
+        (a, b), (c, d) = (_ends(side, self.own.scale, confidence) for side in (own, other))
+        shared = self._correlation()
+        below = _together(own.value - a, d - other.value, shared)
+        above = _together(b - own.value, other.value - c, shared)
+        return Interval(value - below, value + above, confidence)
+
+    def _correlation(self) -> float:
+        own, other = (side.variance for side in self._influences)
+        if own == 0 or other == 0:
+            return 0.0
+        return float(np.clip((own + other - self.error**2) / (2 * math.sqrt(own * other)), -1.0, 1.0))
+
+    def p_value(self) -> float:
+        """Smallest level at which the interval leaves out `no difference`."""
+        nothing = 1.0 if self.own.scale == "perplexity" else 0.0
+        low, high = math.log(SMALLEST_P), 0.0
+        for _ in range(40):
+            middle = (low + high) / 2
+            found = self.interval(-math.expm1(middle))
+            low, high = (middle, high) if found.low <= nothing <= found.high else (low, middle)
+        return math.exp(high)
+
+    def smallest(self, confidence: float) -> float:
+        """The difference that 4 of 5 experiments of this size would show; for perplexity the factor."""
+        own, other = self._influences
+        if own.variance == 0 and other.variance == 0:
+            return math.nan
+        degrees = min(own.degrees, other.degrees)
+        shown = _reach(confidence, degrees) + POWERFUL
+        reach = shown * self.error
+        return _exp(reach) if self.own.scale == "perplexity" else reach
+
+
+def _together(first: float, second: float, correlation: float) -> float:
+    """Length of the difference of two arms with this correlation."""
+    return math.sqrt(max(0.0, first**2 - 2 * correlation * first * second + second**2))

@@ -142,10 +142,16 @@ def _largest_elsewhere(gram: Ints, times: Ints) -> Ints:
 def brevity_penalty(lengths: Ints) -> Floats:
     """exp(min(0, 1 - r / length)) with r the closest length of another text, ties to the shorter; 0 for an empty text."""
     sizes, place, counts = np.unique(lengths, return_inverse=True, return_counts=True)
+    return penalty_of(sizes, counts)[place]
+
+
+def penalty_of(sizes: Ints, counts: Ints) -> Floats:
+    """The brevity penalty of a text of each of the ascending `sizes`, of which there are `counts` texts, that text included."""
     far = np.iinfo(np.int64).max // 4
-    shorter = np.concatenate([[-far], sizes[:-1]])
-    longer = np.concatenate([sizes[1:], [far]])
+    there = np.where(counts > 0, sizes, -far)
+    shorter = np.concatenate([[-far], np.maximum.accumulate(there)[:-1]])
+    there = np.where(counts > 0, sizes, far)
+    longer = np.concatenate([np.minimum.accumulate(there[::-1])[::-1][1:], [far]])
     neighbour = np.where(sizes - shorter <= longer - sizes, shorter, longer)
-    reference = np.where(counts > 1, sizes, neighbour)[place]
-    ratio = reference / np.maximum(lengths, 1)
-    return np.where(lengths == 0, 0.0, np.exp(np.minimum(0.0, 1 - ratio)))
+    ratio = np.where(counts > 1, sizes, neighbour) / np.maximum(sizes, 1)
+    return np.where(sizes == 0, 0.0, np.exp(np.minimum(0.0, 1 - ratio)))

@@ -1,0 +1,189 @@
+"""Influences: how far a score moves when one text (or all texts of one prompt) is left out, and what two of them do together.
+
+A score of n-grams is far from a mean of texts. Its variance V splits into parts that stem from one text, from pairs, from triples
+(Hoeffding 1948): V = V1 + V2 + V3 + ... Leaving out one text at a time gives V1 + 2 V2 + 3 V3 + ... (Efron and Stein 1981), which is
+twice too much for hot texts, where repeats come from pairs. What two texts share and no third one has gives V2 + 3 V3 + ..., and three
+alike give V3, so
+
+    V = (leaving out one) - (pairs) + (triples)
+
+is exact up to triples. From U texts the correction is taken in the share (U - 4) / U: few texts say little about pairs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from temp_processors.metrics.arrays import Floats, Ints, TokenIds
+from temp_processors.metrics.ngrams import repeated_ngrams, run_starts
+
+FEWEST = 4
+"""Fewest texts (or prompts) from which anything is said about others."""
+HIGH_ORDER = 2.5
+"""Mean number of texts behind the variance from which triples do not explain it: nearly every n-gram is held by many texts."""
+
+
+@dataclass(frozen=True)
+class Sparse:
+    """Numbers that belong to sets of units, one for each set that has one.
+
+    Args:
+        keys: A number for every set, ascending.
+        values: Shape as `keys`.
+    """
+
+    keys: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    values: Floats = field(default_factory=lambda: np.zeros(0))
+
+    def minus(self, other: Sparse) -> Sparse:
+        """The difference set by set; a set that one side lacks counts as 0 there."""
+        keys, place = np.unique(np.concatenate([self.keys, other.keys]), return_inverse=True)
+        values = np.bincount(place, weights=np.concatenate([self.values, -other.values]), minlength=len(keys))
+        return Sparse(keys, values)
+
+
+@dataclass(frozen=True)
+class Influence:
+    """A score and what every unit does to it. Units are texts, or prompts with all of their texts.
+
+    Args:
+        value: The score (for perplexity the mean negative log-likelihood).
+        own: What each unit adds, on the scale of the score, shape (units,).
+        pairs: What two units do together; the key is first * units + second.
+        triples: What three units do together.
+        contributing: Units that hold something that no other unit holds.
+        different: Different texts.
+        total: n-grams or the like that the score is a share of; 0 where it is no share.
+        least: Smallest part of the one-at-a-time variance that is believed.
+    """
+
+    value: float
+    own: Floats
+    pairs: Sparse = field(default_factory=Sparse)
+    triples: Sparse = field(default_factory=Sparse)
+    contributing: int = 0
+    different: int = 0
+    total: int = 0
+    least: float = 0.5
+
+    @property
+    def units(self) -> int:
+        """Number of texts, or of prompts."""
+        return len(self.own)
+
+    @cached_property
+    def order(self) -> float:
+        """Mean number of units behind the variance: 1 for a mean of texts, 2 where it stems from pairs."""
+        alone = self._alone
+        return 1 + 2 * _unexplained(self.pairs, self.units) / alone if alone > 0 else 1.0
+
+    @cached_property
+    def variance(self) -> float:
+        """Of the score over repeated experiments of this size; 0 where no unit moves it."""
+        units, alone = self.units, self._alone
+        if alone <= 0:
+            return 0.0
+        if self.order > HIGH_ORDER and self.least <= 0.5:
+            return alone / self.order * self._few
+        together = _unexplained(self.pairs, units) - _scatter(self.triples, units)
+        share = max(0.0, (units - 4) / units)
+        return float(np.clip(alone - share * together, alone * (1 - share * (1 - self.least)), alone)) * self._few
+
+    @cached_property
+    def degrees(self) -> float:
+        """Degrees of freedom of the variance: fewer where few units make most of it (Satterthwaite 1946)."""
+        squares = np.square(self.own - self.own.mean())
+        if not squares.any():
+            return 1.0
+        effective = squares.sum() ** 2 / np.square(squares).sum()
+        return float(np.clip(3 * effective * (self.units - 1) / self.units - 1, 1, self.units - 1))
+
+    def minus(self, other: Influence) -> Influence:
+        """The influence on the difference of two scores of the same units: what both share cancels."""
+        return Influence(
+            self.value - other.value,
+            self.own - other.own,
+            self.pairs.minus(other.pairs),
+            self.triples.minus(other.triples),
+            min(self.contributing, other.contributing),
+            least=max(self.least, other.least),
+        )
+
+    @cached_property
+    def _alone(self) -> float:
+        """The variance by leaving out one unit at a time."""
+        return float(np.square(self.own - self.own.mean()).sum()) * self.units / (self.units - 1)
+
+    @property
+    def _few(self) -> float:
+        """What the variance of few contributing units is too small by, on average: rare ones were not seen."""
+        counted = self.contributing or self.units
+        return 1 + (2 - counted / self.units) / counted
+
+
+def of_ratio(above: Floats, below: Floats, units: Ints, *, total: int = 0, different: int = 0) -> Influence:
+    """Of sum(above) / sum(below), both one number a text; `units` says which unit each text belongs to."""
+    count = int(units.max()) + 1
+    up, down = (np.bincount(units, weights=values, minlength=count) for values in (above, below))
+    value = float(up.sum() / down.sum())
+    return Influence(value, (up - value * down) / down.sum(), total=total, different=different, least=1.0)
+
+
+def of_distinct(texts: TokenIds, n: int, units: Ints, different: int) -> Influence:
+    """Of the share of different n-grams over all texts, for texts of which at least one has n tokens."""
+    count = int(units.max()) + 1
+    sizes = np.maximum(texts.lengths - (n - 1), 0)
+    *_, repeated = repeated_ngrams(texts, n)
+    gram, unit, times = _by_unit(repeated.gram, units[repeated.text], count)
+    starts = np.flatnonzero(run_starts(gram))
+    spread = np.diff(starts, append=len(gram))
+    total = int(sizes.sum())
+    kinds = total - len(repeated.gram) + len(starts)
+    held = np.bincount(units, weights=sizes, minlength=count)
+    twice_inside = starts[spread == 1]  # repeated by one unit alone: that unit still brings one new n-gram
+    single = held - np.bincount(unit, weights=times, minlength=count) + np.bincount(unit[twice_inside], minlength=count)
+    two, three = starts[spread == 2], starts[spread == 3]
+    pair = unit[two] * count + unit[np.minimum(two + 1, len(unit) - 1)] if len(two) else two
+    triple = (unit[three] * count + unit[three + 1]) * count + unit[three + 2] if len(three) else three
+    value = kinds / total
+    return Influence(
+        value,
+        (single - value * held) / total,
+        _counted(pair, total),
+        _counted(triple, total),
+        contributing=int((single > 0).sum()),
+        different=different,
+        total=total,
+    )
+
+
+def _by_unit(gram: Ints, unit: Ints, count: int) -> tuple[Ints, Ints, Ints]:
+    """n-gram, unit and occurrences of every n-gram in every unit that holds it, ascending."""
+    keys, times = np.unique(gram.astype(np.int64) * count + unit, return_counts=True)
+    return keys // count, keys % count, times
+
+
+def _counted(keys: Ints, total: int) -> Sparse:
+    found, times = np.unique(keys, return_counts=True)
+    return Sparse(found, times / total)
+
+
+def _unexplained(pairs: Sparse, units: int) -> float:
+    """Sum of squares over pairs of what the two of them do beyond what each does with everybody (a two-way layout)."""
+    if units < FEWEST or not len(pairs.keys):
+        return 0.0
+    whole = pairs.values.sum()
+    with_all = sum(np.bincount(side, weights=pairs.values, minlength=units) for side in divmod(pairs.keys, units))
+    explained = 2 * whole**2 / (units * (units - 1)) + np.square(with_all - 2 * whole / units).sum() / (units - 2)
+    return max(0.0, float(np.square(pairs.values).sum() - explained))
+
+
+def _scatter(triples: Sparse, units: int) -> float:
+    """Sum of squares over triples around their mean."""
+    if units <= FEWEST or not len(triples.keys):
+        return 0.0
+    possible = units * (units - 1) * (units - 2) / 6
+    return max(0.0, float(np.square(triples.values).sum() - triples.values.sum() ** 2 / possible))
