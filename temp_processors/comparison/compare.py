@@ -7,7 +7,6 @@ move with the number of tokens too: `length` cuts the texts of all groups alike,
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,16 +14,9 @@ from rich.console import Console
 from rich.progress import track
 
 from temp_processors.comparison.groups import Group, ScoredTexts
+from temp_processors.comparison.verdicts import as_dict
 from temp_processors.metrics import Metric, metric_record
-from temp_processors.metrics.intervals import (
-    Difference,
-    Interval,
-    Replicates,
-    difference_of,
-    holm,
-    interval_of,
-    replicates,
-)
+from temp_processors.metrics.intervals import Difference, Measured, difference_of, holm, measure
 
 LONG_WORK = 2_000_000
 """Tokens times metrics from which a terminal gets a progress bar."""
@@ -39,6 +31,7 @@ def compare_groups(
     length: str = "full",
     tokenizer: Any = "whitespace",
     fair: bool = False,
+    primary: str | None = None,
 ) -> dict[str, dict[str, dict[str, Any]]]:
     """Every metric of every group, as the part `policies` of `metrics.json`.
 
@@ -46,19 +39,22 @@ def compare_groups(
         groups: At least one, by name.
         metrics: Names of `temp_processors.metrics`; `perplexity` needs groups with log-probabilities.
         baseline: Name of the group that the others are compared with; the first one by default.
-        confidence: Of intervals. p-values of one metric are corrected by Holm's method over the groups.
+        confidence: Of intervals. p-values are corrected by Holm's method over the whole table, groups times metrics.
         length: `full`; `paired`, text i of every group cut to the shortest of these, so that all groups have equally many tokens;
             `matched`, all cut to the shortest text of all; or `first:K`, the first K tokens. Perplexity is always that of whole texts,
             and so is the mean length where lengths are made equal.
         tokenizer: As for `temp_processors.metrics.tokenize`.
         fair: Take differences between texts cut pair by pair to equal lengths where they have unequal ones, values from
             texts as `length` says; `"length"` in a difference says so. Perplexity and length are compared whole.
+        primary: The metric that was chosen before the texts were looked at: it is corrected over the groups alone, the others over the
+            whole table.
 
     Returns:
-        `{group: {metric: {"value", "signature", "reason", "counts", "interval", "difference"}}}`.
+        `{group: {metric: {"value", "signature", "reason", "counts", "interval", "no_interval", "difference"}}}`; `no_interval` says why
+        there is none, and `verdicts.as_dict` what a difference holds.
 
     Raises:
-        ValueError: An unknown metric, baseline or length, or perplexity of groups without log-probabilities.
+        ValueError: An unknown metric, baseline, primary or length, or perplexity of groups without log-probabilities.
 
     Example:
         >>> cold = Group(["a b", "a b", "a b", "a b"], [(0, i) for i in range(4)])
@@ -70,44 +66,59 @@ def compare_groups(
     reference = next(iter(groups)) if baseline is None else baseline
     if reference not in groups:
         raise ValueError(f"`baseline` has to be one of {', '.join(groups)}, but is {reference!r}")
-    records = [metric_record(metric) for metric in metrics]
+    if primary is not None and primary not in metrics:
+        raise ValueError(f"`primary` has to be one of {', '.join(metrics)}, but is {primary!r}")
+    records = {metric: metric_record(metric) for metric in metrics}
     work = ScoredTexts(groups, length, tokenizer)
-    tasks = [(name, metric) for metric in records for name in groups]
-    scored = {(name, metric.name): _replicates(work, name, metric) for name, metric in _with_progress(tasks, work)}
+    tasks = [(name, metric) for metric in records.values() for name in groups]
+    scored = {(name, metric.name): _measured(work, name, metric) for name, metric in _with_progress(tasks, work)}
+    scores: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in groups}
+    for (name, metric), found in scored.items():
+        left_out = {"left_out_texts": len(groups[name].texts) - len(work.clusters)}
+        if records[metric].takes != "log_probs" and "|len:full|" not in found.score.signature:
+            left_out["left_out_tokens"] = work.left_out_tokens(name)
+        scores[name][metric] = _row(found, left_out, confidence)
+
     others = [name for name in groups if name != reference]
     pairs = {name: _equally_long(work, name, reference, tokenizer) for name in others} if fair else {}
-
-    scores: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in groups}
-    for metric in records:
-        own = {name: scored[name, metric.name] for name in groups}
-        for name, group in groups.items():
-            left_out = {"left_out_texts": len(group.texts) - len(work.clusters)}
-            if metric.takes != "log_probs" and "|len:full|" not in own[name].score.signature:
-                left_out["left_out_tokens"] = work.left_out_tokens(name)
-            scores[name][metric.name] = _row(own[name], left_out, confidence)
-        cut = {name: pair for name, pair in pairs.items() if pair is not None and metric.cut}
-        changes = {name: _difference(own, cut.get(name), (name, reference), metric, confidence) for name in others}
-        corrected = holm([change.p_value for change in changes.values()])
-        for (name, change), p_value in zip(changes.items(), corrected, strict=True):
-            on = "paired" if name in cut else length
-            scores[name][metric.name]["difference"] = {**_as_dict(change, p_value, reference, confidence), "length": on}
+    changes: dict[tuple[str, str], Difference] = {}
+    for name in others:
+        for metric, record in records.items():
+            pair = pairs.get(name) if record.cut else None
+            sides = [
+                scored[side, metric] if pair is None else _measured(pair, side, record) for side in (name, reference)
+            ]
+            changes[name, metric] = difference_of(sides[0], sides[1], confidence)
+            on = length if pair is None else "paired"
+            baseline_value = sides[1].score.value
+            scores[name][metric]["difference"] = {"length": on, "baseline_value": baseline_value}
+    corrected = _corrected(changes, primary)
+    for (name, metric), change in changes.items():
+        kept = scores[name][metric]["difference"]
+        scores[name][metric]["difference"] = {
+            **as_dict(
+                change,
+                corrected[name, metric],
+                baseline_name=reference,
+                baseline=kept["baseline_value"],
+                confidence=confidence,
+                scale=records[metric].scale,
+            ),
+            "length": kept["length"],
+        }
     return scores
 
 
-def _replicates(texts: ScoredTexts, name: str, metric: Metric) -> Replicates:
-    return replicates(texts.function(metric), texts.items(name, metric), texts.clusters)
+def _measured(texts: ScoredTexts, name: str, metric: Metric) -> Measured:
+    items = texts.items(name, metric)
+    return measure(metric, items, texts.clusters, score=texts.function(metric)(items))
 
 
-def _difference(
-    scored: Mapping[str, Replicates],
-    pair: ScoredTexts | None,
-    sides: tuple[str, str],
-    metric: Metric,
-    confidence: float,
-) -> Difference:
-    """Between a group and its baseline (`sides`), on texts cut to equal lengths where there is a `pair`."""
-    own, other = (scored[side] if pair is None else _replicates(pair, side, metric) for side in sides)
-    return difference_of(own, other, confidence)
+def _corrected(changes: Mapping[tuple[str, str], Difference], primary: str | None) -> dict[tuple[str, str], float]:
+    """p-values by Holm's method: of the whole table, and of the primary metric over the groups alone."""
+    whole = dict(zip(changes, holm([change.p_value for change in changes.values()]), strict=True))
+    family = {key: change for key, change in changes.items() if key[1] == primary}
+    return whole | dict(zip(family, holm([change.p_value for change in family.values()]), strict=True))
 
 
 def _equally_long(work: ScoredTexts, name: str, reference: str, tokenizer: Any) -> ScoredTexts | None:
@@ -125,23 +136,9 @@ def _with_progress(tasks: Sequence[tuple[str, Metric]], texts: ScoredTexts) -> A
     return track(tasks, "scoring", console=console, transient=True) if long else tasks
 
 
-def _row(scored: Replicates, left_out: Mapping[str, int], confidence: float) -> dict[str, Any]:
+def _row(scored: Measured, left_out: Mapping[str, int], confidence: float) -> dict[str, Any]:
     row = scored.score.to_dict()
-    bounds = _bounds(interval_of(scored, confidence))
-    return {**row, "counts": {**row["counts"], **left_out}, "interval": bounds, "difference": None}
-
-
-def _bounds(interval: Interval) -> list[float] | None:
-    return [interval.low, interval.high] if math.isfinite(interval.standard_error) else None
-
-
-def _as_dict(change: Difference, p_value: float, baseline: str, confidence: float) -> dict[str, Any]:
-    """A difference is real when its own interval leaves out 0 and its corrected p-value agrees."""
-    real = change.verdict != "no difference" and p_value < 1 - confidence
-    return {
-        "baseline": baseline,
-        "value": None if math.isnan(change.value) else change.value,
-        "interval": _bounds(change.interval),
-        "p_value_holm": None if math.isnan(p_value) else p_value,
-        "verdict": change.verdict if real else "no difference",
-    }
+    interval = scored.interval(confidence)
+    bounds = [interval.low, interval.high] if interval.known else None
+    counts = {**row["counts"], **left_out}
+    return {**row, "counts": counts, "interval": bounds, "no_interval": interval.reason, "difference": None}
