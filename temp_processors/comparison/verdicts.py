@@ -9,7 +9,7 @@ from temp_processors.metrics.intervals import Difference
 
 Verdict = Literal["higher", "lower", "equal", "not resolved", "not judged"]
 MARGIN = 0.02
-"""Difference of a share that is small enough to call two groups equal; of lengths and perplexities, as a part of the baseline."""
+"""Difference of a share that is small enough to call two groups equal, at most 5 % of it; of lengths and perplexities the part."""
 
 
 def verdict_of(
@@ -48,7 +48,8 @@ def _margin(change: Difference, baseline: float, scale: str) -> tuple[float, str
         return 1 + MARGIN, f"{100 * MARGIN:g} %"
     if scale == "positive":
         return MARGIN * baseline, f"{100 * MARGIN:g} %"
-    return MARGIN, f"{MARGIN:g}"
+    margin = min(MARGIN, 2.5 * MARGIN * baseline)  # 5 % of a small share
+    return margin, f"{margin:.2g}"
 
 
 def _largest(change: Difference) -> str:

@@ -12,6 +12,7 @@ is exact up to triples. From U texts the correction is taken in the share (U - 4
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -36,12 +37,13 @@ class Sparse:
     """
 
     keys: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
-    values: Floats = field(default_factory=lambda: np.zeros(0))
+    values: Floats = field(default_factory=lambda: np.zeros(0, dtype=np.float64))
 
     def minus(self, other: Sparse) -> Sparse:
         """The difference set by set; a set that one side lacks counts as 0 there."""
         keys, place = np.unique(np.concatenate([self.keys, other.keys]), return_inverse=True)
-        values = np.bincount(place, weights=np.concatenate([self.values, -other.values]), minlength=len(keys))
+        both = np.concatenate([self.values, -other.values])
+        values: Floats = np.bincount(place, weights=both, minlength=len(keys)).astype(np.float64)
         return Sparse(keys, values)
 
 
@@ -58,6 +60,8 @@ class Influence:
         different: Different texts.
         total: n-grams or the like that the score is a share of; 0 where it is no share.
         least: Smallest part of the one-at-a-time variance that is believed.
+        once: Texts that occur once, where units are texts: what tells how many texts were not seen. None elsewhere.
+        lowest: A bound that the score cannot fall below, for scores that rise with every new text; NaN for self-BLEU, which falls.
     """
 
     value: float
@@ -68,6 +72,8 @@ class Influence:
     different: int = 0
     total: int = 0
     least: float = 0.5
+    once: int | None = None
+    lowest: float = math.nan
 
     @property
     def units(self) -> int:
@@ -132,7 +138,7 @@ def of_ratio(above: Floats, below: Floats, units: Ints, *, total: int = 0, diffe
     return Influence(value, (up - value * down) / down.sum(), total=total, different=different, least=1.0)
 
 
-def of_distinct(texts: TokenIds, n: int, units: Ints, different: int) -> Influence:
+def of_distinct(texts: TokenIds, n: int, units: Ints, different: int, once: int | None = None) -> Influence:
     """Of the share of different n-grams over all texts, for texts of which at least one has n tokens."""
     count = int(units.max()) + 1
     sizes = np.maximum(texts.lengths - (n - 1), 0)
@@ -157,6 +163,8 @@ def of_distinct(texts: TokenIds, n: int, units: Ints, different: int) -> Influen
         contributing=int((single > 0).sum()),
         different=different,
         total=total,
+        once=once,
+        lowest=1 / total,
     )
 
 

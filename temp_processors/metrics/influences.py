@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,12 +17,13 @@ from temp_processors.metrics.texts import TokenizedTexts, tokenize
 def of_distinct_n(texts: Any, units: Ints, n: int) -> Influence:
     """On the share of different n-grams over all texts."""
     tokenized = tokenize(texts)
-    return of_distinct(tokenized, n, units, tokenized.different_texts)
+    return of_distinct(tokenized, n, units, tokenized.different_texts, _once(tokenized, units))
 
 
 def of_self_bleu_n(texts: Any, units: Ints, n: int) -> Influence:
     """On self-BLEU-n."""
-    return of_self_bleu(tokenize(texts), n, units)
+    tokenized = tokenize(texts)
+    return replace(of_self_bleu(tokenized, n, units), once=_once(tokenized, units))
 
 
 def of_unique_share(texts: Any, units: Ints) -> Influence:
@@ -29,7 +31,7 @@ def of_unique_share(texts: Any, units: Ints) -> Influence:
     tokenized = tokenize(texts)
     kinds = np.unique(_digests(tokenized), return_inverse=True)[1].astype(np.int64)
     single = TokenizedTexts(kinds, np.arange(len(kinds) + 1), tokenized.tokenizer)
-    return of_distinct(single, 1, units, tokenized.different_texts)
+    return of_distinct(single, 1, units, tokenized.different_texts, _once(tokenized, units))
 
 
 def of_distinct_per_text(texts: Any, units: Ints, n: int) -> Influence:
@@ -71,3 +73,10 @@ def _ngrams(texts: TokenizedTexts, n: int) -> Ints:
     """n-grams of each text, shape (texts,)."""
     counts: Ints = np.maximum(texts.lengths - (n - 1), 0)
     return counts
+
+
+def _once(texts: TokenizedTexts, units: Ints) -> int | None:
+    """Texts that occur once, where every text is a unit."""
+    if int(units.max()) + 1 < len(texts):
+        return None
+    return int((np.unique(_digests(texts), return_counts=True)[1] == 1).sum())

@@ -97,8 +97,14 @@ class Measured:
         """The interval of the score."""
         if self.influence is None or self.refusal is not None:
             return Interval(math.nan, math.nan, confidence, self.refusal or "there is no score")
-        low, high = _ends(self.influence, self.scale, confidence)
-        return Interval(low, high, confidence)
+        return Interval(*self.ends(confidence), confidence)
+
+    def ends(self, confidence: float) -> tuple[float, float]:
+        """Ends of the interval, or bounds for a group that is too cold for one."""
+        assert self.influence is not None
+        if self.refusal is not None:
+            return _cold_ends(self.influence, confidence)
+        return _ends(self.influence, self.scale, confidence)
 
 
 def measure(
@@ -194,8 +200,8 @@ def difference_of(own: Measured, other: Measured, confidence: float = CONFIDENCE
         return Difference(value, nothing, math.nan, math.nan, ratio, nothing)
     pair = _Pair(own, other)
     found = pair.interval(confidence)
-    both_full = own.influence.variance == 0 and other.influence.variance == 0
-    p_value = math.nan if both_full else pair.p_value()
+    unmoved = own.influence.variance == 0 and other.influence.variance == 0 and own.refusal is other.refusal is None
+    p_value = math.nan if unmoved else pair.p_value()
     return Difference(value, found, p_value, pair.smallest(confidence), ratio, pair.interval(1 - 2 * (1 - confidence)))
 
 
@@ -262,11 +268,26 @@ def _too_little(found: Influence, scale: Scale) -> str | None:
 
 
 def _no_difference(own: Measured, other: Measured) -> str | None:
-    """Why a difference cannot be judged."""
-    for side, name in ((own, ""), (other, "baseline: ")):
-        if side.refusal is not None:
+    """Why a difference cannot be judged. A side that is too cold for an interval has bounds, which will do where the other is not."""
+    for side, name, partner in ((own, "", other), (other, "baseline: ", own)):
+        bounded = side.influence is not None and side.influence.once is not None and partner.refusal is None
+        if side.refusal is not None and not bounded:
             return f"{name}{side.refusal}"
     return None
+
+
+def _cold_ends(found: Influence, confidence: float) -> tuple[float, float]:
+    """Bounds where few texts differ: at most a certain share of texts was not seen (Clopper and Pearson 1934, from those seen once).
+
+    Texts that were not seen bring new n-grams, or are like no other text; those that were seen may have been luck.
+    """
+    from scipy.special import betaincinv
+
+    once, units = found.once or 0, found.units
+    unseen = float(betaincinv(once + 1, units - once, (1 + confidence) / 2)) if once < units else 1.0
+    if math.isnan(found.lowest):
+        return max(0.0, found.value - 2 * unseen), 1.0
+    return found.lowest, min(1.0, found.value + unseen)
 
 
 def _ends(found: Influence, scale: Scale, confidence: float) -> tuple[float, float]:
@@ -329,7 +350,7 @@ class _Pair:
             reach = _reach(confidence, self.both.degrees) * self.error
             return Interval(_exp(self.both.value - reach), _exp(self.both.value + reach), confidence)
         value = own.value - other.value
-        (a, b), (c, d) = (_ends(side, self.own.scale, confidence) for side in (own, other))
+        (a, b), (c, d) = (side.ends(confidence) for side in (self.own, self.other))
         shared = self._correlation()
         below = _together(own.value - a, d - other.value, shared)
         above = _together(b - own.value, other.value - c, shared)
@@ -337,7 +358,7 @@ class _Pair:
 
     def _correlation(self) -> float:
         own, other = (side.variance for side in self._influences)
-        if own == 0 or other == 0:
+        if own == 0 or other == 0 or self.own.refusal or self.other.refusal:
             return 0.0
         return float(np.clip((own + other - self.error**2) / (2 * math.sqrt(own * other)), -1.0, 1.0))
 
@@ -354,7 +375,7 @@ class _Pair:
     def smallest(self, confidence: float) -> float:
         """The difference that 4 of 5 experiments of this size would show; for perplexity the factor."""
         own, other = self._influences
-        if own.variance == 0 and other.variance == 0:
+        if self.error == 0 or self.own.refusal or self.other.refusal:
             return math.nan
         degrees = min(own.degrees, other.degrees)
         shown = _reach(confidence, degrees) + POWERFUL
@@ -364,4 +385,5 @@ class _Pair:
 
 def _together(first: float, second: float, correlation: float) -> float:
     """Length of the difference of two arms with this correlation."""
-    return math.sqrt(max(0.0, first**2 - 2 * correlation * first * second + second**2))
+    square = first * first - 2 * correlation * first * second + second * second
+    return math.sqrt(max(0.0, square)) if math.isfinite(square) else math.inf

@@ -17,8 +17,8 @@ from temp_processors.runs.folder import Sample
 
 Scores = Mapping[str, Mapping[str, Mapping[str, Any]]]
 ARROWS = {"higher": "↑", "lower": "↓", "": ""}
-SAME = "="
-"""Stands before a value whose difference to the baseline is not real."""
+MARKS = {"higher": "", "lower": "", "equal": "="}
+"""What stands before a value by its verdict; `?` for every other."""
 
 
 def heading(metric: str) -> str:
@@ -35,15 +35,27 @@ def shown(value: float | None) -> str:
 
 
 def half_width(score: Mapping[str, Any]) -> str:
-    """`±0.012`, half the 95 % interval; empty where there is none."""
-    bounds = score.get("interval")
-    return f"±{shown((bounds[1] - bounds[0]) / 2)}" if bounds else ""
+    """The 95 % interval: `±0.012` where both arms are alike, its ends where not, empty where there is none."""
+    bounds, value = score.get("interval"), score.get("value")
+    if not bounds or value is None:
+        return ""
+    low, high = bounds
+    if high is None or low is None:
+        return ""
+    if high - value <= 0:
+        return f"≥{shown(low)}"
+    below, above = value - low, high - value
+    return (
+        f"±{shown((high - low) / 2)}"
+        if max(below, above) < 1.5 * min(below, above)
+        else f"{shown(low)} to {shown(high)}"
+    )
 
 
-def no_difference(score: Mapping[str, Any]) -> bool:
-    """Whether the score was compared with a baseline and the difference is not real."""
+def mark_of(score: Mapping[str, Any]) -> str:
+    """What stands before a value: nothing for a real difference to the baseline, `=` for equal, `?` for not known."""
     change = score.get("difference")
-    return change is not None and change["verdict"] == "no difference"
+    return MARKS.get(change["verdict"], "?") if change else ""
 
 
 def metric_table(scores: Scores, title: str = "") -> Table:
@@ -59,14 +71,13 @@ def metric_table(scores: Scores, title: str = "") -> Table:
 
 
 def _cell(score: Mapping[str, Any]) -> Text:
-    mark = SAME if no_difference(score) else ""
     return Text.assemble(
-        f"{mark}{shown(score['value'])}", (f"\n{half_width(score)}", "dim") if half_width(score) else ""
+        f"{mark_of(score)}{shown(score['value'])}", (f"\n{half_width(score)}", "dim") if half_width(score) else ""
     )
 
 
 def difference_table(scores: Scores) -> Table:
-    """Differences to the baseline with their intervals; `no difference` where none is real."""
+    """Differences to the baseline (perplexity: ratios) with their intervals and verdicts."""
     metrics = list(next(iter(scores.values())))
     changes = {name: [row[metric]["difference"] for metric in metrics] for name, row in scores.items()}
     compared = {name: row for name, row in changes.items() if row[0] is not None}
@@ -81,9 +92,10 @@ def difference_table(scores: Scores) -> Table:
 
 
 def _change(change: Mapping[str, Any]) -> Text:
-    if change["verdict"] == "no difference":
-        return Text("no dif-\nference", style="dim")
-    return Text.assemble(f"{change['value']:+.3f}", (f"\n{half_width(change)}", "dim"))
+    if change["verdict"] == "not judged":
+        return Text("not\njudged", style="dim")
+    value = f"x {change['value']:.3g}" if change.get("ratio") else f"{change['value']:+.3f}"
+    return Text.assemble(value, (f"\n{half_width(change)}", "dim"), f"\n{change['verdict'].replace(' ', chr(10))}")
 
 
 def footnotes(scores: Scores) -> list[str]:
@@ -95,15 +107,33 @@ def footnotes(scores: Scores) -> list[str]:
     cut = any(change.get("length") == "paired" for change in whole)
     on = "; judged on texts cut pair by pair to equal lengths, values are those of whole texts" if cut else ""
     notes += [
-        f"{SAME}  no difference to {name} (paired interval, Holm-corrected over policies{on})"
+        f"=  equal to {name} within a margin;  ?  not resolved or not judged (Holm over the whole table{on})"
         for name in sorted(baselines)
     ]
+    notes += _not_judged(cells)
     notes += [f"{name}, {metric}: undefined, {score['reason']}" for name, metric, score in cells if score.get("reason")]
     left_out = {name: int(score.get("counts", {}).get("left_out_texts", 0)) for name, _, score in cells}
     why = "so that all groups have equally many: scores move with their number"
     notes += [f"{name}: {count:,} texts left out, {why}" for name, count in left_out.items() if count]
     signatures = dict.fromkeys(score["signature"] for _, _, score in cells)
     return [*notes, "signatures: " + "  ".join(signatures)]
+
+
+def _not_judged(cells: Sequence[tuple[str, str, Mapping[str, Any]]]) -> list[str]:
+    """Why there is no interval or no verdict, each reason once with the metrics and policies that it belongs to."""
+    reasons: dict[str, list[str]] = {}
+    for name, metric, score in cells:
+        change = score.get("difference") or {}
+        reason = score.get("no_interval") or (
+            change.get("statement", "").removeprefix("not judged: ") if change.get("verdict") == "not judged" else ""
+        )
+        if reason and not score.get("reason"):
+            reasons.setdefault(reason, []).append(f"{name} {described(metric).display}")
+    return [f"no interval: {reason} ({_some(places)})" for reason, places in reasons.items()]
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
 
 
 def markdown(scores: Scores) -> str:
@@ -144,8 +174,9 @@ def _flat_heading(metric: str) -> str:
 
 
 def _flat_cell(score: Mapping[str, Any]) -> str:
-    same = " (no difference)" if no_difference(score) else ""
-    return f"{shown(score['value'])} {half_width(score)}".strip() + same
+    change = score.get("difference")
+    said = f" ({change['statement']})" if change else ""
+    return f"{shown(score['value'])} {half_width(score)}".strip() + said
 
 
 def _escaped(text: str) -> str:

@@ -39,7 +39,8 @@ def test_values_are_those_of_the_functions(scores: dict[str, Any]) -> None:
 
 
 def test_a_real_difference_is_told_from_none(scores: dict[str, Any]) -> None:
-    assert scores["b"]["distinct_2"]["difference"]["verdict"] == "no difference"
+    assert scores["b"]["distinct_2"]["difference"]["verdict"] == "not resolved"
+    assert "could be up to" in scores["b"]["distinct_2"]["difference"]["statement"]
     assert scores["still"]["distinct_2"]["difference"]["verdict"] == "lower"
     assert scores["still"]["self_bleu_4"]["difference"]["verdict"] == "higher"
     low, high = scores["b"]["distinct_2"]["interval"]
@@ -55,12 +56,12 @@ def test_texts_that_ended_early_are_not_more_diverse_for_it() -> None:
     plain, fair = compare_groups(groups, metrics)["short"], compare_groups(groups, metrics, fair=True)["short"]
     assert plain["distinct_2"]["difference"]["verdict"] == "higher"
     assert plain["distinct_2"]["difference"]["length"] == "full"
-    assert fair["distinct_2"]["difference"]["verdict"] == "no difference"
+    assert fair["distinct_2"]["difference"]["verdict"] == "not resolved"
     assert fair["distinct_2"]["difference"]["length"] == "paired"
     for metric in metrics:
         assert fair[metric]["value"] == plain[metric]["value"]
     for metric in ("mean_length", "perplexity"):
-        assert fair[metric]["difference"] == plain[metric]["difference"]
+        assert fair[metric]["difference"]["interval"] == plain[metric]["difference"]["interval"]
     assert any("cut pair by pair" in note for note in footnotes({"whole": plain, "short": fair}))
     equal = compare_groups({"a": tales(1), "b": tales(2)}, ["distinct_2"], fair=True)
     assert equal["b"]["distinct_2"]["difference"]["length"] == "full"
@@ -111,9 +112,9 @@ def test_terminal_table_fits_and_marks(scores: dict[str, Any]) -> None:
     console.print(metric_table(scores))
     text = console.export_text()
     assert "…" not in text
-    assert f"={scores['b']['distinct_2']['value']:.3f}" in text
+    assert f"?{scores['b']['distinct_2']['value']:.3f}" in text
     assert "±" in text
-    assert any(note.startswith("=  no difference to a") for note in footnotes(scores))
+    assert any(note.startswith("=  equal to a within a margin") for note in footnotes(scores))
     assert footnotes(scores)[-1].count("|v:") == 3
 
 
@@ -121,7 +122,7 @@ def test_markdown_and_latex_hold_the_same_cells(scores: dict[str, Any]) -> None:
     value = f"{scores['still']['distinct_2']['value']:.3f}"
     for text in (markdown(scores), latex(scores)):
         assert value in text
-        assert "(no difference)" in text
+        assert "(not resolved (could be up to" in text
     rows = markdown(scores).splitlines()
     assert rows[0] == "| policy | distinct-2 ↑ | self-BLEU-4 ↓ | perplexity ↓ |"
     assert len({row.count(" | ") for row in (rows[0], *rows[2:5])}) == 1
