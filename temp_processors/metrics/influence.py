@@ -60,7 +60,8 @@ class Influence:
         different: Different texts.
         total: n-grams or the like that the score is a share of; 0 where it is no share.
         least: Smallest part of the one-at-a-time variance that is believed.
-        once: Texts that occur once, where units are texts: what tells how many texts were not seen. None elsewhere.
+        rare: Units that hold what no other unit holds (n-grams; for self-BLEU a text that occurs once): they tell how many units were not
+            seen. None where they do not.
         lowest: A bound that the score cannot fall below, for scores that rise with every new text; NaN for self-BLEU, which falls.
     """
 
@@ -72,7 +73,7 @@ class Influence:
     different: int = 0
     total: int = 0
     least: float = 0.5
-    once: int | None = None
+    rare: int | None = None
     lowest: float = math.nan
 
     @property
@@ -138,7 +139,7 @@ def of_ratio(above: Floats, below: Floats, units: Ints, *, total: int = 0, diffe
     return Influence(value, (up - value * down) / down.sum(), total=total, different=different, least=1.0)
 
 
-def of_distinct(texts: TokenIds, n: int, units: Ints, different: int, once: int | None = None) -> Influence:
+def of_distinct(texts: TokenIds, n: int, units: Ints, different: int) -> Influence:
     """Of the share of different n-grams over all texts, for texts of which at least one has n tokens."""
     count = int(units.max()) + 1
     sizes = np.maximum(texts.lengths - (n - 1), 0)
@@ -154,16 +155,16 @@ def of_distinct(texts: TokenIds, n: int, units: Ints, different: int, once: int 
     two, three = starts[spread == 2], starts[spread == 3]
     pair = unit[two] * count + unit[np.minimum(two + 1, len(unit) - 1)] if len(two) else two
     triple = (unit[three] * count + unit[three + 1]) * count + unit[three + 2] if len(three) else three
-    value = kinds / total
+    value, contributing = kinds / total, int((single > 0).sum())
     return Influence(
         value,
         (single - value * held) / total,
         _counted(pair, total),
         _counted(triple, total),
-        contributing=int((single > 0).sum()),
+        contributing=contributing,
         different=different,
         total=total,
-        once=once,
+        rare=contributing,
         lowest=1 / total,
     )
 

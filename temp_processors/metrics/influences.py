@@ -17,13 +17,13 @@ from temp_processors.metrics.texts import TokenizedTexts, tokenize
 def of_distinct_n(texts: Any, units: Ints, n: int) -> Influence:
     """On the share of different n-grams over all texts."""
     tokenized = tokenize(texts)
-    return of_distinct(tokenized, n, units, tokenized.different_texts, _once(tokenized, units))
+    return of_distinct(tokenized, n, units, tokenized.different_texts)
 
 
 def of_self_bleu_n(texts: Any, units: Ints, n: int) -> Influence:
     """On self-BLEU-n."""
     tokenized = tokenize(texts)
-    return replace(of_self_bleu(tokenized, n, units), once=_once(tokenized, units))
+    return replace(of_self_bleu(tokenized, n, units), rare=_once(tokenized, units))
 
 
 def of_unique_share(texts: Any, units: Ints) -> Influence:
@@ -31,7 +31,7 @@ def of_unique_share(texts: Any, units: Ints) -> Influence:
     tokenized = tokenize(texts)
     kinds = np.unique(_digests(tokenized), return_inverse=True)[1].astype(np.int64)
     single = TokenizedTexts(kinds, np.arange(len(kinds) + 1), tokenized.tokenizer)
-    return of_distinct(single, 1, units, tokenized.different_texts, _once(tokenized, units))
+    return of_distinct(single, 1, units, tokenized.different_texts)
 
 
 def of_distinct_per_text(texts: Any, units: Ints, n: int) -> Influence:

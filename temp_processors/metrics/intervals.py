@@ -30,6 +30,7 @@ FEWEST_DIFFERENT = 5
 """Fewest texts that have to differ, and units that have to hold something of their own: of fewer, rare texts were not seen."""
 POWERFUL = 0.8416
 """Standard errors between the edge of significance and a difference that 80 % of experiments show."""
+EDGE = 1e-12
 SMALLEST_P = 1e-12
 """p-values are not told apart below this."""
 Scale = Literal["share", "positive", "perplexity"]
@@ -131,9 +132,10 @@ def measure(
     if refusal is not None or record is None or record.influence is None:
         return Measured(score, None, scale, refusal or "no coverage of an interval was measured for this metric")
     influence = record.influence(items, units)
+    noun = "prompts" if influence.units < len(items) else "texts"
     if not math.isclose(influence.value, math.log(score.value) if scale == "perplexity" else score.value, abs_tol=1e-9):
         return Measured(score, None, scale, "no coverage of an interval was measured for these settings of the metric")
-    return Measured(score, influence, scale, _too_little(influence, scale))
+    return Measured(score, influence, scale, _too_little(influence, scale, noun))
 
 
 def interval(
@@ -200,8 +202,8 @@ def difference_of(own: Measured, other: Measured, confidence: float = CONFIDENCE
         return Difference(value, nothing, math.nan, math.nan, ratio, nothing)
     pair = _Pair(own, other)
     found = pair.interval(confidence)
-    unmoved = own.influence.variance == 0 and other.influence.variance == 0 and own.refusal is other.refusal is None
-    p_value = math.nan if unmoved else pair.p_value()
+    edges = all(_at_the_edge(side, own.scale) for side in (own.influence, other.influence))
+    p_value = math.nan if edges else pair.p_value()
     return Difference(value, found, p_value, pair.smallest(confidence), ratio, pair.interval(1 - 2 * (1 - confidence)))
 
 
@@ -250,40 +252,41 @@ def _refused(record: Metric | None, score: Score, units: Ints, *, several: bool)
     return None
 
 
-def _too_little(found: Influence, scale: Scale) -> str | None:
+def _too_little(found: Influence, scale: Scale, noun: str) -> str | None:
     """Why what was seen does not allow an interval; None where it does."""
     enough = min(FEWEST_DIFFERENT, found.units)
     if 0 < found.different < enough:
         unseen = round(1 / (1 - (1 - CONFIDENCE) ** (1 / found.units)))
         texts = "is" if found.different == 1 else "are"
         return f"only {found.different} of {found.units} texts {texts} different: texts rarer than 1 in {unseen} may be unseen"
-    if found.variance == 0:
-        edge = scale == "share" and found.total and found.value in (0.0, 1.0)
-        return None if edge else "all texts have the same value: what varies was not seen"
+    if found.variance == 0 or _at_the_edge(found, scale):
+        bounded = _at_the_edge(found, scale) and found.total
+        return None if bounded else "all texts have the same value: what varies was not seen"
     if found.pairs.keys.size and 0 < found.contributing < enough:
-        return f"only {found.contributing} of {found.units} units hold n-grams of their own: rarer texts may be unseen"
+        return f"only {found.contributing} of {found.units} {noun} hold n-grams of their own: rarer ones may be unseen"
     if found.least <= 0.5 and found.order > HIGH_ORDER and found.units < 16:
-        return "nearly every n-gram is held by several units: the score hardly moves any more"
+        return f"nearly every n-gram is held by several {noun}: the score hardly moves any more"
     return None
 
 
 def _no_difference(own: Measured, other: Measured) -> str | None:
     """Why a difference cannot be judged. A side that is too cold for an interval has bounds, which will do where the other is not."""
     for side, name, partner in ((own, "", other), (other, "baseline: ", own)):
-        bounded = side.influence is not None and side.influence.once is not None and partner.refusal is None
+        bounded = side.influence is not None and side.influence.rare is not None and partner.refusal is None
         if side.refusal is not None and not bounded:
             return f"{name}{side.refusal}"
     return None
 
 
 def _cold_ends(found: Influence, confidence: float) -> tuple[float, float]:
-    """Bounds where few texts differ: at most a certain share of texts was not seen (Clopper and Pearson 1934, from those seen once).
+    """Bounds where few texts differ: at most a certain share of texts was not seen (Clopper and Pearson 1934, from those that
+    hold what no other holds).
 
     Texts that were not seen bring new n-grams, or are like no other text; those that were seen may have been luck.
     """
     from scipy.special import betaincinv
 
-    once, units = found.once or 0, found.units
+    once, units = found.rare or 0, found.units
     unseen = float(betaincinv(once + 1, units - once, (1 + confidence) / 2)) if once < units else 1.0
     if math.isnan(found.lowest):
         return max(0.0, found.value - 2 * unseen), 1.0
@@ -292,9 +295,9 @@ def _cold_ends(found: Influence, confidence: float) -> tuple[float, float]:
 
 def _ends(found: Influence, scale: Scale, confidence: float) -> tuple[float, float]:
     """Ends of the interval of one score."""
-    if found.variance == 0:  # nothing repeats, or nothing is alike
+    if _at_the_edge(found, scale):  # nothing repeats, or nothing is alike
         bound = -math.log((1 - confidence) / 2) / found.total
-        return (max(0.0, 1 - bound), 1.0) if found.value == 1 else (0.0, min(1.0, bound))
+        return (max(0.0, 1 - bound), 1.0) if found.value > 0.5 else (0.0, min(1.0, bound))
     reach = _reach(confidence, found.degrees) * math.sqrt(found.variance)
     if scale == "share":
         middle, step = math.log(found.value / (1 - found.value)), reach / (found.value * (1 - found.value))
@@ -309,6 +312,11 @@ def _reach(confidence: float, degrees: float) -> float:
     from scipy.special import stdtrit
 
     return float(stdtrit(degrees, (1 + confidence) / 2))
+
+
+def _at_the_edge(found: Influence, scale: Scale) -> bool:
+    """Whether a share is 0 or 1, up to rounding."""
+    return scale == "share" and min(found.value, 1 - found.value) < EDGE
 
 
 def _exp(value: float) -> float:
@@ -366,7 +374,7 @@ class _Pair:
         """Smallest level at which the interval leaves out `no difference`."""
         nothing = 1.0 if self.own.scale == "perplexity" else 0.0
         low, high = math.log(SMALLEST_P), 0.0
-        for _ in range(40):
+        for _ in range(20):
             middle = (low + high) / 2
             found = self.interval(-math.expm1(middle))
             low, high = (middle, high) if found.low <= nothing <= found.high else (low, middle)
