@@ -203,6 +203,10 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     assert loaded_by("import temp_processors", *HEAVY, "numpy", "pydantic") == set()
 
 
+def test_the_columns_of_a_trace_load_nothing_heavy() -> None:
+    assert loaded_by("import temp_processors.trace.columns", *HEAVY, "numpy", "pyarrow") == set()
+
+
 @pytest.mark.parametrize(
     "arguments",
     [("--help",), ("--version",), ("softmax",), ("run", "--help"), ("softmax", "--out", "s.svg")],
@@ -269,3 +273,10 @@ def test_every_imported_distribution_is_declared() -> None:
     imported = {name for path in FILES.values() for name in top_imports(path)} - set(sys.stdlib_module_names)
     wanted = {DISTRIBUTIONS.get(name, name).lower() for name in imported} - {"vllm"}  # in an environment of its own
     assert {name.replace("_", "-") for name in wanted} <= {name.replace("_", "-") for name in declared}
+
+
+def test_every_declared_distribution_is_pinned() -> None:
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8").split("[project.scripts]")[0]
+    declared = re.findall(r'^(?:  |\w+ = \[)"([\w-]+)[<>=]', text.split("dependencies = [", 1)[1], flags=re.M)
+    pinned = re.findall(r"^([\w-]+)==", (ROOT / "constraints.txt").read_text(encoding="utf-8"), flags=re.M)
+    assert pinned == declared

@@ -51,12 +51,12 @@ class NextToken(NamedTuple):
 
 
 class Token(NamedTuple):
-    """A token that was drawn: entropies in nats, natural-log probabilities before and after the policy."""
+    """A token that was drawn, with the numbers of a trace (`trace.columns.TraceRecord`) in their order."""
 
     token_id: int
-    temperature: float
     entropy: float
     entropy_after: float
+    temperature: float
     log_prob: float
     log_prob_after: float
 
@@ -150,7 +150,7 @@ class _Watch(LogitsProcessor):
     def seen(self, tokens: Tensor) -> list[Token]:
         """The tokens (rows, 1) that were then drawn, with what is known of that step."""
         before, after = (log_probs(scores).gather(1, tokens) for scores in (self.scores, self.processed))
-        columns = [self.temperature, entropy(self.scores), entropy(self.processed), before, after]
+        columns = [entropy(self.scores), entropy(self.processed), self.temperature, before, after]
         rows = torch.cat([column.double() for column in columns], dim=1).tolist()
         return [Token(token, *row) for token, row in zip(tokens.flatten().tolist(), rows, strict=True)]
 

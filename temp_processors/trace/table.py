@@ -10,9 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from temp_processors.trace.columns import NUMBERS, TEXT_COLUMNS, TOPS
 from temp_processors.trace.tail import thinned
-
-COLUMNS = ("token_ids", "entropy", "entropy_after", "temperature", "log_prob", "log_prob_after")
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class TokenTrace:
         log_prob_after: The same after the policy: what the token was drawn with, if nothing else acted on the scores.
         top_ids: The k most probable tokens before the policy, largest first, (batch, steps, k); or None.
         top_logits: Their scores, (batch, steps, k).
-        tail: Weight of all other tokens at 97 temperatures, (batch, steps, 97); see `trace_tail`.
+        tail: Weight of all other tokens at 97 temperatures, (batch, steps, 97); see `trace/tail.py`.
     """
 
     token_ids: Tensor
@@ -54,9 +53,7 @@ class TokenTrace:
             sample_id: One for each row (default: the number of the row).
 
         Returns:
-            Dicts with policy, prompt_id, sample_id, step (0 = first new token), token_id, entropy, entropy_after
-            (nats), temperature (None where there is none), log_prob, log_prob_after, top_ids, top_logits, tail (None
-            where not recorded; `tail` is thinned as `trace_tail` says).
+            Dicts with the fields of `trace.columns.TraceRecord`; `tail` is thinned as `trace/tail.py` says.
         """
         batch = self.token_ids.shape[0]
         names = (
@@ -64,10 +61,10 @@ class TokenTrace:
             _per_row(prompt_id, batch),
             list(range(batch) if sample_id is None else sample_id),
         )
-        keys = [dict(zip(("policy", "prompt_id", "sample_id"), key, strict=True)) for key in zip(*names, strict=True)]
+        keys = [dict(zip(TEXT_COLUMNS, key, strict=True)) for key in zip(*names, strict=True)]
         where = self.mask.nonzero()
-        columns = {name: getattr(self, name)[self.mask].tolist() for name in COLUMNS}
-        columns = {"token_id": columns.pop("token_ids"), **columns}
+        columns = {"token_id": self.token_ids[self.mask].tolist()}
+        columns |= {name: getattr(self, name)[self.mask].tolist() for name in NUMBERS}
         columns["temperature"] = [None if math.isnan(value) else value for value in columns["temperature"]]
         columns |= self._tops()
         values = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
@@ -85,7 +82,7 @@ class TokenTrace:
 
     def _tops(self) -> dict[str, list[Any]]:
         if self.top_ids is None or self.top_logits is None or self.tail is None:
-            return {name: [None] * int(self.mask.sum()) for name in ("top_ids", "top_logits", "tail")}
+            return {name: [None] * int(self.mask.sum()) for name in TOPS}
         logits = self.top_logits[self.mask]
         tail = thinned(self.tail[self.mask], logits)
         return {"top_ids": self.top_ids[self.mask].tolist(), "top_logits": logits.tolist(), "tail": tail}

@@ -175,7 +175,7 @@ def test_prose_keeps_every_visible_character(text: str) -> None:
 
 
 def test_a_column_without_a_temperature_is_not_coloured_by_it() -> None:
-    text = Text([Token(1, math.nan, 1.0, 1.0, -1.0, -1.0)])
+    text = Text([Token(1, 1.0, 1.0, math.nan, -1.0, -1.0)])
     assert markup.scale_of([text], "temperature") == (0.0, 0.0)
     assert "background" not in markup.strip(text, lambda token: Piece("a", "a"), "temperature", (0.0, 0.0))
     assert "none" in markup.strip(text, lambda token: Piece("a", "a"), "temperature", (0.0, 0.0))
