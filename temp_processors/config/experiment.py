@@ -212,6 +212,9 @@ def load_config(path: Path | str, overrides: Sequence[str] = (), out: Path | Non
     Raises:
         ConfigError: Naming every problem with its file, line, field and what is allowed.
     """
+    if isinstance(overrides, str) or not all(isinstance(assignment, str) for assignment in overrides):
+        message = f"have to be a list of texts such as ['seed=1'], but are {overrides!r}"
+        raise ConfigError([Problem("overrides", None, (), message)])
     source = _read(path, overrides, out)
     try:
         config = ExperimentConfig.model_validate(source.data)

@@ -5,14 +5,23 @@ PyYAML keeps the last of two equal keys and forgets where a value stood; here a 
 
 from __future__ import annotations
 
+import re
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
+from yaml.constructor import ConstructorError
+from yaml.reader import ReaderError
+
+from temp_processors.config.yaml_loader import DEEPEST, Bounded, compose
 
 Location = tuple[str | int, ...]
+MOST_PROBLEMS = 20
+"""Problems that an error tells; it says how many more there are."""
+INDEX = re.compile(r"[0-9]{1,9}")
 
 
 class Problem(NamedTuple):
@@ -25,7 +34,20 @@ class Problem(NamedTuple):
 
     def __str__(self) -> str:
         place = self.source if self.line is None else f"{self.source}:{self.line}"
-        return f"{place}: {'.'.join(map(str, self.path))}: {self.message}" if self.path else f"{place}: {self.message}"
+        path = f"{'.'.join(map(str, self.path))}: " if self.path else ""
+        return one_line(f"{place}: {path}{self.message}")
+
+
+def one_line(text: str) -> str:
+    """`text` with line ends, control characters and halves of characters written as escapes."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def shortened(text: str, longest: int = 60) -> str:
+    """`text`, with dots for what is beyond `longest` characters."""
+    return text if len(text) <= longest else text[: longest - 3] + "..."
 
 
 class ConfigError(ValueError):
@@ -33,7 +55,9 @@ class ConfigError(ValueError):
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = sorted(problems, key=lambda p: (p.source, p.line or 0))
-        super().__init__("\n".join(map(str, self.problems)))
+        more = len(self.problems) - MOST_PROBLEMS
+        lines = [str(problem) for problem in self.problems[:MOST_PROBLEMS]]
+        super().__init__("\n".join([*lines, *([f"and {more:,} more problems"] if more > 0 else [])]))
 
 
 @dataclass
@@ -55,12 +79,18 @@ class YamlSource:
 
     def set(self, assignment: str) -> None:
         """Apply one `a.0.b=value` override; the value is parsed as YAML, list items are addressed by their index."""
-        origin = f"--set {assignment}"
+        origin = f"--set {shortened(assignment, 200)}"
         dotted, equals, text = assignment.partition("=")
         if not equals or not dotted:
             self.problems.append(Problem(origin, None, (), "has to look like path.to.field=value"))
             return
-        path: Location = tuple(int(part) if part.isdigit() else part for part in dotted.split("."))
+        path: Location = tuple(int(part) if INDEX.fullmatch(part) else part for part in dotted.split("."))
+        if len(path) > DEEPEST:
+            self.problems.append(Problem(origin, None, (), f"names a field more than {DEEPEST} levels deep"))
+            return
+        if not _is_text(dotted):
+            self.problems.append(Problem(origin, None, (), "holds half of a character, which is no text"))
+            return
         value = parse_yaml(text, origin)
         self.problems.extend(value.problems)
         parent = self._container(path, origin)
@@ -89,9 +119,15 @@ class YamlSource:
 
 def _no_such_place(here: Any, parent: Location, part: str | int) -> str:
     where = f"`{'.'.join(map(str, parent))}`" if parent else "the configuration"
+    if isinstance(here, list) and not here:
+        return f"{where} is an empty list and has no index {part!r}"
     if isinstance(here, list):
         return f"{where} is a list of {len(here)}: {part!r} is not one of its indices 0 to {len(here) - 1}"
-    return f"{where} holds {here!r} and has no field {part!r}"
+    return f"{where} holds {shortened(repr(here))} and has no field {part!r}"
+
+
+def _is_text(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def write_yaml(data: Mapping[str, Any]) -> str:
@@ -106,7 +142,8 @@ def read_yaml(path: Path, shown_as: str | None = None) -> YamlSource:
     """Read one YAML file. Raises `ConfigError` when it cannot be read or is not YAML."""
     name = shown_as or str(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        raw = path.read_bytes()
+        text = raw.decode("utf-16" if raw.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8")
     except UnicodeDecodeError as error:
         raise ConfigError([Problem(name, None, (), f"is not UTF-8 (byte {error.start})")]) from error
     except OSError as error:
@@ -115,47 +152,69 @@ def read_yaml(path: Path, shown_as: str | None = None) -> YamlSource:
 
 
 def parse_yaml(text: str, name: str) -> YamlSource:
-    """Parse YAML text; syntax errors raise `ConfigError`, repeated keys are collected in `problems`."""
-    loader = yaml.SafeLoader(text)
+    """Parse YAML text. What is not valid or too large raises `ConfigError`; repeated keys are collected in `problems`."""
     source = YamlSource(name, None)
     try:
-        node = loader.get_single_node()
+        loader, node = compose(text)
         if node is not None:
             source.data = _construct(loader, node, (), source)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else None
-        raise ConfigError([Problem(name, line, (), f"is not valid YAML: {error.problem or error.context}")]) from error
     except yaml.YAMLError as error:
-        raise ConfigError([Problem(name, None, (), f"is not valid YAML: {error}")]) from error
-    finally:
-        loader.dispose()
+        raise ConfigError([_not_valid(error, text, name)]) from error
     return source
 
 
-def _construct(loader: yaml.SafeLoader, node: yaml.Node, path: Location, source: YamlSource) -> Any:
+def _not_valid(error: yaml.YAMLError, text: str, name: str) -> Problem:
+    line, said = None, str(error)
+    if isinstance(error, yaml.MarkedYAMLError):
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else None
+        said = ", ".join(part for part in (error.context, error.problem) if part)
+    elif isinstance(error, ReaderError):
+        line = text.count("\n", 0, error.position) + 1
+        said = f"the character U+{ord(text[error.position]):04X} may stand in double quotes only, as an escape"
+    return Problem(name, line, (), f"is not valid YAML: {said}")
+
+
+def _construct(loader: Bounded, node: yaml.Node, path: Location, source: YamlSource) -> Any:
+    """The data of a node. An alias gives a copy, so that `--set` at one place changes that place alone."""
     source.lines.setdefault(path, (source.name, node.start_mark.line + 1))
-    if isinstance(node, yaml.MappingNode):
+    if isinstance(node, yaml.MappingNode) and node.tag == loader.DEFAULT_MAPPING_TAG:
         return _construct_mapping(loader, node, path, source)
-    if isinstance(node, yaml.SequenceNode):
+    if isinstance(node, yaml.SequenceNode) and node.tag == loader.DEFAULT_SEQUENCE_TAG:
         return [_construct(loader, item, (*path, i), source) for i, item in enumerate(node.value)]
     return loader.construct_object(node, deep=True)
 
 
 def _construct_mapping(
-    loader: yaml.SafeLoader, node: yaml.MappingNode, path: Location, source: YamlSource
+    loader: Bounded, node: yaml.MappingNode, path: Location, source: YamlSource
 ) -> dict[Hashable, Any]:
-    loader.flatten_mapping(node)
+    loader.flatten_mapping(node)  # puts what merge keys (`<<`) bring before the mapping's own keys, which win
+    first_own = len(node.value) - loader.own_keys[id(node)]
     first_line: dict[Hashable, int] = {}
-    result: dict[Hashable, Any] = {}
-    for key_node, value_node in node.value:
-        key = loader.construct_object(key_node, deep=True)
-        line = key_node.start_mark.line + 1
-        here = (*path, key if isinstance(key, (str, int)) else str(key))
+    chosen: dict[Hashable, tuple[int, yaml.Node]] = {}
+    for place, (key_node, value_node) in enumerate(node.value):
+        key, line = _key(loader, key_node), key_node.start_mark.line + 1
         if key in first_line:
             message = f"is set twice, first in line {first_line[key]}: keep one"
-            source.problems.append(Problem(source.name, line, here, message))
+            source.problems.append(Problem(source.name, line, (*path, _part(key)), message))
             continue
-        first_line[key] = line
-        source.lines[here] = (source.name, line)
-        result[key] = _construct(loader, value_node, here, source)
+        if place >= first_own:
+            first_line[key] = line
+        chosen[key] = line, value_node
+    result: dict[Hashable, Any] = {}
+    for key, (line, value_node) in chosen.items():
+        source.lines[(*path, _part(key))] = (source.name, line)
+        result[key] = _construct(loader, value_node, (*path, _part(key)), source)
     return result
+
+
+def _key(loader: Bounded, node: yaml.Node) -> Hashable:
+    key = loader.construct_object(node, deep=True)
+    if isinstance(key, Hashable):
+        return key
+    message = "a list or mapping is the key of a mapping: text that begins with { or [ has to stand in quotes"
+    raise ConstructorError(None, None, message, node.start_mark)
+
+
+def _part(key: Hashable) -> str | int:
+    return key if isinstance(key, (str, int)) else str(key)

@@ -211,3 +211,9 @@ def test_an_unknown_field_is_told_with_the_fields_of_its_owner(setting: str, mes
     with pytest.raises(ConfigError) as caught:
         load_config("fox", [setting])
     assert message in str(caught.value)
+
+
+def test_one_text_instead_of_a_list_of_overrides_is_one_complaint() -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config("fox", "seed=1")
+    assert str(caught.value) == "overrides: have to be a list of texts such as ['seed=1'], but are 'seed=1'"
