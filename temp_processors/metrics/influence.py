@@ -60,9 +60,9 @@ class Influence:
         different: Different texts.
         total: n-grams or the like that the score is a share of; 0 where it is no share.
         least: Smallest part of the one-at-a-time variance that is believed.
-        rare: Units that hold what no other unit holds (n-grams; for self-BLEU a text that occurs once): they tell how many units were not
-            seen. None where they do not.
-        lowest: A bound that the score cannot fall below, for scores that rise with every new text; NaN for self-BLEU, which falls.
+        rare: Units that hold what no other unit holds: they tell how many units were not seen. None where they do not.
+        lowest: A bound that the score cannot fall below where every unseen unit raises it; NaN where it lowers the score.
+        short: Why there can be no interval, if the metric itself knows a reason.
     """
 
     value: float
@@ -75,6 +75,7 @@ class Influence:
     least: float = 0.5
     rare: int | None = None
     lowest: float = math.nan
+    short: str | None = None
 
     @property
     def units(self) -> int:

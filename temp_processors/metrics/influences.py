@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,8 +21,7 @@ def of_distinct_n(texts: Any, units: Ints, n: int) -> Influence:
 
 def of_self_bleu_n(texts: Any, units: Ints, n: int) -> Influence:
     """On self-BLEU-n."""
-    tokenized = tokenize(texts)
-    return replace(of_self_bleu(tokenized, n, units), rare=_once(tokenized, units))
+    return of_self_bleu(tokenize(texts), n, units)
 
 
 def of_unique_share(texts: Any, units: Ints) -> Influence:
@@ -73,10 +71,3 @@ def _ngrams(texts: TokenizedTexts, n: int) -> Ints:
     """n-grams of each text, shape (texts,)."""
     counts: Ints = np.maximum(texts.lengths - (n - 1), 0)
     return counts
-
-
-def _once(texts: TokenizedTexts, units: Ints) -> int | None:
-    """Texts that occur once, where every text is a unit."""
-    if int(units.max()) + 1 < len(texts):
-        return None
-    return int((np.unique(_digests(texts), return_counts=True)[1] == 1).sum())

@@ -254,6 +254,8 @@ def _refused(record: Metric | None, score: Score, units: Ints, *, several: bool)
 
 def _too_little(found: Influence, scale: Scale, noun: str) -> str | None:
     """Why what was seen does not allow an interval; None where it does."""
+    if found.short is not None:
+        return found.short
     enough = min(FEWEST_DIFFERENT, found.units)
     if 0 < found.different < enough:
         unseen = round(1 / (1 - (1 - CONFIDENCE) ** (1 / found.units)))

@@ -7,6 +7,7 @@ count; so every n-gram of every text feels the absence of at most one unit, and 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -16,6 +17,8 @@ from temp_processors.metrics.ngrams import Held, repeated_ngrams, run_starts
 from temp_processors.metrics.self_bleu import SMOOTHED_NUMERATOR, penalty_of
 from temp_processors.metrics.texts import TokenizedTexts
 
+FEWEST_MATCHED = 5
+"""Fewest units with a match at every order: with fewer, the next match is rare and moves the value a lot."""
 BELIEVED = 1 / 1.8
 """Smallest part of the one-at-a-time variance: self-BLEU has effects of triples and more, which pairs do not show."""
 
@@ -44,8 +47,22 @@ def of_self_bleu(texts: TokenizedTexts, n: int, units: Ints) -> Influence:
     pairs, place = np.unique(first.astype(np.int64) * count + second, return_inverse=True)
     together = np.bincount(place, weights=lost, minlength=len(pairs)) / size
     own = (value - without) * (count - 1) / count
-    different = texts.different_texts
-    return Influence(value, own, Sparse(pairs, together), different=different, contributing=count, least=BELIEVED)
+    matched = len(np.unique(units[(matches > 0).all(axis=0)]))
+    found = Influence(
+        value, own, Sparse(pairs, together), different=texts.different_texts, contributing=matched, least=BELIEVED
+    )
+    if matched < min(FEWEST_MATCHED, count):
+        reason = (
+            f"only {matched} of {count} share an n-gram of every order with others: the value is mostly the smoothing"
+        )
+        return replace(found, rare=matched, lowest=0.0, short=reason)
+    return found if count < size else replace(found, rare=_once(texts))
+
+
+def _once(texts: TokenizedTexts) -> int:
+    """Texts that occur once."""
+    kinds = [texts.ids[a:b].tobytes() for a, b in zip(texts.starts[:-1], texts.starts[1:], strict=True)]
+    return int((np.unique(kinds, return_counts=True)[1] == 1).sum())
 
 
 def _losses(held: Held, units: Ints) -> tuple[Ints, Ints, Ints, Ints]:
