@@ -9,6 +9,7 @@ from temp_processors.cli.scoring import (
     GroupBy,
     Length,
     MetricNames,
+    PromptColumn,
     Sources,
     Split,
     TextColumn,
@@ -23,6 +24,7 @@ def compare_command(
     baseline: Baseline = None,
     text_column: TextColumn = "text",
     group_by: GroupBy = None,
+    prompt_column: PromptColumn = None,
     split: Split = "train",
     length: Length = None,
     tokenizer: TokenizerName = "whitespace",
@@ -31,12 +33,14 @@ def compare_command(
     options = {
         "text_column": text_column,
         "group_by": group_by,
+        "prompt_column": prompt_column,
         "split": split,
         "length": length or "paired",
         "tokenizer": tokenizer,
     }
     scores = show_scores(sources, metrics, {**options, "baseline": baseline})
+    from temp_processors.comparison.notes import by_baseline
     from temp_processors.report.table import difference_table
 
-    if len(scores) > 1:
-        Console(highlight=False).print(difference_table(scores))
+    for part in by_baseline(scores):
+        Console(highlight=False).print(difference_table(part))

@@ -14,6 +14,7 @@ from temp_processors.cli.scoring import (
     GroupBy,
     Length,
     MetricNames,
+    PromptColumn,
     Sources,
     Split,
     TextColumn,
@@ -28,6 +29,7 @@ def score_command(
     baseline: Baseline = None,
     text_column: TextColumn = "text",
     group_by: GroupBy = None,
+    prompt_column: PromptColumn = None,
     split: Split = "train",
     length: Length = None,
     tokenizer: TokenizerName = "whitespace",
@@ -39,9 +41,12 @@ def score_command(
     """Score texts that are already there, and write metrics.json and the table."""
     if stream and baseline is not None:
         raise refused("--baseline: a stream has no differences; leave out --stream")
+    if stream and prompt_column is not None:
+        raise refused("--prompt-column: a stream has no intervals, for which prompts matter; leave out --stream")
     cut = length or ("full" if stream else "paired")
     options = {"text_column": text_column, "group_by": group_by, "split": split, "length": cut, "tokenizer": tokenizer}
-    scores = show_scores(sources, metrics, options if stream else {**options, "baseline": baseline}, stream=stream)
+    paired = {} if stream else {"baseline": baseline, "prompt_column": prompt_column}
+    scores = show_scores(sources, metrics, {**options, **paired}, stream=stream)
     from temp_processors.report.table import write_tables
 
     try:

@@ -14,12 +14,19 @@ MetricNames = Annotated[list[str] | None, typer.Option("--metric", help="distinc
 Baseline = Annotated[str | None, typer.Option(help="Group that the others are compared with; the first by default.")]
 TextColumn = Annotated[str, typer.Option(help="Column that holds the text.")]
 GroupBy = Annotated[str | None, typer.Option(help="Column whose values make the groups.")]
+PromptColumn = Annotated[
+    str | None,
+    typer.Option(
+        help="Column whose values name the prompts; texts of one prompt are no independent ones.",
+        show_default="prompt_id",
+    ),
+]
 Split = Annotated[str, typer.Option(help="Part of a dataset.")]
 Length = Annotated[
     str | None,
     typer.Option(
-        help="Tokens that are scored: paired, text i of every group cut to the shortest of these (what happens unless --stream is given); "
-        "matched, all to the shortest of all; first:K; full."
+        help="Tokens that are scored: paired, whole texts, and differences of texts cut pair by pair to equal lengths (what happens unless "
+        "--stream is given); matched, all cut to the shortest of all; first:K; full."
     ),
 ]
 TokenizerName = Annotated[
@@ -31,15 +38,14 @@ def show_scores(
     sources: list[str], metrics: list[str] | None, options: dict[str, Any], *, stream: bool = False
 ) -> dict[str, Any]:
     """Score the sources and print the table; a mistake in the options or the files ends the command."""
-    from temp_processors.comparison.notes import length_notes
-    from temp_processors.comparison.scoring import score_sources, stream_sources, tokenizer_named
+    from temp_processors.comparison.scoring import scored_sources, streamed_sources, tokenizer_named
     from temp_processors.report.table import footnotes, metric_table
 
     with told(ValueError):
         options["tokenizer"] = tokenizer_named(options["tokenizer"])
-        scores = (stream_sources if stream else score_sources)(sources, metrics or (), **options)
+        scored = (streamed_sources if stream else scored_sources)(sources, metrics or (), **options)
     console = Console(highlight=False)
-    console.print(metric_table(scores))
-    for note in [*footnotes(scores), *length_notes(scores)]:
+    console.print(metric_table(scored.scores))
+    for note in [*footnotes(scored.scores), *scored.notes]:
         console.print(note, style="dim", markup=False)
-    return scores
+    return scored.scores

@@ -2,7 +2,8 @@
 
 A group is what one policy wrote, or one file of texts. Groups are compared on the texts that all of them have (by prompt and sample number,
 or by position), because scores move with the number of texts; `counts["left_out_texts"]` says how many each group has beyond them. Scores
-move with the number of tokens too: `length` cuts the texts of all groups alike, and `notes.py` says what was cut or left unequal.
+move with the number of tokens too: differences are taken between texts cut two groups at a time to equal lengths, or `length` cuts the
+texts of all groups alike, and `notes.py` says what was cut or left unequal.
 """
 
 from __future__ import annotations
@@ -25,12 +26,11 @@ LONG_WORK = 2_000_000
 def compare_groups(
     groups: Mapping[str, Group],
     metrics: Sequence[str],
-    baseline: str | None = None,
+    baseline: str | Mapping[str, str] | None = None,
     *,
     confidence: float = 0.95,
     length: str = "full",
     tokenizer: Any = "whitespace",
-    fair: bool = False,
     primary: str | None = None,
 ) -> dict[str, dict[str, dict[str, Any]]]:
     """Every metric of every group, as the part `policies` of `metrics.json`.
@@ -38,14 +38,13 @@ def compare_groups(
     Args:
         groups: At least one, by name.
         metrics: Names of `temp_processors.metrics`; `perplexity` needs groups with log-probabilities.
-        baseline: Name of the group that the others are compared with; the first one by default.
+        baseline: Name of the group that the others are compared with; the first one by default. Or what each group is compared with, by
+            name; a group that is left out has no difference.
         confidence: Of intervals. p-values are corrected by Holm's method over the whole table, groups times metrics.
-        length: `full`; `paired`, text i of every group cut to the shortest of these, so that all groups have equally many tokens;
-            `matched`, all cut to the shortest text of all; or `first:K`, the first K tokens. Perplexity is always that of whole texts,
-            and so is the mean length where lengths are made equal.
+        length: `full`; `paired`, values of whole texts and differences of texts cut pair by pair to equal lengths, where these differ;
+            `matched`, all cut to the shortest text of all; or `first:K`, the first K tokens. `"length"` in a difference says what
+            it was taken on. Perplexity is always that of whole texts, and so is the mean length where lengths are made equal.
         tokenizer: As for `temp_processors.metrics.tokenize`.
-        fair: Take differences between texts cut pair by pair to equal lengths where they have unequal ones, values from
-            texts as `length` says; `"length"` in a difference says so. Perplexity and length are compared whole.
         primary: The metric that was chosen before the texts were looked at: it is corrected over the groups alone, the others over the
             whole table.
 
@@ -63,13 +62,11 @@ def compare_groups(
         >>> scores["cold"]["distinct_1"]["value"], scores["warm"]["distinct_1"]["difference"]["value"]
         (0.25, 0.75)
     """
-    reference = next(iter(groups)) if baseline is None else baseline
-    if reference not in groups:
-        raise ValueError(f"`baseline` has to be one of {', '.join(groups)}, but is {reference!r}")
+    references = _references(groups, baseline)
     if primary is not None and primary not in metrics:
         raise ValueError(f"`primary` has to be one of {', '.join(metrics)}, but is {primary!r}")
     records = {metric: metric_record(metric) for metric in metrics}
-    work = ScoredTexts(groups, length, tokenizer)
+    work = ScoredTexts(groups, "full" if length == "paired" else length, tokenizer)
     tasks = [(name, metric) for metric in records.values() for name in groups]
     scored = {(name, metric.name): _measured(work, name, metric) for name, metric in _with_progress(tasks, work)}
     scores: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in groups}
@@ -79,17 +76,18 @@ def compare_groups(
             left_out["left_out_tokens"] = work.left_out_tokens(name)
         scores[name][metric] = _row(found, left_out, confidence)
 
-    others = [name for name in groups if name != reference]
-    pairs = {name: _equally_long(work, name, reference, tokenizer) for name in others} if fair else {}
+    pairs = {
+        name: _equally_long(work, name, other, tokenizer) for name, other in references.items() if length == "paired"
+    }
     changes: dict[tuple[str, str], Difference] = {}
-    for name in others:
+    for name, reference in references.items():
         for metric, record in records.items():
             pair = pairs.get(name) if record.cut else None
             sides = [
                 scored[side, metric] if pair is None else _measured(pair, side, record) for side in (name, reference)
             ]
             changes[name, metric] = difference_of(sides[0], sides[1], confidence)
-            on = length if pair is None else "paired"
+            on = "paired" if pair is not None else "full" if length == "paired" else length
             baseline_value = sides[1].score.value
             scores[name][metric]["difference"] = {"length": on, "baseline_value": baseline_value}
     corrected = _corrected(changes, primary)
@@ -99,7 +97,7 @@ def compare_groups(
             **as_dict(
                 change,
                 corrected[name, metric],
-                baseline_name=reference,
+                baseline_name=references[name],
                 baseline=kept["baseline_value"],
                 confidence=confidence,
                 scale=records[metric].scale,
@@ -107,6 +105,20 @@ def compare_groups(
             "length": kept["length"],
         }
     return scores
+
+
+def _references(groups: Mapping[str, Group], baseline: str | Mapping[str, str] | None) -> dict[str, str]:
+    """What each group is compared with."""
+    if isinstance(baseline, Mapping):
+        found = dict(baseline)
+    else:
+        reference = next(iter(groups)) if baseline is None else baseline
+        found = dict.fromkeys((name for name in groups if name != reference), reference)
+        found.setdefault(reference, reference)  # so that a baseline of no other group is looked at too
+    for name in (*found, *found.values()):
+        if name not in groups:
+            raise ValueError(f"`baseline` has to be one of {', '.join(groups)}, but is {name!r}")
+    return {name: other for name, other in found.items() if name != other}
 
 
 def _measured(texts: ScoredTexts, name: str, metric: Metric) -> Measured:

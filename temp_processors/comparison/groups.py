@@ -40,7 +40,7 @@ class Group:
 
 
 def common_groups(groups: Mapping[str, Group]) -> dict[str, Group]:
-    """The groups cut to the keys that all of them have, in one order.
+    """The groups cut to the keys that all of them have, in the order of the first.
 
     Raises:
         ValueError: They have none in common.
@@ -48,10 +48,11 @@ def common_groups(groups: Mapping[str, Group]) -> dict[str, Group]:
     shared = set.intersection(*(set(group.keys) for group in groups.values()))
     if not shared and any(len(group.keys) for group in groups.values()):
         raise ValueError(f"{', '.join(groups)} have no prompt and sample number in common: there is nothing to compare")
+    order = [key for key in next(iter(groups.values())).keys if key in shared]
     common = {}
     for name, group in groups.items():
         place = {key: position for position, key in enumerate(group.keys)}
-        common[name] = group.take([place[key] for key in sorted(shared)])
+        common[name] = group.take([place[key] for key in order])
     return common
 
 
@@ -78,7 +79,8 @@ class ScoredTexts:
 
     Args:
         groups: By name.
-        length: As for `compare_groups`.
+        length: `full`; `paired`, text i of every group cut to the shortest of these; `matched`, all cut to the shortest text of all;
+            `first:K`, the first K tokens.
         tokenizer: As for `tokenize`.
     """
 

@@ -18,14 +18,25 @@ def length_notes(scores: Scores) -> list[str]:
         for metric, score in row.items():
             if left_out := score["counts"].get("left_out_tokens"):
                 cut[name] = f"{name}: {left_out:,} tokens cut off, so that all groups have texts of equal length"
-            baseline = (score["difference"] or {}).get("baseline")
-            if baseline is None or not CATALOGUE[metric].cut:
+            change = score["difference"] or {}
+            baseline = change.get("baseline")
+            if baseline is None or not CATALOGUE[metric].cut or change["length"] == "paired":
                 continue
             own, other = (int(side["counts"]["tokens"]) for side in (score, scores[baseline][metric]))
             if own != other:
                 unequal[name] = f"{name}: {own:,} tokens against {other:,} of {baseline}: diversity moves with length; "
-    notes = [*cut.values(), *(f"{note}--length paired cuts texts alike" for note in unequal.values())]
+    notes = [*cut.values(), *(f"{note}--length paired compares texts cut alike" for note in unequal.values())]
     return [*notes, *_unequal_groups(scores)]
+
+
+def by_baseline(scores: Scores) -> list[Scores]:
+    """The scores split by what groups are compared with, each part with its baseline first; nothing where there are no differences."""
+    parts: dict[str, dict[str, Mapping[str, Mapping[str, Any]]]] = {}
+    for name, row in scores.items():
+        change = next(iter(row.values()))["difference"]
+        if change is not None:
+            parts.setdefault(change["baseline"], {change["baseline"]: scores[change["baseline"]]})[name] = row
+    return list(parts.values())
 
 
 def _unequal_groups(scores: Scores) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
@@ -10,7 +11,8 @@ from rich.progress import Progress, SpinnerColumn, TextColumn
 
 from temp_processors.comparison.compare import compare_groups
 from temp_processors.comparison.groups import cut_of
-from temp_processors.comparison.sources import by_name, read_groups, read_texts, refuse_repeated
+from temp_processors.comparison.notes import length_notes
+from temp_processors.comparison.sources import Columns, by_name, read_sources, read_texts, refuse_repeated
 from temp_processors.metrics import STREAMED, StreamedTexts, metric_by_name, stream_needs
 from temp_processors.metrics.texts import TOKENIZERS
 
@@ -22,28 +24,21 @@ UPDATE_EVERY = 10_000
 Scores = dict[str, dict[str, dict[str, Any]]]
 
 
-def score_sources(
-    sources: Sequence[str],
-    metrics: Sequence[str] = (),
-    *,
-    baseline: str | None = None,
-    text_column: str = "text",
-    group_by: str | None = None,
-    split: str = "train",
-    length: str = "paired",
-    tokenizer: Any = "whitespace",
-) -> Scores:
-    """Scores of every group of the sources, as `compare_groups` gives them; other arguments as for `read_groups`.
+@dataclass(frozen=True)
+class Scored:
+    """Scores of groups, and what a reader of them has to know.
 
     Args:
-        metrics: Names of metrics; the usual ones by default, with perplexity where all sources are runs.
-        baseline: As for `compare_groups`.
-        length: As for `compare_groups`.
-        tokenizer: As for `temp_processors.metrics.tokenize`.
+        scores: Group -> metric -> score, as `compare_groups` gives them.
+        notes: How texts were paired, cut or left out, in sentences.
+    """
 
-    Raises:
-        RowsError: As `read_groups`.
-        ValueError: As `compare_groups`.
+    scores: Scores
+    notes: list[str]
+
+
+def score_sources(sources: Sequence[str], metrics: Sequence[str] = (), **options: Any) -> Scores:
+    """The scores of `scored_sources`, without the notes.
 
     Example:
         >>> path = tmp_path / "texts.jsonl"
@@ -51,10 +46,40 @@ def score_sources(
         >>> score_sources([str(path)], ["distinct_1"], group_by="T")["1"]["distinct_1"]["value"]
         0.75
     """
-    groups = read_groups(sources, text_column=text_column, group_by=group_by, split=split)
+    return scored_sources(sources, metrics, **options).scores
+
+
+def scored_sources(
+    sources: Sequence[str],
+    metrics: Sequence[str] = (),
+    *,
+    baseline: str | None = None,
+    text_column: str = "text",
+    group_by: str | None = None,
+    prompt_column: str | None = None,
+    split: str = "train",
+    length: str = "paired",
+    tokenizer: Any = "whitespace",
+) -> Scored:
+    """Scores of every group of the sources, as `compare_groups` gives them; other arguments as for `read_groups`.
+
+    Args:
+        metrics: Names of metrics; the usual ones by default, with perplexity where all sources are runs.
+        baseline: Name of the group that all others are compared with. By default that of the configuration for a run, for several
+            sources with groups of one name the group of that name in the first, else the first group.
+        length: As for `compare_groups`.
+        tokenizer: As for `temp_processors.metrics.tokenize`.
+
+    Raises:
+        RowsError: As `read_groups`.
+        ValueError: As `compare_groups`.
+    """
+    sourced = read_sources(sources, Columns(text_column, group_by, prompt_column), split=split)
+    groups = sourced.groups
     known = all(group.log_probs is not None for group in groups.values())
     chosen = metrics or (*DEFAULT_METRICS, *(["perplexity"] if known else []))
-    return compare_groups(groups, chosen, baseline, length=length, tokenizer=tokenizer)
+    scores = compare_groups(groups, chosen, baseline or sourced.baselines, length=length, tokenizer=tokenizer)
+    return Scored(scores, [*sourced.notes, *length_notes(scores)])
 
 
 def stream_sources(
@@ -98,6 +123,12 @@ def stream_sources(
                 streams[source, name] = StreamedTexts(needs, tokenizer=tokenizer, first=first)
             streams[source, name].add([text])
     return by_name({key: {name: _row(name, stream) for name in chosen} for key, stream in streams.items()})
+
+
+def streamed_sources(sources: Sequence[str], metrics: Sequence[str] = (), **options: Any) -> Scored:
+    """The scores of `stream_sources` with their notes."""
+    scores = stream_sources(sources, metrics, **options)
+    return Scored(scores, length_notes(scores))
 
 
 def tokenizer_named(name: str) -> Any:

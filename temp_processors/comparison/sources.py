@@ -4,55 +4,132 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
+
 from temp_processors.comparison.groups import Group
+from temp_processors.comparison.pairing import NO_PROMPT, Row, baselines_of, keys_of, pairing_notes
 from temp_processors.datafiles import RowsError, column_of, read_dataset, read_rows
 
 if TYPE_CHECKING:
     from temp_processors.runs.folder import Run
 
 
-def read_groups(
-    sources: Sequence[str], *, text_column: str = "text", group_by: str | None = None, split: str = "train"
-) -> dict[str, Group]:
-    """Groups of texts from files, run folders and datasets.
+PROMPT_COLUMN = "prompt_id"
+"""Column that names the prompt of a text, where none is chosen."""
+
+
+@dataclass(frozen=True)
+class Sourced:
+    """Groups of texts, and how they are to be compared.
+
+    Args:
+        groups: By name, in the order of the sources and of the configurations of runs.
+        baselines: What every group is compared with; a group that is not here is a baseline.
+        notes: What a reader of the comparison has to know, in sentences.
+    """
+
+    groups: dict[str, Group]
+    baselines: dict[str, str]
+    notes: list[str]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which columns of a file or dataset hold what.
+
+    Args:
+        text: The text.
+        group: What names its group; None puts all texts of a source into one.
+        prompt: What names its prompt; None takes `prompt_id` where there is one.
+    """
+
+    text: str = "text"
+    group: str | None = None
+    prompt: str | None = None
+
+
+def read_sources(sources: Sequence[str], columns: Columns = Columns(), *, split: str = "train") -> Sourced:
+    """Groups of texts from files, run folders and datasets, with their baselines.
 
     Args:
         sources: Files (text, JSONL, CSV, Parquet), run folders (a group for each policy), datasets folders or Hub ids.
+        columns: What the columns of files and datasets hold.
+        split: Part of a dataset.
+
+    Raises:
+        RowsError: A source cannot be read, lacks a column, or holds something that is not a text; or one source names the prompts of
+            its texts and another does not.
+    """
+    refuse_repeated(sources)
+    found, chosen, notes = {}, {}, []
+    for source in sources:
+        rows = list(_rows(source, columns, split, streaming=False))
+        order, baseline = configured(source, columns.group)
+        if baseline is not None:
+            chosen[source] = baseline
+        found.update({(source, name): group for name, group in _grouped(rows, order).items()})
+        prompts = len({row.prompt for row in rows})
+        if prompts > 1 and columns.prompt is None and not _is_run(source):
+            notes.append(f"{source}: texts of one {PROMPT_COLUMN} belong together ({prompts} prompts)")
+    found = _unnamed(found)
+    groups = by_name(found)
+    baselines = baselines_of(dict(zip(groups, found, strict=True)), chosen)
+    return Sourced(groups, baselines, [*notes, *pairing_notes(groups, baselines)])
+
+
+def read_groups(
+    sources: Sequence[str],
+    *,
+    text_column: str = "text",
+    group_by: str | None = None,
+    prompt_column: str | None = None,
+    split: str = "train",
+) -> dict[str, Group]:
+    """Groups of texts from files, run folders and datasets, as `read_sources` gives them.
+
+    Args:
+        sources: As for `read_sources`.
         text_column: Column that holds the text.
         group_by: Column whose values name the groups; by default every source is one group.
+        prompt_column: Column whose values name the prompts; `prompt_id` by default, where there is one.
         split: Part of a dataset.
 
     Returns:
         Groups by name; names of groups that several sources share get the name of their source in front.
-
-    Raises:
-        RowsError: A source cannot be read, lacks a column, or holds something that is not a text.
     """
-    refuse_repeated(sources)
-    return by_name(
-        {
-            (source, name): group
-            for source in sources
-            for name, group in _groups(source, text_column, group_by, split).items()
-        }
-    )
+    return read_sources(sources, Columns(text_column, group_by, prompt_column), split=split).groups
 
 
 def groups_of_run(run: Run, names: Sequence[str]) -> dict[str, Group]:
     """The samples of a run as groups, one for each policy of `names` that has any, in the order of prompts and samples."""
-    found: dict[str, list[tuple[int, int, str, float, int]]] = {name: [] for name in names}
-    for s in run.samples:
-        found[s.policy].append((s.prompt_id, s.sample_id, s.text, s.log_prob, s.scored_tokens))
-    groups = {}
-    for name, samples in found.items():
-        if samples:
-            prompts, numbers, texts, log_probs, tokens = zip(*sorted(samples), strict=True)
-            groups[name] = Group(texts, list(zip(prompts, numbers, strict=True)), log_probs, tokens)
-    return groups
+    rows = _of_run(run.path)
+    return {name: group for name, group in _grouped(list(rows), names).items() if name in names}
+
+
+def configured(source: str, group_by: str | None = None) -> tuple[list[str], str | None]:
+    """Names of the policies of a run, in the order of its configuration, and its baseline; the first policy by default.
+
+    Args:
+        source: A run folder, or the `samples.jsonl` of one that is grouped by policy; anything else is not configured.
+        group_by: Column that makes the groups of a file.
+    """
+    path = Path(source)
+    if not _is_run(source):
+        if path.name != "samples.jsonl" or group_by != "policy":
+            return [], None
+        path = path.parent
+    try:
+        held = yaml.safe_load((path / "config.yaml").read_text(encoding="utf-8"))
+        names = [str(policy["name"]) for policy in held["policies"]]
+        return names, held.get("baseline") or names[0]
+    except (OSError, ValueError, yaml.YAMLError, TypeError, KeyError, IndexError):
+        return [], None  # a run that is damaged or was copied in parts is compared in the order of its samples
 
 
 def read_texts(
@@ -63,14 +140,8 @@ def read_texts(
     Args:
         streaming: Whether a dataset of the Hub is read as it comes instead of downloaded first.
     """
-    run = Path(source, "samples.jsonl").is_file()
-    rows = _of_run(Path(source)) if run else _of_rows(source, text_column, group_by, split, streaming)
-    empty = True
-    for name, text in rows:
-        empty = False
-        yield name, text
-    if empty:
-        raise RowsError(f"{source}: holds no {'samples' if run else 'texts'}")
+    rows = _rows(source, Columns(text_column, group_by), split, streaming)
+    return ((row.group, row.text) for row in rows)
 
 
 def refuse_repeated(sources: Sequence[str]) -> None:
@@ -90,39 +161,104 @@ def by_name(found: Mapping[tuple[str, str], Any]) -> dict[str, Any]:
     return {name if names[name] == 1 else f"{source}: {name}": held for (source, name), held in found.items()}
 
 
-def _groups(source: str, text_column: str, group_by: str | None, split: str) -> dict[str, Group]:
-    rows = read_texts(source, text_column=text_column, group_by=group_by, split=split, streaming=False)
-    if Path(source, "samples.jsonl").is_file():
-        from temp_processors.runs.folder import Run
-
-        return groups_of_run(Run(Path(source)), list(dict.fromkeys(name for name, _ in rows)))
-    texts: dict[str, list[str]] = {}
-    for name, text in rows:
-        texts.setdefault(name, []).append(text)
-    return {name: Group(held, [(0, place) for place in range(len(held))]) for name, held in texts.items()}
+def _is_run(source: str) -> bool:
+    return Path(source, "samples.jsonl").is_file()
 
 
-def _of_rows(
-    source: str, text_column: str, group_by: str | None, split: str, streaming: bool
-) -> Iterator[tuple[str, str]]:
+def _grouped(rows: Sequence[Row], order: Sequence[str]) -> dict[str, Group]:
+    """The rows of one source as groups: those of `order` first, then the others as they come."""
+    held: dict[str, list[tuple[Row, tuple[Any, int]]]] = {name: [] for name in order}
+    for row, key in sorted(zip(rows, keys_of(rows), strict=True), key=_place if _numbered(rows) else lambda pair: 0):
+        held.setdefault(row.group, []).append((row, key))
+    groups = {}
+    for name, pairs in held.items():
+        if pairs:
+            own, keys = zip(*pairs, strict=True)
+            known = all(row.log_prob is not None for row in own)
+            log_probs, tokens = ([row.log_prob for row in own], [row.tokens for row in own]) if known else (None, None)
+            groups[name] = Group([row.text for row in own], keys, log_probs, tokens)
+    return groups
+
+
+def _numbered(rows: Sequence[Row]) -> bool:
+    return all(isinstance(row.number, int) and row.sample is not None for row in rows)
+
+
+def _place(pair: tuple[Row, Any]) -> tuple[Any, Any]:
+    return pair[0].number, pair[0].sample
+
+
+def _unnamed(found: dict[tuple[str, str], Group]) -> dict[tuple[str, str], Group]:
+    """The groups, with one name for the prompt where some name theirs and others do not.
+
+    Raises:
+        RowsError: Those that name theirs have several.
+    """
+    prompts = {place: {prompt for prompt, _ in group.keys} for place, group in found.items()}
+    without = [source for (source, _), held in prompts.items() if held == {NO_PROMPT}]
+    named = {prompt for held in prompts.values() for prompt in held} - {NO_PROMPT}
+    if not without or not named:
+        return found
+    if len(named) > 1:
+        raise RowsError(
+            f"{without[0]}: names no prompts, and other sources have {len(named)}: texts of different prompts do not compare; "
+            f"name them in a column {PROMPT_COLUMN} or with --prompt-column"
+        )
+    return {
+        place: replace(group, keys=[(NO_PROMPT, number) for _, number in group.keys]) for place, group in found.items()
+    }
+
+
+def _rows(source: str, columns: Columns, split: str, streaming: bool) -> Iterator[Row]:
+    """The rows of one source, at least one."""
+    run = _is_run(source)
+    rows = _of_run(Path(source)) if run else _of_rows(source, columns, split, streaming)
+    first = next(iter(rows), None)
+    if first is None:
+        raise RowsError(f"{source}: holds no {'samples' if run else 'texts'}")
+    return chain([first], rows)
+
+
+def _of_rows(source: str, columns: Columns, split: str, streaming: bool) -> Iterator[Row]:
     path = Path(source)
     is_file = path.is_file() or bool(path.suffix)
-    rows = read_rows(path, text_column) if is_file else read_dataset(source, None, split, streaming=streaming)
+    rows: Iterable[Any] = (
+        read_rows(path, columns.text) if is_file else read_dataset(source, None, split, streaming=streaming)
+    )
+    plain = path.stem if path.is_file() else source
+    prompt_column = columns.prompt
     for number, row in enumerate(rows, start=1):
         where = f"{source}: row {number}"
-        text = column_of(row, text_column, where)
+        text = column_of(row, columns.text, where)
         if not isinstance(text, str):
-            raise RowsError(f"{where}: {text_column!r} has to be a text, but is {text!r}")
-        name = path.stem if path.is_file() else source
-        yield name if group_by is None else str(column_of(row, group_by, where)), text
+            raise RowsError(f"{where}: {columns.text!r} has to be a text, but is {text!r}")
+        if number == 1 and prompt_column is None and PROMPT_COLUMN in row:
+            prompt_column = PROMPT_COLUMN
+        name = plain if columns.group is None else str(column_of(row, columns.group, where))
+        if prompt_column is None:
+            yield Row(name, text)
+            continue
+        own = str(column_of(row, prompt_column, where))
+        shown = row.get("prompt") if columns.prompt is None else None
+        prompt, place = shown if isinstance(shown, str) else own, _whole(own)
+        yield Row(name, text, prompt, own if place is None else place, _whole(row.get("sample_id")))
 
 
-def _of_run(path: Path) -> Iterator[tuple[str, str]]:
-    """Policies and texts of a run; one that is not complete is read as far as it came."""
+def _whole(value: object) -> int | None:
+    """A sample number, also from a CSV file, where it is a text."""
+    if isinstance(value, str) and value.isdecimal():
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _of_run(path: Path) -> Iterator[Row]:
+    """The samples of a run in the order of prompts and samples; of one that is not complete, as far as it came."""
     from temp_processors.runs.folder import Run
 
+    prompts: dict[str, str] = {}  # one object for each prompt, however many samples it has
     try:
-        for sample in Run(path).samples:
-            yield sample.policy, sample.text
+        for s in Run(path).samples:
+            prompt = prompts.setdefault(s.prompt, s.prompt)
+            yield Row(s.policy, s.text, prompt, s.prompt_id, s.sample_id, s.log_prob, s.scored_tokens)
     except (json.JSONDecodeError, TypeError) as error:
         raise RowsError(f"{path / 'samples.jsonl'}: is damaged: {error}") from error

@@ -239,7 +239,7 @@ def score_run(config: ExperimentConfig, folder: Run) -> dict[str, dict[str, dict
     """
     groups = groups_of_run(folder, [named.name for named in config.policies])
     baseline = config.baseline if config.baseline in groups else None
-    return compare_groups(groups, config.metrics, baseline, fair=True)
+    return compare_groups(groups, config.metrics, baseline, length="paired")
 
 
 def _as_csv(config: ExperimentConfig, scores: dict[str, dict[str, dict[str, Any]]]) -> str:

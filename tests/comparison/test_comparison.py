@@ -53,7 +53,7 @@ def test_texts_that_ended_early_are_not_more_diverse_for_it() -> None:
     texts = [" ".join(text.split()[:8]) if i % 2 else text for i, text in enumerate(short.texts)]
     groups = {"whole": whole, "short": Group(texts, short.keys, short.log_probs, short.token_counts)}
     metrics = ["distinct_2", "mean_length", "perplexity"]
-    plain, fair = compare_groups(groups, metrics)["short"], compare_groups(groups, metrics, fair=True)["short"]
+    plain, fair = compare_groups(groups, metrics)["short"], compare_groups(groups, metrics, length="paired")["short"]
     assert plain["distinct_2"]["difference"]["verdict"] == "higher"
     assert plain["distinct_2"]["difference"]["length"] == "full"
     assert fair["distinct_2"]["difference"]["verdict"] == "not resolved"
@@ -63,7 +63,7 @@ def test_texts_that_ended_early_are_not_more_diverse_for_it() -> None:
     for metric in ("mean_length", "perplexity"):
         assert fair[metric]["difference"]["interval"] == plain[metric]["difference"]["interval"]
     assert any("cut pair by pair" in note for note in footnotes({"whole": plain, "short": fair}))
-    equal = compare_groups({"a": tales(1), "b": tales(2)}, ["distinct_2"], fair=True)
+    equal = compare_groups({"a": tales(1), "b": tales(2)}, ["distinct_2"], length="paired")
     assert equal["b"]["distinct_2"]["difference"]["length"] == "full"
 
 

@@ -237,8 +237,8 @@ def test_lengths_are_matched_or_said_to_differ(tmp_path: Path) -> None:
     note = "short: 40 tokens against 64 of long: diversity moves with length; --length paired"
     assert note in " ".join(invoke("compare", *paths, "--length", "full").stdout.split())
     done = invoke("compare", *paths)
-    assert "long: 24 tokens cut off, so that all groups have texts of equal length" in " ".join(done.stdout.split())
-    assert "|len:paired|" in done.stdout
+    assert "judged on texts cut pair by pair to equal lengths" in " ".join(done.stdout.split())
+    assert "|len:full|" in done.stdout
     assert "against" not in done.stdout
     done = invoke("compare", *paths, "--length", "matched", "--metric", "distinct_2", "--metric", "compression_ratio")
     assert done.exit_code == 0, done.output
@@ -247,10 +247,11 @@ def test_lengths_are_matched_or_said_to_differ(tmp_path: Path) -> None:
     scores = score_sources(paths, ["distinct_2", "compression_ratio"], length="first:4")
     assert scores["long"]["distinct_2"]["value"] == distinct_n([f"the fox {i} ran" for i in range(8)]).value
     assert scores["long"]["compression_ratio"]["value"] == scores["short"]["compression_ratio"]["value"]
-    whole = score_sources(paths, ["mean_length", "distinct_1", "compression_ratio"])["long"]
-    assert whole["mean_length"]["value"] == 8
-    assert whole["distinct_1"]["counts"]["tokens"] == 40
-    assert "|len:paired|" in whole["compression_ratio"]["signature"]
+    whole = score_sources(paths, ["mean_length", "distinct_1", "compression_ratio"])
+    assert whole["long"]["mean_length"]["value"] == 8
+    assert whole["long"]["distinct_1"]["counts"]["tokens"] == 64
+    assert whole["short"]["distinct_1"]["difference"]["value"] == 0
+    assert whole["short"]["distinct_1"]["difference"]["length"] == "paired"
     one = score_sources(paths[:1], ["distinct_1"])["long"]["distinct_1"]
     assert "|len:full|" in one["signature"]
 
@@ -277,6 +278,7 @@ def test_what_a_stream_cannot_do_ends_with_code_2(tales: tuple[Path, Path]) -> N
         (("--metric", "self_bleu_4"), "'self_bleu_4' needs all texts at once; metrics of a stream: distinct_1"),
         (("--length", "matched"), "`length` matched needs all texts at once"),
         (("--baseline", "whole"), "a stream has no differences"),
+        (("--prompt-column", "question"), "a stream has no intervals, for which prompts matter"),
         ((str(tales[0]),), "a source is named twice"),
     ]:
         done = invoke("score", str(tales[0]), "--stream", *arguments)
