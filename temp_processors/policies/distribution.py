@@ -113,14 +113,22 @@ def at_temperature(scores: Tensor, temperature: Tensor | float, coldest: float =
             return scores / temperature
         temperature = torch.full((1,) * scores.ndim, temperature, dtype=working_dtype(scores), device=scores.device)
     if coldest >= may_overflow(scores.dtype) or _all_safe(temperature, scores.dtype):
-        scaled = scores / temperature
+        scaled = _divided(scores, temperature)
         return scaled if scaled.dtype == scores.dtype else scaled.to(scores.dtype)
     biggest = torch.finfo(scores.dtype).max
     size = scores.amax(dim=-1, keepdim=True).abs().to(temperature.dtype)
     cold = temperature < torch.finfo(temperature.dtype).tiny
     cold = cold | ((size > temperature * biggest) & ~torch.isinf(size))
-    scaled = scores / temperature.masked_fill(cold, 1.0)
+    scaled = _divided(scores, temperature.masked_fill(cold, 1.0))
     return torch.where(cold, greedy(scores), scaled.to(scores.dtype))
+
+
+def _divided(scores: Tensor, temperature: Tensor) -> Tensor:
+    """scores / temperature. Where a gradient flows through the temperature, masked entries stay out of it: -inf times 0 is nan."""
+    if not (torch.is_grad_enabled() and temperature.requires_grad):
+        return scores / temperature
+    masked = torch.isneginf(scores)
+    return (scores.masked_fill(masked, 0.0) / temperature).masked_fill(masked, -torch.inf)
 
 
 def _all_safe(temperature: Tensor, dtype: torch.dtype) -> bool:

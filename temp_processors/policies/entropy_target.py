@@ -74,8 +74,25 @@ class EntropyTargetLogitsWarper(PolicyLogitsWarper):
 
     def _solved(self, scores: Tensor) -> Tensor:
         gap, top = whole_gap(scores)
-        value = solve(gap, top, self.target, self.low, self.high)
-        return torch.where(finite_count(scores) > 1.0, value, torch.ones_like(value))
+        with torch.no_grad():
+            value = solve(gap, top, self.target, self.low, self.high)
+        value = torch.where(finite_count(scores) > 1.0, value, torch.ones_like(value))
+        if not (torch.is_grad_enabled() and scores.requires_grad):
+            return value
+        return _with_gradient(value, gap, top, self.low, self.high)
+
+
+def _with_gradient(value: Tensor, gap: Tensor, top: Tensor, low: float, high: float) -> Tensor:
+    """The solution with the gradient of the implicit function: d T = - d H / (d H / d T), where d H / d T = V / T.
+
+    None flows where a bound was met, or one entry is left.
+    """
+    masked = torch.isneginf(gap)
+    point = _measure(gap.masked_fill(masked, -800.0 * high), top, value)
+    slope = (point.varentropy / value).detach()
+    free = (value > low) & (value < high) & (slope > 0)
+    step = (point.entropy - point.entropy.detach()) / torch.where(free, slope, 1.0)
+    return value - torch.where(free, step, 0.0)
 
 
 class _Point(NamedTuple):

@@ -54,7 +54,8 @@ class QuadraticLogitsWarper(PolicyLogitsWarper):
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         top = top_score(scores)
-        gap = scores.to(working_dtype(scores)) - top
+        masked = torch.isneginf(scores)
+        gap = (scores.to(working_dtype(scores)) - top).masked_fill(masked, 0.0)  # nor does a gradient see -inf
         square, cube = (3.0 - self.curve) / 2.0 * self.factor, (self.curve - 1.0) / 2.0 * self.factor
         bent = top + gap.square() * (cube * gap - square)
-        return torch.where(torch.isneginf(scores), -torch.inf, bent).to(scores.dtype)
+        return bent.masked_fill(masked, -torch.inf).to(scores.dtype)
