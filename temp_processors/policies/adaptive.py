@@ -71,7 +71,7 @@ class DynamicTemperatureLogitsWarper(PolicyLogitsWarper):
             value, alone = entropy_share(scores, span, self.low)
         else:
             share, alone = entropy_share(scores)
-            value = share**self.exponent * span + self.low
+            value = (share.to(precise_dtype(share)) ** self.exponent * span + self.low).to(share.dtype)
         return value if alone is None else value.masked_fill(alone, 1.0)
 
 
@@ -117,7 +117,8 @@ class EDTLogitsWarper(PolicyLogitsWarper):
     def temperature(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         spread = entropy(scores)
         tiny = torch.finfo(spread.dtype).tiny
-        return self.ceiling * torch.exp(math.log(self.base) * (self.theta / spread.clamp(min=tiny)))
+        depth = math.log(self.base) * self.theta / spread.clamp(min=tiny).to(precise_dtype(spread))
+        return (self.ceiling * torch.exp(depth)).to(spread.dtype)
 
 
 class EntropyThresholdLogitsWarper(PolicyLogitsWarper):

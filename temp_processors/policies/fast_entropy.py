@@ -16,6 +16,7 @@ from temp_processors.policies.distribution import (
     below_top,
     exp_floor,
     finite_count,
+    precise_dtype,
     top_score,
     without_sync,
     working_dtype,
@@ -64,10 +65,19 @@ def entropy(scores: Tensor) -> Tensor:
 def quick_negentropy(scores: Tensor) -> Tensor | None:
     """Minus the entropy in few operations, (..., 1), or None where few operations are not what counts.
 
-    Rows with entries at -inf give nan, those near 0 lose digits: only what passes -PEAKED is to be used.
+    Rows with entries at -inf give nan, those near 0 lose digits: only what passes -PEAKED is to be used. The vocabulary
+    alone decides whether this way is taken, so that a row gets the same bits in every batch.
     """
-    if scores.numel() > SMALL or without_sync(scores):
+    if scores.shape[-1] > SMALL or without_sync(scores):
         return None
+    if scores.numel() <= SMALL:
+        return _quick(scores)
+    rows = scores.reshape(-1, scores.shape[-1])
+    parts = [_quick(block) for block in torch.split(rows, SMALL // rows.shape[-1])]
+    return torch.cat(parts).view(*scores.shape[:-1], 1)
+
+
+def _quick(scores: Tensor) -> Tensor:
     surprise = torch.log_softmax(scores, dim=-1, dtype=working_dtype(scores))
     return surprise.exp().mul_(surprise).sum(dim=-1, keepdim=True)
 
@@ -82,13 +92,17 @@ def sure(quick: Tensor) -> bool:
 def careful_entropy(scores: Tensor, quick: Tensor | None) -> Tensor:
     """The entropy from [`moments`]. Rows whose quick answer is good keep it: an answer may not depend on other rows."""
     if quick is None:
-        rest, tilt = moments(scores)
-        return torch.log1p(rest) - tilt / (1.0 + rest)
+        return _of_moments(moments(scores))
     open_rows = ~(quick < -PEAKED).flatten()
-    rest, tilt = moments(scores.reshape(-1, scores.shape[-1])[open_rows])
     value = quick.neg().view(-1, 1)
-    value[open_rows] = torch.log1p(rest) - tilt / (1.0 + rest)
+    value[open_rows] = _of_moments(moments(scores.reshape(-1, scores.shape[-1])[open_rows]))
     return value.view(quick.shape)
+
+
+def _of_moments(sums: Moments) -> Tensor:
+    """ln Z - sum(d exp(d)) / Z, in float64: in float32 a few rows at once round otherwise than one (SIMD lanes)."""
+    rest, tilt = (part.to(precise_dtype(part)) for part in sums)
+    return (torch.log1p(rest) - tilt / (1.0 + rest)).to(sums.rest.dtype)
 
 
 def entropy_share(scores: Tensor, scale: float = 1.0, offset: float = 0.0) -> tuple[Tensor, Tensor | None]:
@@ -97,14 +111,16 @@ def entropy_share(scores: Tensor, scale: float = 1.0, offset: float = 0.0) -> tu
     n counts the entries that are not -inf. The second tensor says which rows have at most one such entry
     (there H is 0); None if no row has.
     """
-    quick = quick_negentropy(scores)
-    if quick is not None and sure(quick):
-        return torch.rsub(quick, offset, alpha=scale / math.log(scores.shape[-1])), None
-    spread = careful_entropy(scores, quick)
-    if not without_sync(scores) and scores.shape[-1] > 1 and bool(scores.amin() > -torch.inf):
-        return torch.rsub(spread.neg(), offset, alpha=scale / math.log(scores.shape[-1])), None
+    quick, vocabulary = quick_negentropy(scores), scores.shape[-1]
+    certain = quick is not None and sure(quick)
+    spread = quick.neg() if quick is not None and certain else careful_entropy(scores, quick)
+    precise = spread.to(precise_dtype(spread))  # in float32 a few rows at once round otherwise than one (SIMD lanes)
+    whole = not without_sync(scores) and vocabulary > 1 and (certain or bool(scores.amin() > -torch.inf))
+    if whole:
+        return (precise * (scale / math.log(vocabulary)) + offset).to(spread.dtype), None
     count = finite_count(scores)
-    return spread * scale / torch.log(count.clamp(min=2.0)) + offset, count <= 1.0
+    share = precise * (scale / torch.log(count.clamp(min=2.0).to(precise.dtype))) + offset
+    return share.to(spread.dtype), count <= 1.0
 
 
 def moments(scores: Tensor) -> Moments:
