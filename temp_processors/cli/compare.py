@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from rich.console import Console
-
 from temp_processors.cli.scoring import (
     Baseline,
     GroupBy,
     Length,
     MetricNames,
+    Primary,
     PromptColumn,
     Sources,
     Split,
     TextColumn,
     TokenizerName,
-    show_scores,
+    shown_scores,
 )
 
 
@@ -22,6 +21,7 @@ def compare_command(
     sources: Sources,
     metrics: MetricNames = None,
     baseline: Baseline = None,
+    primary: Primary = None,
     text_column: TextColumn = "text",
     group_by: GroupBy = None,
     prompt_column: PromptColumn = None,
@@ -29,7 +29,7 @@ def compare_command(
     length: Length = None,
     tokenizer: TokenizerName = "whitespace",
 ) -> None:
-    """Put runs or files side by side: values, intervals, and which differences to the baseline are real."""
+    """Put runs or files side by side: values and differences to the baseline, with 95 % intervals and verdicts."""
     options = {
         "text_column": text_column,
         "group_by": group_by,
@@ -38,9 +38,4 @@ def compare_command(
         "length": length or "paired",
         "tokenizer": tokenizer,
     }
-    scores = show_scores(sources, metrics, {**options, "baseline": baseline})
-    from temp_processors.comparison.notes import by_baseline
-    from temp_processors.report.table import difference_table
-
-    for part in by_baseline(scores):
-        Console(highlight=False).print(difference_table(part))
+    shown_scores(sources, metrics, {**options, "baseline": baseline, "primary": primary})

@@ -121,13 +121,11 @@ def _push(run: Run, repo: str, console: Console) -> None:
 
 
 def show_run(run: Run, console: Console) -> None:
-    """Print a finished run: the table, two texts for each policy, where everything is."""
-    from temp_processors.report.table import footnotes, metric_table, sample_lines
+    """Print a finished run: values, differences, two texts for each policy, where everything is."""
+    from temp_processors.report.table import sample_lines, show_scores
 
     scores = run.metrics
-    console.print(metric_table(scores))
-    for note in footnotes(scores):
-        console.print(note, style="dim", markup=False)
+    show_scores(scores, console)
     console.print()
     for line in sample_lines(run.samples, list(scores)):
         console.print(line, soft_wrap=True)

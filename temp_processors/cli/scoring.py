@@ -1,4 +1,4 @@
-"""What `score` and `compare` share: their options, and scores of the sources shown as a table."""
+"""What `score` and `compare` share: their options, and the scores of the sources with their tables."""
 
 from __future__ import annotations
 
@@ -12,6 +12,12 @@ from temp_processors.cli.errors import told
 Sources = Annotated[list[str], typer.Argument(help="Files (text, JSONL, CSV, Parquet), run folders, datasets.")]
 MetricNames = Annotated[list[str] | None, typer.Option("--metric", help="distinct_2, self_bleu_4...; repeatable.")]
 Baseline = Annotated[str | None, typer.Option(help="Group that the others are compared with; the first by default.")]
+Primary = Annotated[
+    str | None,
+    typer.Option(
+        help="The metric chosen beforehand: its p-values are corrected over the groups alone, not over the whole table."
+    ),
+]
 TextColumn = Annotated[str, typer.Option(help="Column that holds the text.")]
 GroupBy = Annotated[str | None, typer.Option(help="Column whose values make the groups.")]
 PromptColumn = Annotated[
@@ -34,18 +40,15 @@ TokenizerName = Annotated[
 ]
 
 
-def show_scores(
+def shown_scores(
     sources: list[str], metrics: list[str] | None, options: dict[str, Any], *, stream: bool = False
 ) -> dict[str, Any]:
-    """Score the sources and print the table; a mistake in the options or the files ends the command."""
+    """Score the sources, print values and differences, return the scores; a mistake in options or files ends the command."""
     from temp_processors.comparison.scoring import scored_sources, streamed_sources, tokenizer_named
-    from temp_processors.report.table import footnotes, metric_table
+    from temp_processors.report.table import show_scores
 
     with told(ValueError):
         options["tokenizer"] = tokenizer_named(options["tokenizer"])
         scored = (streamed_sources if stream else scored_sources)(sources, metrics or (), **options)
-    console = Console(highlight=False)
-    console.print(metric_table(scored.scores))
-    for note in [*footnotes(scored.scores), *scored.notes]:
-        console.print(note, style="dim", markup=False)
+    show_scores(scored.scores, Console(highlight=False), scored.notes)
     return scored.scores

@@ -8,6 +8,7 @@ texts of all groups alike, and `notes.py` says what was cut or left unequal.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -71,7 +72,7 @@ def compare_groups(
     scored = {(name, metric.name): _measured(work, name, metric) for name, metric in _with_progress(tasks, work)}
     scores: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in groups}
     for (name, metric), found in scored.items():
-        left_out = {"left_out_texts": len(groups[name].texts) - len(work.clusters)}
+        left_out = {"left_out_texts": len(groups[name].texts) - len(work.clusters), "prompts": len(set(work.clusters))}
         if records[metric].takes != "log_probs" and "|len:full|" not in found.score.signature:
             left_out["left_out_tokens"] = work.left_out_tokens(name)
         scores[name][metric] = _row(found, left_out, confidence)
@@ -103,6 +104,7 @@ def compare_groups(
                 scale=records[metric].scale,
             ),
             "length": kept["length"],
+            "primary": metric == primary,
         }
     return scores
 
@@ -151,6 +153,6 @@ def _with_progress(tasks: Sequence[tuple[str, Metric]], texts: ScoredTexts) -> A
 def _row(scored: Measured, left_out: Mapping[str, int], confidence: float) -> dict[str, Any]:
     row = scored.score.to_dict()
     interval = scored.interval(confidence)
-    bounds = [interval.low, interval.high] if interval.known else None
+    bounds = [end if math.isfinite(end) else None for end in (interval.low, interval.high)] if interval.known else None
     counts = {**row["counts"], **left_out}
     return {**row, "counts": counts, "interval": bounds, "no_interval": interval.reason, "difference": None}

@@ -1,4 +1,4 @@
-"""What a reader of scores has to know: tokens that were cut off, and lengths or sizes that differ."""
+"""What a reader of scores has to know: few prompts, tokens that were cut off, and lengths or sizes that differ."""
 
 from __future__ import annotations
 
@@ -9,6 +9,28 @@ from temp_processors.metrics import CATALOGUE
 
 Scores = Mapping[str, Mapping[str, Mapping[str, Any]]]
 """Group -> metric -> score, as `compare_groups` returns it."""
+ENOUGH_PROMPTS = 20
+"""Prompts from which intervals between prompts hold the truth about as often as they say."""
+
+
+def few_prompts_note(scores: Scores) -> list[str]:
+    """A line where intervals rest on few prompts; none where there is a single prompt, whose texts are then the units.
+
+    Example:
+        >>> few_prompts_note({"a": {"distinct_2": {"counts": {"prompts": 4}, "interval": [0.1, 0.3]}}})
+        ['4 prompts: intervals are wide, and miss the truth more often than they say; 20 or more are advised']
+    """
+    counts = [
+        int(score["counts"].get("prompts", 1))
+        for row in scores.values()
+        for score in row.values()
+        if score.get("interval") and score.get("counts")
+    ]
+    fewest = min(counts, default=1)
+    if not 1 < fewest < ENOUGH_PROMPTS:
+        return []
+    said = f"intervals are wide, and miss the truth more often than they say; {ENOUGH_PROMPTS} or more are advised"
+    return [f"{fewest} prompts: {said}"]
 
 
 def length_notes(scores: Scores) -> list[str]:
@@ -27,16 +49,6 @@ def length_notes(scores: Scores) -> list[str]:
                 unequal[name] = f"{name}: {own:,} tokens against {other:,} of {baseline}: diversity moves with length; "
     notes = [*cut.values(), *(f"{note}--length paired compares texts cut alike" for note in unequal.values())]
     return [*notes, *_unequal_groups(scores)]
-
-
-def by_baseline(scores: Scores) -> list[Scores]:
-    """The scores split by what groups are compared with, each part with its baseline first; nothing where there are no differences."""
-    parts: dict[str, dict[str, Mapping[str, Mapping[str, Any]]]] = {}
-    for name, row in scores.items():
-        change = next(iter(row.values()))["difference"]
-        if change is not None:
-            parts.setdefault(change["baseline"], {change["baseline"]: scores[change["baseline"]]})[name] = row
-    return list(parts.values())
 
 
 def _unequal_groups(scores: Scores) -> list[str]:

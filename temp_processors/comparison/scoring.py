@@ -54,6 +54,7 @@ def scored_sources(
     metrics: Sequence[str] = (),
     *,
     baseline: str | None = None,
+    primary: str | None = None,
     text_column: str = "text",
     group_by: str | None = None,
     prompt_column: str | None = None,
@@ -67,7 +68,7 @@ def scored_sources(
         metrics: Names of metrics; the usual ones by default, with perplexity where all sources are runs.
         baseline: Name of the group that all others are compared with. By default that of the configuration for a run, for several
             sources with groups of one name the group of that name in the first, else the first group.
-        length: As for `compare_groups`.
+        primary, length: As for `compare_groups`.
         tokenizer: As for `temp_processors.metrics.tokenize`.
 
     Raises:
@@ -78,7 +79,9 @@ def scored_sources(
     groups = sourced.groups
     known = all(group.log_probs is not None for group in groups.values())
     chosen = metrics or (*DEFAULT_METRICS, *(["perplexity"] if known else []))
-    scores = compare_groups(groups, chosen, baseline or sourced.baselines, length=length, tokenizer=tokenizer)
+    scores = compare_groups(
+        groups, chosen, baseline or sourced.baselines, length=length, tokenizer=tokenizer, primary=primary
+    )
     return Scored(scores, [*sourced.notes, *length_notes(scores)])
 
 

@@ -99,6 +99,8 @@ class ExperimentConfig(BaseModel):
         policies: What chooses the temperature; each has a `name`, a `kind` and the parameters of that kind.
         metrics: Scores of the table, computed on the continuations without the prompt.
         baseline: Name of the policy that the others are compared with; the first one by default.
+        primary: The metric that answers the question of the experiment, chosen before its texts are seen: the p-values of its
+            differences are corrected for the number of policies alone, those of all others for the whole table. None by default.
         batch_size: Most rows that are generated together.
         checkpoint_sampling: `refuse` stops when the checkpoint's own generation_config holds a temperature or truncation,
             which would multiply with the policies; `neutralise` ignores those values.
@@ -127,6 +129,7 @@ class ExperimentConfig(BaseModel):
     policies: Annotated[list[NamedPolicy], Field(min_length=1)]
     metrics: Annotated[list[Annotated[str, AfterValidator(_known_metric)]], Field(min_length=1)] = list(DEFAULT_METRICS)
     baseline: str | None = None
+    primary: str | None = None
     batch_size: Annotated[int, Field(ge=1)] = 256
     checkpoint_sampling: Literal["refuse", "neutralise"] = "refuse"
     traces: SwitchOrOptions = True
@@ -169,6 +172,13 @@ class ExperimentConfig(BaseModel):
         if self.baseline is not None and self.baseline not in names:
             hint = suggestion(self.baseline, names) or f"; allowed: {', '.join(names)}"
             raise ValueError(f"`baseline` has to name a policy, but is {self.baseline!r}{hint}")
+        return self
+
+    @model_validator(mode="after")
+    def _primary_is_a_metric(self) -> ExperimentConfig:
+        if self.primary is not None and self.primary not in self.metrics:
+            hint = suggestion(self.primary, self.metrics) or f"; listed: {', '.join(self.metrics)}"
+            raise ValueError(f"`primary` has to be one of `metrics`, but is {self.primary!r}{hint}")
         return self
 
     @property

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import math
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -16,6 +13,7 @@ from rich.console import Console
 
 from temp_processors.comparison.compare import compare_groups
 from temp_processors.comparison.sources import groups_of_run
+from temp_processors.comparison.spreadsheet import as_csv
 from temp_processors.config.experiment import ExperimentConfig
 from temp_processors.config.sections import trace_options
 from temp_processors.engines.decoding.batches import plan_batches
@@ -142,7 +140,7 @@ def _write_results(work: _Work, failures: Sequence[dict[str, Any]]) -> None:
         raise ModelError(f"model: not one of {len(failures):,} texts could be drawn; the first: {first}")
     scores = score_run(config, folder)
     folder.write("metrics.json", json.dumps({"policies": scores}, indent=2, ensure_ascii=False) + "\n")
-    folder.write("comparison.csv", _as_csv(config, scores))
+    folder.write("comparison.csv", as_csv(scores))
     write_parquet(folder.path / "samples.jsonl", folder.path / "samples.parquet", [p.name for p in config.policies])
     (folder.path / "failures.json").unlink(missing_ok=True)
     if failures:
@@ -239,18 +237,4 @@ def score_run(config: ExperimentConfig, folder: Run) -> dict[str, dict[str, dict
     """
     groups = groups_of_run(folder, [named.name for named in config.policies])
     baseline = config.baseline if config.baseline in groups else None
-    return compare_groups(groups, config.metrics, baseline, length="paired")
-
-
-def _as_csv(config: ExperimentConfig, scores: dict[str, dict[str, dict[str, Any]]]) -> str:
-    """Value and bounds of every metric, a row for each policy; an undefined value is `nan`, unknown bounds are empty."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["policy", *(f"{metric}{part}" for metric in config.metrics for part in ("", "_low", "_high"))])
-    for name, row in scores.items():
-        cells: list[object] = []
-        for metric in config.metrics:
-            value, interval = row[metric]["value"], row[metric]["interval"] or ["", ""]
-            cells += [math.nan if value is None else value, *interval]
-        writer.writerow([name, *cells])
-    return text.getvalue()
+    return compare_groups(groups, config.metrics, baseline, length="paired", primary=config.primary)

@@ -97,8 +97,8 @@ def write_report(run_folder: Path) -> Path:
     Raises:
         ConfigError, ModelError: The configuration of the run or its model cannot be read.
     """
+    from temp_processors.report.documents import write_tables
     from temp_processors.report.plots import write_plots
-    from temp_processors.report.table import write_tables
 
     write_tables(run_folder)
     write_plots(run_folder)

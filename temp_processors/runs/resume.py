@@ -63,8 +63,8 @@ def refuse_if_changed(folder: Run, config_yaml: str, model: dict[str, Any]) -> N
 
 
 def _settings(text: str) -> list[str]:
-    """The lines of a configuration without `out`: a run folder may be moved."""
-    settings = {name: value for name, value in yaml.safe_load(text).items() if name != "out"}
+    """The lines of a configuration without `out`, because a run folder may be moved, and without null, which a later version may add."""
+    settings = {name: value for name, value in yaml.safe_load(text).items() if name != "out" and value is not None}
     return yaml.safe_dump(settings, sort_keys=True, allow_unicode=True).splitlines()
 
 

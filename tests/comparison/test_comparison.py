@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import random
 from typing import Any
@@ -11,9 +12,13 @@ from rich.console import Console
 
 from temp_processors.comparison import Group, better_direction, compare_groups
 from temp_processors.comparison import compare as comparison
+from temp_processors.comparison.spreadsheet import as_csv
 from temp_processors.fox.grammar import sample_story
 from temp_processors.metrics import METRIC_NAMES, distinct_n, perplexity
-from temp_processors.report.table import footnotes, heading, latex, markdown, metric_table
+from temp_processors.report.documents import latex, markdown
+from temp_processors.report.footnotes import footnotes
+from temp_processors.report.table import show_scores
+from temp_processors.report.wording import heading
 
 
 def tales(seed: int, count: int = 32, words: int = 30) -> Group:
@@ -94,7 +99,7 @@ def test_undefined_scores_keep_their_reason() -> None:
     scores = compare_groups({"one": Group(["a b"], [(0, 0)])}, ["self_bleu_4"])
     assert scores["one"]["self_bleu_4"]["value"] is None
     assert scores["one"]["self_bleu_4"]["interval"] is None
-    assert "one, self_bleu_4: undefined, it compares texts with each other, and there are 1" in footnotes(scores)
+    assert "undefined: it compares texts with each other, and there are 1 (all)" in footnotes(scores)
 
 
 def test_every_metric_has_a_direction_and_a_heading_for_narrow_columns() -> None:
@@ -107,14 +112,22 @@ def test_every_metric_has_a_direction_and_a_heading_for_narrow_columns() -> None
     assert all(heading(name).count("\n") <= 1 for name in METRIC_NAMES)
 
 
-def test_terminal_table_fits_and_marks(scores: dict[str, Any]) -> None:
-    console = Console(width=80, record=True, file=io.StringIO())
-    console.print(metric_table(scores))
-    text = console.export_text()
+def printed(scores: dict[str, Any], width: int = 80) -> str:
+    console = Console(width=width, record=True, file=io.StringIO())
+    show_scores(scores, console)
+    return console.export_text()
+
+
+def test_terminal_shows_values_and_differences_in_eighty_columns(scores: dict[str, Any]) -> None:
+    text = printed(scores)
     assert "…" not in text
-    assert f"?{scores['b']['distinct_2']['value']:.3f}" in text
-    assert "±" in text
-    assert any(note.startswith("=  equal to a within a margin") for note in footnotes(scores))
+    assert max(map(len, text.splitlines())) <= 80
+    values, differences = text.split("difference to a")
+    assert f"{scores['b']['distinct_2']['value']:.3f}" in values
+    assert f"{scores['b']['distinct_2']['difference']['value']:+.3f}" in differences
+    assert f"x {scores['b']['perplexity']['difference']['value']:.3f}" in differences
+    assert "±" in values
+    assert {"lower", "higher", "not", "resolved", "visible"} <= set(differences.split())
     assert footnotes(scores)[-1].count("|v:") == 3
 
 
@@ -122,14 +135,70 @@ def test_markdown_and_latex_hold_the_same_cells(scores: dict[str, Any]) -> None:
     value = f"{scores['still']['distinct_2']['value']:.3f}"
     for text in (markdown(scores), latex(scores)):
         assert value in text
-        assert "(not resolved (could be up to" in text
+        assert scores["b"]["distinct_2"]["difference"]["statement"] in text
+        assert "Differences to a" in text
     rows = markdown(scores).splitlines()
     assert rows[0] == "| policy | distinct-2 ↑ | self-BLEU-4 ↓ | perplexity ↓ |"
-    assert len({row.count(" | ") for row in (rows[0], *rows[2:5])}) == 1
-    assert r"\toprule" in latex(scores)
+    assert len({row.count(" | ") for row in rows if row.startswith("| ")}) == 1
+    assert latex(scores).count(r"\toprule") == 2
     awkward = compare_groups({"50%_a&b|c": tales(1)}, ["distinct_2"])
     assert r"50\%\_a\&b|c & " in latex(awkward)
     assert r"| 50%_a&b\|c | " in markdown(awkward)
+
+
+def test_names_from_elsewhere_are_inert_in_tables() -> None:
+    name = "[/INST]\n\\input{/etc/passwd}<script>"
+    scores = compare_groups({name: tales(1, 8), "b": tales(2, 8)}, ["distinct_2"])
+    assert "difference to [/INST]" in printed(scores)
+    assert all(
+        line.startswith("%") or "input" not in line or r"\textbackslash{}input" in line
+        for line in latex(scores).splitlines()
+    )
+    assert "<script>" not in markdown(scores).replace(r"\<script>", "")
+    assert {len(row) for row in csv.reader(io.StringIO(as_csv(scores)))} == {9}
+
+
+@pytest.fixture(scope="module")
+def three_prompts() -> dict[str, Any]:
+    """Fox at two temperatures is like this: three prompts, and a difference that anyone sees, which three prompts cannot prove."""
+    keys = [(prompt, sample) for prompt in range(3) for sample in range(4)]
+    cold = Group(["the fox ran home"] * 12, keys, [-1.0] * 12, [4] * 12)
+    hot = Group(tales(1, 12).texts, keys, [-9.0] * 12, [30] * 12)
+    return compare_groups({"T=0.1": cold, "T=1.5": hot}, ["distinct_2", "self_bleu_4", "perplexity"])
+
+
+def test_three_prompts_are_not_judged_in_the_same_words_everywhere(three_prompts: dict[str, Any]) -> None:
+    said = "not judged: needs 4 prompts"
+    assert [score["difference"]["statement"] for score in three_prompts["T=1.5"].values()] == [said] * 3
+    for text in (markdown(three_prompts), latex(three_prompts), as_csv(three_prompts)):
+        assert text.count(said) >= 3
+    shown = printed(three_prompts)
+    assert shown.count(said) == 1
+    assert f"{said} (all)" in shown
+    assert "±" not in shown.split("↑ ↓")[0]
+    row = next(csv.DictReader(io.StringIO(as_csv({"T=1.5": three_prompts["T=1.5"]}))))
+    assert row["distinct_2_low"] == row["distinct_2_difference_low"] == row["distinct_2_p_holm"] == ""
+    assert float(row["distinct_2_difference"]) == three_prompts["T=1.5"]["distinct_2"]["difference"]["value"]
+
+
+@pytest.mark.parametrize(("prompts", "noted"), [(1, False), (4, True), (19, True), (20, False)])
+def test_few_prompts_are_said_beside_the_intervals(prompts: int, noted: bool) -> None:
+    keys = [(place % prompts, place) for place in range(40)]
+    groups = {name: Group(tales(seed, 40).texts, keys) for seed, name in enumerate("ab")}
+    text = " ".join(printed(compare_groups(groups, ["distinct_2"])).split())
+    assert (f"{prompts} prompts: intervals are wide" in text) is noted
+
+
+def test_the_primary_metric_is_corrected_over_the_groups_alone() -> None:
+    groups = {"a": tales(1), "b": tales(2), "c": tales(3)}
+    scores = compare_groups(groups, ["distinct_2", "mean_length", "perplexity"], primary="perplexity")
+    changes = {metric: [scores[name][metric]["difference"] for name in "bc"] for metric in scores["b"]}
+    assert [change["primary"] for change in changes["perplexity"]] == [True, True]
+    smallest = min(changes["perplexity"], key=lambda change: change["p_value"])
+    assert smallest["p_value_holm"] == pytest.approx(min(1, 2 * smallest["p_value"]))
+    assert any("for perplexity over the policies alone" in note for note in footnotes(scores))
+    with pytest.raises(ValueError, match="`primary` has to be one of distinct_2, but is 'mtld'"):
+        compare_groups(groups, ["distinct_2"], primary="mtld")
 
 
 def test_long_work_shows_a_bar_on_a_terminal_only(

@@ -127,11 +127,15 @@ def test_score_writes_metrics_and_tables(tales: tuple[Path, Path], tmp_path: Pat
     assert list(written) == ["whole", "alike"]
     assert written["alike"]["distinct_2"]["difference"]["verdict"] == "lower"
     assert (tmp_path / "scores" / "comparison.md").is_file()
+    assert "distinct_2_statement" in (tmp_path / "scores" / "comparison.csv").read_text()
     assert "whole" in done.stdout
 
 
 def test_compare_says_which_differences_are_real(tales: tuple[Path, Path]) -> None:
-    done = invoke("compare", *map(str, tales), "--metric", "distinct_2", "--metric", "mean_length")
+    done = invoke(
+        "compare", *map(str, tales), "--metric", "distinct_2", "--metric", "mean_length", "--primary", "distinct_2"
+    )
+    assert "for distinct-2 over the policies alone" in " ".join(done.stdout.split())
     assert done.exit_code == 0, done.output
     assert "difference to whole" in done.stdout
     assert "equal" in done.stdout
@@ -260,6 +264,7 @@ def test_mistakes_end_with_code_2(tales: tuple[Path, Path], tmp_path: Path) -> N
     for arguments, message in [
         ((str(tales[0]), "--metric", "distict_2"), "did you mean 'distinct_2'"),
         ((str(tales[0]), "--baseline", "x"), "`baseline` has to be one of whole"),
+        ((str(tales[0]), "--metric", "mtld", "--primary", "hdd"), "`primary` has to be one of mtld, but is 'hdd'"),
         ((str(tales[0]), "--metric", "perplexity"), "perplexity needs the log-probability"),
         ((str(tmp_path / "x.csv"),), "no such file"),
         (
@@ -279,6 +284,7 @@ def test_what_a_stream_cannot_do_ends_with_code_2(tales: tuple[Path, Path]) -> N
         (("--length", "matched"), "`length` matched needs all texts at once"),
         (("--baseline", "whole"), "a stream has no differences"),
         (("--prompt-column", "question"), "a stream has no intervals, for which prompts matter"),
+        (("--primary", "distinct_2"), "--primary: a stream has no differences"),
         ((str(tales[0]),), "a source is named twice"),
     ]:
         done = invoke("score", str(tales[0]), "--stream", *arguments)

@@ -217,3 +217,20 @@ def test_one_text_instead_of_a_list_of_overrides_is_one_complaint() -> None:
     with pytest.raises(ConfigError) as caught:
         load_config("fox", "seed=1")
     assert str(caught.value) == "overrides: have to be a list of texts such as ['seed=1'], but are 'seed=1'"
+
+
+def test_primary_is_one_of_the_metrics_and_none_by_default() -> None:
+    assert load_config("fox").primary is None
+    assert load_config("fox", ["primary=distinct_2"]).primary == "distinct_2"
+    with pytest.raises(
+        ConfigError, match=r"`primary` has to be one of `metrics`, but is 'distinkt_2' \(did you mean 'distinct_2'\?\)"
+    ):
+        load_config("fox", ["primary=distinkt_2"])
+    with pytest.raises(ConfigError, match="`primary` has to be one of `metrics`, but is 'mtld'"):
+        load_config("fox", ["primary=mtld"])
+
+
+def test_a_stored_configuration_without_primary_still_loads() -> None:
+    stored = yaml.safe_load(load_config("fox").to_yaml())
+    assert stored.pop("primary") is None
+    assert ExperimentConfig.model_validate(stored) == load_config("fox")

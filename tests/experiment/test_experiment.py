@@ -70,6 +70,9 @@ def test_metrics_have_value_and_signature_and_the_csv_agrees(small_run: Run) -> 
         for metric, score in row.items():
             assert "|v:" in score["signature"]
             assert float(rows[name][metric]) == score["value"]
+            change = score["difference"]
+            assert rows[name][f"{metric}_statement"] == (change["statement"] if change else "")
+            assert rows[name][f"{metric}_difference"] == (str(change["value"]) if change else "")
 
 
 def test_log_prob_is_that_of_the_untempered_model(small_run: Run) -> None:
