@@ -6,13 +6,12 @@ figure that outlives its use.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 STYLE: Any = {
@@ -28,6 +27,8 @@ STYLE: Any = {
     "svg.hashsalt": "temp_processors",
     "text.parse_math": True,
 }
+LEGEND_WIDTH = 56
+"""Characters of a legend that a figure of one column holds."""
 # Metadata that keeps the date out of the file, so that the same figure gives the same bytes.
 UNDATED: dict[str, dict[str, Any]] = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
 
@@ -65,10 +66,19 @@ def literal(text: str) -> str:
     return text.replace("$", r"\$")
 
 
-def legend_below(figure: Figure, axes: Axes, columns: int) -> None:
-    """The legend of `axes` under the figure, where it covers no data."""
-    handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False)
+def legend_below(figure: Figure, handles: Mapping[str, Any], columns: int) -> None:
+    """The legend under the figure, where it covers no data: one entry a name, whatever the name, in fewer columns if names are long."""
+    longest = max(map(len, handles), default=0)
+    fitting = max(1, min(columns, LEGEND_WIDTH // (longest + 6)))
+    legend = figure.legend(
+        list(handles.values()),
+        [str(i) for i in range(len(handles))],
+        loc="outside lower center",
+        ncols=fitting,
+        frameon=False,
+    )
+    for text, name in zip(legend.get_texts(), handles, strict=True):
+        text.set_text(literal(name))  # as a label, a name that begins with `_` would be left out
 
 
 def save(figure: Figure, path: Path) -> Path:

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 from temp_processors.metrics.catalogue import described
 from temp_processors.report.figures import blank_figure, colours, legend_below, literal, save, styled
 from temp_processors.report.softmax import log_softmax
+from temp_processors.report.wording import Scores, bounds, number
 from temp_processors.runs.lenient import LoadedRun, Trace, load_run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Scores = Mapping[str, Mapping[str, Mapping[str, Any]]]
 SHOWN_TEMPERATURES = (2.0, 1.0, 0.5, 0.25)
 MARKERS = "osD^vPX*"
 FRONTIERS = ("distinct_2", "self_bleu_4")
@@ -29,17 +29,10 @@ FRONTIERS = ("distinct_2", "self_bleu_4")
 MOST_BANDS = 4
 
 
-def number(value: object) -> float:
-    """A number from a JSON file; NaN for anything else, so that it leaves a gap."""
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else math.nan
-
-
 def value_and_interval(score: Mapping[str, Any]) -> tuple[float, float, float]:
-    """Value, low end and high end; both ends equal the value where the run has no interval."""
-    value, interval = number(score.get("value")), score.get("interval")
-    if isinstance(interval, (list, tuple)) and len(interval) == 2 and not any(map(math.isnan, map(number, interval))):
-        return value, number(interval[0]), number(interval[1])
-    return value, value, value
+    """Value, low end and high end; both ends are NaN where there is no interval: nothing is known, which is no interval of length 0."""
+    low, high = bounds(score) or (math.nan, math.nan)
+    return number(score.get("value")), low, high
 
 
 def has_metric(policies: Scores, metric: str) -> bool:
@@ -86,49 +79,56 @@ def _unit(policies: Scores, metric: str) -> str:
 
 
 def _with_intervals(axes: Axes, points: Sequence[tuple[float, float, float, float]], style: str, colour: Any) -> None:
-    """Points (x, y, low, high), drawn with their intervals."""
-    if points:
-        xs, ys, lows, highs = zip(*points, strict=True)
-        errors = _error_bars(ys, lows, highs)
-        axes.errorbar(xs, ys, errors, fmt=style, color=colour, markersize=4, linewidth=1.2, elinewidth=1, capsize=2.5)
+    """Points (x, y, low, high), drawn with their intervals; hollow where there is none."""
+    if not points:
+        return
+    xs, ys, lows, highs = zip(*points, strict=True)
+    errors = _error_bars(ys, lows, highs)
+    axes.errorbar(xs, ys, errors, fmt=style, color=colour, markersize=4, linewidth=1.2, elinewidth=1, capsize=2.5)
+    hollow = [(x, y) for x, y, low, _ in points if math.isnan(low)]
+    if hollow:
+        axes.plot(*zip(*hollow, strict=True), style[0], color=colour, markerfacecolor="white", markersize=4, zorder=3)
 
 
 def _error_bars(ys: Sequence[float], lows: Sequence[float], highs: Sequence[float]) -> list[list[float]]:
-    below = [max(y - low, 0.0) for y, low in zip(ys, lows, strict=True)]
-    above = [max(high - y, 0.0) for y, high in zip(ys, highs, strict=True)]
+    """Lengths of the arms below and above; NaN draws none."""
+    below = [y - low if low <= y else math.nan for y, low in zip(ys, lows, strict=True)]
+    above = [high - y if y <= high < math.inf else math.nan for y, high in zip(ys, highs, strict=True)]
     return [below, above]
 
 
 @styled()
 def frontier_figure(policies: Scores, diversity: str = "distinct_2", quality: str = "perplexity") -> Figure:
-    """Diversity against quality, one labelled point with its intervals for every policy.
+    """Diversity against quality, one labelled point with its intervals for every policy; hollow where one of them is not known.
 
     Perplexity runs on a logarithmic axis: low is fluent. For self-BLEU low is diverse.
     """
     figure, axes = blank_figure(width=3.4, height=3.0)
     rows = [(name, row.get(quality, {}), row.get(diversity, {})) for name, row in policies.items()]
+    handles: dict[str, Any] = {}
     for (name, x_score, y_score), colour, marker in zip(rows, colours(len(rows)), cycle(MARKERS), strict=False):
         (x, *x_ends), (y, *y_ends) = value_and_interval(x_score), value_and_interval(y_score)
         x_bars = _error_bars([x], x_ends[:1], x_ends[1:])
         y_bars = _error_bars([y], y_ends[:1], y_ends[1:])
-        axes.errorbar(
+        known = not (math.isnan(x_ends[0]) or math.isnan(y_ends[0]))
+        handles[name] = axes.errorbar(
             [x],
             [y],
             y_bars,
             x_bars,
             fmt=marker,
             color=colour,
+            markerfacecolor=colour if known else "white",
             markersize=5,
             capsize=2.5,
             linewidth=1,
-            label=literal(name),
         )
     if quality == "perplexity" and has_metric(policies, quality):
         axes.set_xscale("log")
         _plain_log_ticks(axes)
     axes.set_xlabel(described(quality).display + (", untempered model (log scale)" if quality == "perplexity" else ""))
     axes.set_ylabel(described(diversity).display)
-    legend_below(figure, axes, columns=3 if len(rows) > 4 else 2)
+    legend_below(figure, handles, columns=3 if len(rows) > 4 else 2)
     return figure
 
 
@@ -155,16 +155,17 @@ def steps_figure(traces: Mapping[str, Sequence[Trace]]) -> Figure:
 
 def _steps_together(traces: Mapping[str, Sequence[Trace]]) -> Figure:
     figure, (top, bottom) = blank_figure(width=3.4, height=3.9, rows=2)
+    handles: dict[str, Any] = {}
     for (name, group), colour in zip(traces.items(), colours(len(traces)), strict=True):
-        _band(top, [trace.entropy for trace in group], colour, literal(name))
-        _band(bottom, [trace.temperature for trace in group], colour, literal(name))
+        handles[name] = _band(top, [trace.entropy for trace in group], colour)
+        _band(bottom, [trace.temperature for trace in group], colour)
     top.set_ylabel("entropy (nats)")
     bottom.set_ylabel("temperature")
     bottom.set_xlabel("step (0 = first new token)")
     top.set_ylim(bottom=0)
     bottom.set_ylim(bottom=0)
     bottom.xaxis.get_major_locator().set_params(integer=True)
-    legend_below(figure, top, columns=2)
+    legend_below(figure, handles, columns=2)
     return figure
 
 
@@ -175,8 +176,8 @@ def _steps_apart(traces: Mapping[str, Sequence[Trace]]) -> Figure:
     grid = figure.subplots(len(traces), 2, sharex=True, sharey="col")
     colour = colours(3)[0]
     for (left, right), (name, group) in zip(grid, traces.items(), strict=True):
-        _band(left, [trace.entropy for trace in group], colour, name)
-        _band(right, [trace.temperature for trace in group], colour, name)
+        _band(left, [trace.entropy for trace in group], colour)
+        _band(right, [trace.temperature for trace in group], colour)
         left.set_title(literal(name), loc="left", fontsize=8, pad=2)
         if all(math.isnan(number(value)) for trace in group for value in trace.temperature):
             right.text(
@@ -193,7 +194,8 @@ def _steps_apart(traces: Mapping[str, Sequence[Trace]]) -> Figure:
     return figure
 
 
-def _band(axes: Axes, columns: Iterable[Sequence[float | None]], colour: Any, label: str) -> None:
+def _band(axes: Axes, columns: Iterable[Sequence[float | None]], colour: Any) -> Any:
+    """The median over samples at every step, and the band around it; returns the line."""
     longest = list(columns)
     steps, lows, medians, highs = [], [], [], []
     for step in range(max(map(len, longest), default=0)):
@@ -204,8 +206,8 @@ def _band(axes: Axes, columns: Iterable[Sequence[float | None]], colour: Any, la
             lows.append(low)
             medians.append(statistics.median(values))
             highs.append(high)
-    axes.plot(steps, medians, color=colour, linewidth=1.3, label=label)
     axes.fill_between(steps, lows, highs, color=colour, alpha=0.13, linewidth=0)
+    return axes.plot(steps, medians, color=colour, linewidth=1.3)[0]
 
 
 def _deciles(values: Sequence[float]) -> tuple[float, float]:

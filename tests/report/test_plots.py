@@ -7,6 +7,7 @@ import math
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,6 +30,37 @@ def test_metric_against_temperature_draws_value_interval_and_place() -> None:
     assert bars.get_segments()[0].tolist() == [[0.5, 0.1], [0.5, pytest.approx(0.3)]]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["0.5", "1", "broken"]
     assert axes.get_ylabel() == "distinct-2"
+
+
+def drawn_arms(figure: Any) -> list[float]:
+    """Lengths of all arms of error bars that are drawn, in data units."""
+    segments = [s for held in figure.axes[0].containers for bars in held[2] for s in bars.get_segments()]
+    lengths = [math.hypot(*(segment[1] - segment[0])) for segment in segments if len(segment)]
+    return [length for length in lengths if not math.isnan(length)]
+
+
+def test_an_unknown_interval_is_no_interval_of_length_zero() -> None:
+    unknown = {
+        "p": {"distinct_2": {"value": 0.4, "interval": None}, "perplexity": {"value": 3.0, "interval": [3.0, 3.0]}}
+    }
+    for figure in (metric_figure(unknown, "distinct_2"), frontier_figure(unknown)):
+        assert drawn_arms(figure) == []
+        assert [line.get_markerfacecolor() for line in figure.axes[0].lines].count("white") >= 1
+    assert drawn_arms(metric_figure(SCORES, "distinct_2")) == [pytest.approx(0.2)]
+    assert min(drawn_arms(frontier_figure(SCORES))) > 0
+
+
+def test_perplexity_has_arms_of_unlike_length() -> None:
+    (low, _), (high, _) = frontier_figure(SCORES).axes[0].containers[1][2][0].get_segments()[0]
+    assert (low, high) == (pytest.approx(10.0), pytest.approx(40.0))
+
+
+def test_every_policy_is_in_the_legend_whatever_its_name() -> None:
+    names = ["_baseline", "a$b", "policy of some length x" * 2]
+    figure = frontier_figure(dict.fromkeys(names, SCORES["a$b"]))
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["_baseline", r"a\$b", names[2]]
+    together = steps_figure({name: [step_trace(1.0, 2.0)] for name in names})
+    assert [text.get_text() for text in together.legends[0].get_texts()] == ["_baseline", r"a\$b", names[2]]
 
 
 @pytest.mark.parametrize(("tokenizer", "unit"), [("whitespace", "words"), ("fox", "tokens")])

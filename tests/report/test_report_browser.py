@@ -81,6 +81,29 @@ def test_every_pane_opens_by_mouse_and_by_key(page: Any, address: str) -> None:
     assert page.evaluate("document.activeElement.id") == "tab-scores"
 
 
+def test_an_unknown_interval_is_hollow_without_whiskers_and_says_why(
+    page: Any, run_folder: Path, tmp_path: Path
+) -> None:
+    folder = with_texts(run_folder, tmp_path / "refused", [])
+    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    for name, row in metrics["policies"].items():
+        for score in row.values():
+            score |= {"interval": None, "no_interval": "needs 4 prompts", "difference": None}
+            if name != "T=0.1":
+                said = {"verdict": "not judged", "statement": "not judged: needs 4 prompts"}
+                score["difference"] = {"baseline": "T=0.1", "value": 1.5, "ratio": True, "interval": None, **said}
+    (folder / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
+    page.goto(write_page([folder], tmp_path / "page.html").as_uri())
+    assert page.locator(".whisker").count() == 0
+    assert page.locator(".point").count() == page.locator(".point.hollow").count() == 8
+    label = page.locator(".point").first.get_attribute("aria-label")
+    assert "no interval: needs 4 prompts" in label
+    assert page.locator(".statement").all_inner_texts() == ["not judged: needs 4 prompts"] * 9
+    assert "x 1.500" in page.inner_text("#pane-scores table")
+    assert page.locator(".remarks li").all_inner_texts()[1:] == ["not judged: needs 4 prompts (all)"]
+    assert "hollow: no interval is known" in page.inner_text("#pane-scores")
+
+
 @pytest.mark.parametrize("way", ["mouse", "keyboard"])
 def test_a_point_leads_to_its_samples(page: Any, address: str, way: str) -> None:
     page.goto(address)

@@ -24,7 +24,7 @@ function range(points, names, log) {
   return [low >= 0 ? Math.max(0, low - margin) : low - margin, high + margin];
 }
 
-// points: {x, xLow, xHigh, y, yLow, yHigh, shape, share, name, label, open}; x: {label, log, ticks}; y: {label}.
+// points: {x, xLow, xHigh, y, yLow, yHigh, shape, share, name, label, open}, null for ends that are not known; x: {label, log, ticks}; y: {label}.
 function chart(title, points, x, y, lines = []) {
   const { width, height, left, right, top, bottom } = SIZE;
   const base = height - bottom - (x.slanted ? 40 : 0);
@@ -51,12 +51,17 @@ function chart(title, points, x, y, lines = []) {
     svg.append(drawn("path", { d, class: "line", stroke: ramp(line[0].share).colour }));
   }
   for (const point of points) svg.append(marker(point, px, py));
-  return element("figure", {}, element("figcaption", {}, title), svg);
+  const hollow = points.every(known) ? null : element("p", { class: "quiet" }, "hollow: no interval is known, and the point says why");
+  return element("figure", {}, element("figcaption", {}, title), svg, hollow);
+}
+
+function known(point) {
+  return [point.xLow, point.xHigh, point.yLow, point.yHigh].every(Number.isFinite);
 }
 
 function marker(point, px, py) {
   const { colour } = ramp(point.share), x = px(point.x), y = py(point.y);
-  const group = drawn("g", { class: "point", fill: colour, stroke: colour, ...pressable(point.label, point.open) });
+  const group = drawn("g", { class: known(point) ? "point" : "point hollow", fill: colour, stroke: colour, ...pressable(point.label, point.open) });
   group.append(drawn("title", {}, point.label));
   group.append(drawn("circle", { cx: x, cy: y, r: 14, class: "target" }));
   if (point.yHigh > point.yLow) group.append(whisker(x, py(point.yLow), x, py(point.yHigh), 4, 0));

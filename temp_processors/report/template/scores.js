@@ -7,23 +7,28 @@ function metricsOf(runs) {
   return [...found];
 }
 
+// Value and ends of the interval; null for ends that are not known, which draw nothing.
 function bounds(score) {
-  const value = score ? score.value : null;
   const known = score && Array.isArray(score.interval) && score.interval.every(Number.isFinite);
-  return known ? [value, ...score.interval] : [value, value, value];
+  return [score ? score.value : null, ...(known ? score.interval : [null, null])];
 }
 
 function described(score) {
-  if (!score || score.value === null || score.value === undefined) return "undefined" + (score && score.reason ? ": " + score.reason : "");
-  const [value, low, high] = bounds(score);
-  return shown(value) + (high > low ? ` (${shown(low)} to ${shown(high)})` : "");
+  if (!score) return "undefined";
+  if (!score.missing) return score.text;
+  return `${score.text}${score.value === null ? ": " : ", no interval: "}${score.missing}`;
 }
 
-function verdict(score) {
-  const difference = score && score.difference;
-  if (!difference || !difference.verdict) return null;
-  const sign = { higher: "▲ higher", lower: "▼ lower" }[difference.verdict] || difference.verdict;
-  return element("small", {}, `${sign} (to ${difference.baseline})`);
+function scoreCell(score, baseline) {
+  if (!score) return element("td", {}, "undefined");
+  const undefinedReason = score.value === null && score.missing ? element("small", {}, score.missing) : null;
+  const missing = score.value !== null && score.missing && !score.statement.endsWith(score.missing) ? element("small", { title: score.missing }, "no interval") : null;
+  const difference = score.difference ? element("small", { class: "difference", title: `to ${baseline}` }, score.difference) : null;
+  return element("td", {}, score.text, undefinedReason, missing, difference, score.statement ? element("small", { class: "statement" }, signed(score.statement)) : null);
+}
+
+function signed(statement) {
+  return { higher: "▲ higher", lower: "▼ lower" }[statement] || statement;
 }
 
 function pointsFor(metric, places) {
@@ -48,7 +53,7 @@ function metricChart(metric, name) {
   const others = [...new Set(DATA.runs.flatMap((run) => run.policies.filter((p) => fixed(run, p) === undefined)))];
   const last = Math.max(0, ...known), gap = Math.max(1, ...known) / 7;
   const at = (run, policy) => fixed(run, policy) ?? last + gap * (1 + others.indexOf(policy));
-  const points = pointsFor(metric, (run, policy) => [at(run, policy), 0, 0]);
+  const points = pointsFor(metric, (run, policy) => [at(run, policy), at(run, policy), at(run, policy)]);
   const lines = DATA.runs.map((run, r) => points.filter((p) => p.r === r && fixed(run, p.policy) !== undefined).sort((a, b) => a.x - b.x));
   const marks = [...new Set(known)].sort((a, b) => a - b).map((t) => [t, String(t)]);
   marks.push(...others.map((policy, i) => [last + gap * (i + 1), policy.length > 14 ? policy.slice(0, 13) + "…" : policy]));
@@ -70,11 +75,15 @@ function scoreTable(run, r) {
   const head = metrics.map(([m, name]) => element("th", { scope: "col" }, name, element("small", {}, run.larger[m] ? `larger: ${run.larger[m]}` : "")));
   const rows = run.policies.map((policy) => {
     const open = () => go({ pane: "wall", run: String(r), policy, prompt: "", find: "", more: "1" });
-    const cells = metrics.map(([m]) => element("td", {}, described((run.metrics[policy] || {})[m]), verdict((run.metrics[policy] || {})[m])));
+    const cells = metrics.map(([m]) => scoreCell((run.metrics[policy] || {})[m], run.baseline));
     return element("tr", {}, element("th", { scope: "row" }, element("button", { class: "link", onclick: open }, isolated(policy))), ...cells);
   });
-  const caption = element("caption", {}, run.name);
-  return element("div", { class: "scroll" }, element("table", {}, caption, element("thead", {}, element("tr", {}, element("th", {}, "policy"), ...head)), element("tbody", {}, ...rows)));
+  const against = run.baseline === null ? null : element("small", {}, "below each value: the difference to ", isolated(run.baseline), ", with its interval and what it says");
+  const caption = element("caption", {}, run.name, against);
+  if (Object.values(run.visible).some(Boolean))
+    rows.push(element("tr", { class: "quiet" }, element("th", { scope: "row" }, "visible"), ...metrics.map(([m]) => element("td", {}, run.visible[m]))));
+  const remarks = element("ul", { class: "remarks quiet" }, ...run.remarks.map((remark) => element("li", {}, isolated(remark))));
+  return element("div", {}, element("div", { class: "scroll" }, element("table", {}, caption, element("thead", {}, element("tr", {}, element("th", {}, "policy"), ...head)), element("tbody", {}, ...rows))), remarks);
 }
 
 function drawScores(pane) {
