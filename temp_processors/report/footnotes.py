@@ -42,7 +42,7 @@ def _on_differences(scores: Scores) -> list[str]:
         change.get("length") == "paired" and "|len:paired|" not in score.get("signature", "")
         for score, change in changes
     )
-    on = "; texts cut pair by pair to equal lengths for it" if cut else ""
+    on = "; judged on texts cut pair by pair to equal lengths" if cut else ""
     ratio = "; perplexities: ratio" if any(change.get("ratio") for _, change in changes) else ""
     primary = {
         metric

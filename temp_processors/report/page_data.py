@@ -16,7 +16,7 @@ from typing import Any
 from temp_processors.metrics.catalogue import described
 from temp_processors.report.footnotes import remarks
 from temp_processors.report.tokens import token_pieces
-from temp_processors.report.wording import baseline_of, score_words, visible
+from temp_processors.report.wording import by_baseline, score_words, visible
 from temp_processors.runs.lenient import LoadedRun, SampleKey, Trace
 
 TEXT_BYTES = 8_000_000
@@ -49,7 +49,7 @@ def page_data(run: LoadedRun, share: float = 1.0) -> dict[str, Any]:
         "temperatures": run.temperatures,
         "prompts": _prompts(run, samples),
         "metrics": {name: {m: score_words(score) for m, score in row.items()} for name, row in run.metrics.items()},
-        "baseline": baseline_of(run.metrics),
+        "baseline": next(iter(by_baseline(run.metrics)), None),
         "visible": visible(run.metrics),
         "remarks": remarks(run.metrics) if run.metrics else [],
         "metricNames": {m: described(m).display for row in run.metrics.values() for m in row},
