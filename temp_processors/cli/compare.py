@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
 from temp_processors.cli.scoring import (
     Baseline,
     GroupBy,
@@ -15,6 +19,7 @@ from temp_processors.cli.scoring import (
     TokenizerName,
     shown_scores,
 )
+from temp_processors.cli.traced import show_reweighted, show_traced
 
 
 def compare_command(
@@ -28,8 +33,17 @@ def compare_command(
     split: Split = "train",
     length: Length = None,
     tokenizer: TokenizerName = "whitespace",
+    at: Annotated[
+        float | None,
+        typer.Option(
+            help="Scores at this temperature instead, reweighted from the traces of runs at fixed temperatures."
+        ),
+    ] = None,
 ) -> None:
     """Put runs or files side by side: values and differences to the baseline, with 95 % intervals and verdicts."""
+    if at is not None:
+        show_reweighted(sources, at, metrics, tokenizer)
+        return
     options = {
         "text_column": text_column,
         "group_by": group_by,
@@ -39,3 +53,4 @@ def compare_command(
         "tokenizer": tokenizer,
     }
     shown_scores(sources, metrics, {**options, "baseline": baseline, "primary": primary})
+    show_traced(sources)

@@ -1,7 +1,8 @@
 """Scores of groups of texts side by side, as `metrics.json` holds them: values, intervals, differences to a baseline.
 
 A group is what one policy wrote, or one file of texts. Groups are compared on the texts that all of them have (by prompt and sample number,
-or by position), because scores move with the number of texts; `counts["left_out_texts"]` says how many each group has beyond them. Scores
+or by position), because scores move with the number of texts; `counts["left_out_texts"]` says how many each group has beyond them. Where
+these belong to one prompt, the value of distinct-n uses them all the same (`rarefaction.py`), interval and difference do not. Scores
 move with the number of tokens too: differences are taken between texts cut two groups at a time to equal lengths, or `length` cuts the
 texts of all groups alike, and `notes.py` says what was cut or left unequal.
 """
@@ -17,7 +18,7 @@ from rich.progress import track
 
 from temp_processors.comparison.groups import Group, ScoredTexts
 from temp_processors.comparison.verdicts import as_dict
-from temp_processors.metrics import Metric, metric_record
+from temp_processors.metrics import Metric, Score, metric_record, rarefied_distinct_n
 from temp_processors.metrics.intervals import Difference, Measured, difference_of, holm, measure
 
 LONG_WORK = 2_000_000
@@ -75,7 +76,8 @@ def compare_groups(
         left_out = {"left_out_texts": len(groups[name].texts) - len(work.clusters), "prompts": len(set(work.clusters))}
         if records[metric].takes != "log_probs" and "|len:full|" not in found.score.signature:
             left_out["left_out_tokens"] = work.left_out_tokens(name)
-        scores[name][metric] = _row(found, left_out, confidence)
+        rarefied = _rarefied(groups[name], work, records[metric]) if left_out["left_out_texts"] else None
+        scores[name][metric] = _row(found, left_out, confidence, rarefied)
 
     pairs = {
         name: _equally_long(work, name, other, tokenizer) for name, other in references.items() if length == "paired"
@@ -150,9 +152,22 @@ def _with_progress(tasks: Sequence[tuple[str, Metric]], texts: ScoredTexts) -> A
     return track(tasks, "scoring", console=console, transient=True) if long else tasks
 
 
-def _row(scored: Measured, left_out: Mapping[str, int], confidence: float) -> dict[str, Any]:
-    row = scored.score.to_dict()
+def _rarefied(group: Group, work: ScoredTexts, metric: Metric) -> Score | None:
+    """distinct-n of a group with more texts than the others, as the mean over all its subsets of their size; None for other metrics.
+
+    Only within one prompt: texts of several prompts are no random sample of one source.
+    """
+    family, _, order = metric.name.rpartition("_")
+    if family != "distinct" or len({prompt for prompt, _ in group.keys}) > 1 or (texts := work.all_of(group)) is None:
+        return None
+    return rarefied_distinct_n(texts, int(order), number=len(work.clusters))
+
+
+def _row(
+    scored: Measured, left_out: Mapping[str, int], confidence: float, rarefied: Score | None = None
+) -> dict[str, Any]:
+    row = (rarefied or scored.score).to_dict()
     interval = scored.interval(confidence)
     bounds = [end if math.isfinite(end) else None for end in (interval.low, interval.high)] if interval.known else None
-    counts = {**row["counts"], **left_out}
+    counts = {**scored.score.counts, **left_out}
     return {**row, "counts": counts, "interval": bounds, "no_interval": interval.reason, "difference": None}

@@ -136,6 +136,13 @@ class ScoredTexts:
             return partial(metric.function, length=cut_name(texts.length, texts.tokenizer))
         return metric.function
 
+    def all_of(self, group: Group) -> TokenizedTexts | None:
+        """All texts of a group, also those that others have no counterpart of, cut as far as that does not depend on other groups."""
+        if self._first is None and self._length != "full":
+            return None
+        texts = tokenize(group.texts, self._tokenizer)
+        return texts if self._first is None else texts.first(self._first)
+
     def left_out_tokens(self, name: str) -> int:
         """Tokens of a group that were cut off."""
         return len(self.whole[name].ids) - len(self.cut[name].ids)

@@ -47,8 +47,26 @@ def length_notes(scores: Scores) -> list[str]:
             own, other = (int(side["counts"]["tokens"]) for side in (score, scores[baseline][metric]))
             if own != other:
                 unequal[name] = f"{name}: {own:,} tokens against {other:,} of {baseline}: diversity moves with length; "
-    notes = [*cut.values(), *(f"{note}--length paired compares texts cut alike" for note in unequal.values())]
+    notes = [
+        *_rarefied(scores),
+        *cut.values(),
+        *(f"{note}--length paired compares texts cut alike" for note in unequal.values()),
+    ]
     return [*notes, *_unequal_groups(scores)]
+
+
+def _rarefied(scores: Scores) -> list[str]:
+    """Groups whose distinct-n is an expectation over subsets of their texts."""
+    held = {}
+    for name, row in scores.items():
+        for score in row.values():
+            if "|rarefied:" in score["signature"]:
+                held[name] = int(score["counts"]["texts"]), int(score["counts"]["left_out_texts"])
+    return [
+        f"{name}: distinct-n is the mean over all subsets of {texts:,} of its {texts + more:,} texts (rarefied); its interval and verdict, "
+        f"and all other metrics, are of the {texts:,} that have a counterpart"
+        for name, (texts, more) in held.items()
+    ]
 
 
 def _unequal_groups(scores: Scores) -> list[str]:

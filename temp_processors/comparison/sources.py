@@ -124,12 +124,20 @@ def configured(source: str, group_by: str | None = None) -> tuple[list[str], str
         if path.name != "samples.jsonl" or group_by != "policy":
             return [], None
         path = path.parent
+    held = configuration(path)
+    names = [str(policy["name"]) for policy in held.get("policies", [])]
+    return (names, held.get("baseline") or names[0]) if names else ([], None)
+
+
+def configuration(run: Path) -> dict[str, Any]:
+    """`config.yaml` of a run as data; empty where it is missing or damaged, since samples alone can be scored as well."""
     try:
-        held = yaml.safe_load((path / "config.yaml").read_text(encoding="utf-8"))
-        names = [str(policy["name"]) for policy in held["policies"]]
-        return names, held.get("baseline") or names[0]
-    except (OSError, ValueError, yaml.YAMLError, TypeError, KeyError, IndexError):
-        return [], None  # a run that is damaged or was copied in parts is compared in the order of its samples
+        held = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return {}
+    policies = held.get("policies") if isinstance(held, dict) else None
+    named = isinstance(policies, list) and all(isinstance(policy, dict) and "name" in policy for policy in policies)
+    return held if named else {}
 
 
 def read_texts(

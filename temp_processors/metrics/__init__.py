@@ -25,6 +25,9 @@ from temp_processors.metrics.lexical import mtld as mtld
 from temp_processors.metrics.mean_entropy import mean_entropy as mean_entropy
 from temp_processors.metrics.pairwise_bleu import pairwise_bleu as pairwise_bleu
 from temp_processors.metrics.perplexity import perplexity as perplexity
+from temp_processors.metrics.rao_blackwell import entropy_rate as entropy_rate
+from temp_processors.metrics.rao_blackwell import expected_perplexity as expected_perplexity
+from temp_processors.metrics.rarefaction import rarefied_distinct_n as rarefied_distinct_n
 from temp_processors.metrics.repetition import seq_rep_n as seq_rep_n
 from temp_processors.metrics.score import Score as Score
 from temp_processors.metrics.self_bleu import self_bleu as self_bleu

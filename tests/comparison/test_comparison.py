@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from temp_processors.comparison import Group, better_direction, compare_groups
+from temp_processors.comparison import Group, better_direction, compare_groups, length_notes
 from temp_processors.comparison import compare as comparison
 from temp_processors.comparison.spreadsheet import as_csv
 from temp_processors.fox.grammar import sample_story
-from temp_processors.metrics import METRIC_NAMES, distinct_n, perplexity
+from temp_processors.metrics import METRIC_NAMES, distinct_n, perplexity, rarefied_distinct_n
 from temp_processors.report.documents import latex, markdown
 from temp_processors.report.footnotes import footnotes
 from temp_processors.report.table import show_scores
@@ -79,7 +79,15 @@ def test_groups_are_compared_on_what_both_have() -> None:
     assert "long: 12 texts left out, so that all groups have equally many: scores move with their number" in footnotes(
         scores
     )
-    assert scores["long"]["distinct_2"]["value"] == distinct_n(tales(1, count=32).texts[:20], 2).value
+    long = scores["long"]["distinct_2"]
+    assert long["value"] == rarefied_distinct_n(tales(1, count=32).texts, 2, number=20).value
+    assert "|rarefied:20|" in long["signature"]
+    assert "|rarefied:" not in scores["short"]["distinct_2"]["signature"]
+    change = scores["short"]["distinct_2"]["difference"]["value"]
+    assert change == distinct_n(short.texts, 2).value - distinct_n(tales(1, count=32).texts[:20], 2).value
+    assert any(
+        "long: distinct-n is the mean over all subsets of 20 of its 32 texts" in note for note in length_notes(scores)
+    )
     other = Group(short.texts, [(1, i) for i in range(20)])
     with pytest.raises(ValueError, match="no prompt and sample number in common"):
         compare_groups({"long": tales(1), "other": other}, ["distinct_2"])
