@@ -15,10 +15,11 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from temp_processors.metrics.arrays import Floats
 from temp_processors.metrics.score import Score, signature, undefined
 
 
-def entropy_rate(entropies: Iterable[Sequence[float]]) -> Score:
+def entropy_rate(entropies: Iterable[Sequence[float] | Floats]) -> Score:
     """Entropy of a token given the text before it, under the policy, >= 0, in nats.
 
     Args:
@@ -38,7 +39,7 @@ def entropy_rate(entropies: Iterable[Sequence[float]]) -> Score:
     return _pooled("entropy_rate", sign, entropies)
 
 
-def expected_perplexity(cross_entropies: Iterable[Sequence[float]]) -> Score:
+def expected_perplexity(cross_entropies: Iterable[Sequence[float] | Floats]) -> Score:
     """Perplexity of the texts that the policy writes, under the untempered model, >= 1.
 
     Args:
@@ -58,7 +59,7 @@ def expected_perplexity(cross_entropies: Iterable[Sequence[float]]) -> Score:
     return _pooled("expected_perplexity", sign, cross_entropies, exponential=True)
 
 
-def _pooled(name: str, sign: str, values: Iterable[Sequence[float]], *, exponential: bool = False) -> Score:
+def _pooled(name: str, sign: str, values: Iterable[Sequence[float] | Floats], *, exponential: bool = False) -> Score:
     held = [np.asarray(text, dtype=np.float64) for text in values]
     for place, text in enumerate(held):
         if not (np.isfinite(text) & (text >= 0)).all():
