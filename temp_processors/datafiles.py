@@ -15,6 +15,20 @@ class RowsError(ValueError):
     """A file or dataset cannot be read; the message says where and why."""
 
 
+def expanded(path: str) -> str:
+    """`path` with a leading `~` or `~user` as that home folder, as in a shell; anything else, such as a Hub id, as it is.
+
+    Raises:
+        RowsError: There is no such home folder, or the text holds a NUL character, which no path can hold.
+    """
+    if "\0" in path:
+        raise RowsError(f"{path!r}: holds a NUL character, which no path can hold")
+    try:
+        return str(Path(path).expanduser()) if path.startswith("~") else path
+    except RuntimeError as error:
+        raise RowsError(f"{path}: there is no home folder {path.partition('/')[0]}") from error
+
+
 def read_rows(path: Path, column: str = "text") -> Iterator[dict[str, Any]]:
     """Rows of one file, streamed.
 
@@ -26,6 +40,7 @@ def read_rows(path: Path, column: str = "text") -> Iterator[dict[str, Any]]:
     Raises:
         RowsError: No such file, not UTF-8 (with the line), not JSON (with the line), no table, or a `.json` file.
     """
+    path = Path(expanded(str(path)))
     if not path.is_file():
         raise RowsError(f"{path}: no such file")
     if path.suffix == ".json":
@@ -51,6 +66,7 @@ def read_dataset(
     from datasets import DatasetDict, load_dataset, load_from_disk
     from datasets.exceptions import DatasetNotFoundError
 
+    name = expanded(name)
     try:
         if (Path(name) / "dataset_info.json").is_file() or (Path(name) / "dataset_dict.json").is_file():
             found: Any = load_from_disk(name)

@@ -14,7 +14,7 @@ import yaml
 
 from temp_processors.comparison.groups import Group
 from temp_processors.comparison.pairing import NO_PROMPT, Row, baselines_of, keys_of, pairing_notes
-from temp_processors.datafiles import RowsError, column_of, read_dataset, read_rows
+from temp_processors.datafiles import RowsError, column_of, expanded, read_dataset, read_rows
 
 if TYPE_CHECKING:
     from temp_processors.runs.folder import Run
@@ -219,6 +219,7 @@ def _unnamed(found: dict[tuple[str, str], Group]) -> dict[tuple[str, str], Group
 
 def _rows(source: str, columns: Columns, split: str, streaming: bool) -> Iterator[Row]:
     """The rows of one source, at least one."""
+    source = expanded(source)
     run = _is_run(source)
     rows = _of_run(Path(source)) if run else _of_rows(source, columns, split, streaming)
     first = next(iter(rows), None)

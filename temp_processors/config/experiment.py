@@ -19,7 +19,8 @@ from typing import Annotated, Any, Literal
 import pydantic
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_serializer, model_validator
 
-from temp_processors.config.errors import INLINE, problems_of, suggestion
+from temp_processors.config.errors import problems_of
+from temp_processors.config.paths import PathText
 from temp_processors.config.prompts import PromptSource, prompts_tag
 from temp_processors.config.sections import (
     Engine,
@@ -31,10 +32,16 @@ from temp_processors.config.sections import (
     model_spec,
 )
 from temp_processors.config.yaml_lines import ConfigError, Problem, YamlSource, read_yaml, write_yaml
+from temp_processors.datafiles import RowsError, expanded
 from temp_processors.metrics import metric_record
 from temp_processors.policies.kinds import PolicyConfig
+from temp_processors.policies.mistakes import INLINE, suggestion
 
 DEFAULT_METRICS = ("distinct_1", "distinct_2", "distinct_3", "distinct_4", "self_bleu_4", "perplexity", "mean_length")
+
+MOST_TEXTS = 10_000_000
+"""Texts of one run: its plan and its scores hold some numbers for each in memory."""
+LONGEST_CONTINUATION = 10_000_000
 
 
 def _not_blank(text: str) -> str:
@@ -50,6 +57,8 @@ def _known_metric(name: str) -> str:
 def _folder_name(name: str) -> str:
     if name in {".", ".."} or "/" in name or "\\" in name:
         raise ValueError(f"names a run folder, so it may not hold a slash or be a dot, but is {name!r}")
+    if not name.isprintable():
+        raise ValueError(f"names a run folder, so it may not hold control characters, but is {name!r}")
     return _not_blank(name)
 
 
@@ -123,20 +132,20 @@ class ExperimentConfig(BaseModel):
     ]
     system_prompt: str | None = None
     samples_per_prompt: Annotated[int, Field(ge=1)] = 16
-    max_new_tokens: Annotated[int, Field(ge=1)] = 48
+    max_new_tokens: Annotated[int, Field(ge=1, le=LONGEST_CONTINUATION)] = 48
     seed: Annotated[int, Field(ge=0)] = 0
     coupled: bool = False
     policies: Annotated[list[NamedPolicy], Field(min_length=1)]
     metrics: Annotated[list[Annotated[str, AfterValidator(_known_metric)]], Field(min_length=1)] = list(DEFAULT_METRICS)
     baseline: str | None = None
     primary: str | None = None
-    batch_size: Annotated[int, Field(ge=1)] = 256
+    batch_size: Annotated[int, Field(ge=1, le=MOST_TEXTS)] = 256
     checkpoint_sampling: Literal["refuse", "neutralise"] = "refuse"
     traces: SwitchOrOptions = True
     engine: Engine = "transformers"
     engine_options: EngineOptions = EngineOptions()
     base_url: str | None = None
-    out: str | None = None
+    out: PathText | None = None
 
     @model_validator(mode="after")
     def _engine(self) -> ExperimentConfig:
@@ -165,6 +174,20 @@ class ExperimentConfig(BaseModel):
         if repeated:
             raise ValueError(f"prompts {repeated[0]} and {repeated[1]} are the same: raise samples_per_prompt instead")
         return prompts
+
+    @model_validator(mode="after")
+    def _not_too_many_texts(self) -> ExperimentConfig:
+        self.refuse_too_many(len(self.prompts) if isinstance(self.prompts, list) else 1)
+        return self
+
+    def refuse_too_many(self, prompts: int) -> None:
+        """Raise ValueError where a run over this many prompts would be more than `MOST_TEXTS` texts."""
+        texts = prompts * len(self.policies) * self.samples_per_prompt
+        if texts > MOST_TEXTS:
+            raise ValueError(
+                f"`samples_per_prompt` is too large: {len(self.policies)} policies x {prompts:,} prompts x "
+                f"{self.samples_per_prompt:,} samples = {texts:,} texts, and a run holds at most {MOST_TEXTS:,}"
+            )
 
     @model_validator(mode="after")
     def _baseline_is_a_policy(self) -> ExperimentConfig:
@@ -262,7 +285,11 @@ def shipped_configs() -> Path:
 
 
 def find_config(path: Path) -> Path:
-    """`path` itself, or the shipped configuration of that name."""
+    """`path` itself with `~` as the home folder, or the shipped configuration of that name."""
+    try:
+        path = Path(expanded(str(path)))
+    except RowsError as error:
+        raise ConfigError([Problem("the configuration", None, (), str(error))]) from error
     shipped = shipped_configs() / f"{path.stem}.yaml"
     if path.is_file() or path.parent != Path() or not shipped.is_file():
         if not path.exists():

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from temp_processors.config.paths import PathText
 from temp_processors.config.yaml_lines import Problem
 from temp_processors.datafiles import RowsError, read_dataset, read_rows
 
@@ -40,8 +41,8 @@ class PromptSource(BaseModel):
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
-    file: Annotated[str, Field(min_length=1)] | None = None
-    dataset: Annotated[str, Field(min_length=1)] | None = None
+    file: Annotated[PathText, Field(min_length=1)] | None = None
+    dataset: Annotated[PathText, Field(min_length=1)] | None = None
     subset: str | None = None
     split: str = "train"
     column: str = "text"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, JsonValue, Tag
+
+from temp_processors.config.paths import PathText
 
 
 class ModelSpec(BaseModel):
@@ -23,13 +25,13 @@ class ModelSpec(BaseModel):
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
-    name: Annotated[str, Field(min_length=1, pattern=r"\S")] = "fox"
+    name: Annotated[PathText, Field(min_length=1, pattern=r"\S")] = "fox"
     revision: str | None = None
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
     device_map: str | dict[str, int | str] | None = None
     attn_implementation: str | None = None
     trust_remote_code: bool = False
-    quantization_config: dict[str, Any] | None = None
+    quantization_config: dict[str, JsonValue] | None = None
 
     @property
     def load_options(self) -> dict[str, Any]:
@@ -47,7 +49,7 @@ def _model_tag(value: Any) -> str:
 
 
 NameOrSpec = Annotated[
-    Annotated[Annotated[str, Field(pattern=r"\S")], Tag("text")] | Annotated[ModelSpec, Tag("mapping")],
+    Annotated[Annotated[PathText, Field(pattern=r"\S")], Tag("text")] | Annotated[ModelSpec, Tag("mapping")],
     Discriminator(_model_tag),
 ]
 """In YAML a name, or a mapping with a name and options."""

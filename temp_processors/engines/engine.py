@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from huggingface_hub.errors import HFValidationError
 
+from temp_processors.datafiles import expanded
 from temp_processors.fox import FOX_PATH
 
 if TYPE_CHECKING:
@@ -153,8 +154,8 @@ def ends_of(generation_config: Any, tokenizer: Any) -> list[int]:
 
 
 def model_path(name: str) -> str:
-    """The folder of the model that ships for `fox`; any other name as it is."""
-    return str(FOX_PATH) if name == "fox" else name
+    """The folder of the model that ships for `fox`; any other name as it is, `~` as the home folder."""
+    return str(FOX_PATH) if name == "fox" else expanded(name)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from temp_processors.config.experiment import ExperimentConfig
 from temp_processors.config.prompts import Prompt, PromptSource
+from temp_processors.config.yaml_lines import ConfigError, Problem
 
 
 class Job(NamedTuple):
@@ -31,7 +32,14 @@ class Plan:
     def prompts(self) -> Sequence[Prompt]:
         """Every prompt, read once from where the configuration says."""
         source = self.config.prompts
-        return source.read() if isinstance(source, PromptSource) else source
+        if not isinstance(source, PromptSource):
+            return source
+        prompts = source.read()
+        try:
+            self.config.refuse_too_many(len(prompts))
+        except ValueError as error:
+            raise ConfigError([Problem("the configuration", None, ("samples_per_prompt",), str(error))]) from error
+        return prompts
 
     def jobs(self) -> Iterator[Job]:
         """Every job, prompts outermost, so that samples of one prompt can share its prefill."""

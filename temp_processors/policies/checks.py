@@ -23,19 +23,25 @@ from torch import Tensor
 Parameters = ParamSpec("Parameters")
 
 
+LARGEST = 1e9
+"""Largest size of a number that a policy takes: beyond it the float32 arithmetic of schedules and products would overflow,
+and scores divided by it are equal already."""
+
+
 @dataclass(frozen=True)
 class Range:
-    """A range of finite real numbers. `ends` says which ends belong to it, `note` is appended to the error."""
+    """A range of real numbers. `ends` says which ends belong to it, `note` is appended to the error, `most` bounds the size."""
 
     low: float
     high: float = math.inf
     ends: str = "[)"
     note: str = ""
+    most: float = LARGEST
 
-    def __contains__(self, value: float) -> bool:
+    def __contains__(self, value: Any) -> bool:
         above = value >= self.low if self.ends[0] == "[" else value > self.low
         below = value <= self.high if self.ends[1] == "]" else value < self.high
-        return above and below
+        return bool(above and below)
 
     def __str__(self) -> str:
         if self.high == math.inf:
@@ -46,16 +52,23 @@ class Range:
 
     def check(self, name: str, value: object) -> float:
         """`value` as a float, or ValueError such as "`temperature` has to be a number >= 0, but is nan"."""
-        if isinstance(value, bool) or not isinstance(value, numbers.Real) or float(value) not in self:
+        if isinstance(value, bool) or not isinstance(value, numbers.Real) or value not in self:
             raise ValueError(f"`{name}` has to be {self}, but is {value!r}")
+        self.refuse_too_large(name, value)
         return float(value)
+
+    def refuse_too_large(self, name: str, value: numbers.Real | int) -> None:
+        """Raise ValueError for a number that is allowed but for its size."""
+        if not -self.most <= value <= self.most:  # type: ignore[operator]
+            raise ValueError(f"`{name}` has to be at most {self.most:,.0f}, but is {value!r}")
 
 
 TEMPERATURE = Range(0.0, note=" (0 is greedy)")
 POSITIVE = Range(0.0, ends="()")
 NOT_NEGATIVE = Range(0.0)
 AT_LEAST_ONE = Range(1.0)
-FINITE = Range(-math.inf, ends="()")
+TOKEN_ID = Range(0.0, most=2**62)
+FINITE = Range(-math.inf, ends="()", most=math.inf)
 SHARE = Range(0.0, 1.0, ends="(]")
 UNIT = Range(0.0, 1.0, ends="[]")
 CURVE = Range(1.0, 3.0, ends="[]", note=" (outside it, the order of the tokens would change)")
@@ -65,6 +78,7 @@ def check_whole(name: str, value: object, allowed: Range = NOT_NEGATIVE) -> int:
     """`value` as an int in `allowed`; 3.0 and True are refused."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or int(value) not in allowed:
         raise ValueError(f"`{name}` has to be a whole number, {allowed}, but is {value!r}")
+    allowed.refuse_too_large(name, value)
     return int(value)
 
 
@@ -75,7 +89,7 @@ def check_token_ids(name: str, value: object, *, empty: bool = False) -> tuple[i
     items = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]
     if not items and not empty:
         raise ValueError(f"`{name}` has to name at least one token id, but is empty")
-    return tuple(check_whole(f"{name}[{i}]", item) for i, item in enumerate(items))
+    return tuple(check_whole(f"{name}[{i}]", item, TOKEN_ID) for i, item in enumerate(items))
 
 
 def check_prompt_length(value: object) -> int | Tensor:

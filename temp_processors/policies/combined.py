@@ -79,9 +79,10 @@ class ProductLogitsWarper(PolicyLogitsWarper):
         self.policies = tuple(policy.with_prompt_length(prompt_length) for policy in self.policies)
 
     def temperature(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        value = self.policies[0].temperature(input_ids, scores)
+        value, biggest = self.policies[0].temperature(input_ids, scores), torch.finfo(working_dtype(scores)).max
         for policy in self.policies[1:]:
-            value = value * policy.temperature(input_ids, scores)
+            # not inf: a masked score divided by it would be nan, and so would its product with 0
+            value = (value * policy.temperature(input_ids, scores)).clamp(max=biggest)
         return value if self.low is None and self.high is None else value.clamp(self.low, self.high)
 
 

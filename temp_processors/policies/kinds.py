@@ -31,7 +31,16 @@ from typing import (
     get_type_hints,
 )
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, create_model, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    create_model,
+    model_validator,
+)
 from torch import Tensor
 
 from temp_processors.policies.adaptive import (
@@ -47,6 +56,7 @@ from temp_processors.policies.checks import Checked
 from temp_processors.policies.combined import ProductLogitsWarper, RowsLogitsWarper
 from temp_processors.policies.entropy_target import EntropyTargetLogitsWarper
 from temp_processors.policies.fixed import FixedTemperatureLogitsWarper
+from temp_processors.policies.mistakes import in_our_words
 from temp_processors.policies.phase import PhaseLogitsWarper
 from temp_processors.policies.quadratic import QuadraticLogitsWarper
 from temp_processors.policies.scheduled import ScheduledTemperatureLogitsWarper
@@ -198,7 +208,15 @@ def build_policy(
 
     Raises:
         ValueError: a tag that is not tokenised the same inside a text, a token id outside the tokenizer.
-        pydantic.ValidationError: an unknown kind or key, a missing one, a value out of its range; all at once.
+        pydantic.ValidationError: a ValueError that names every unknown kind or key (with the one that was probably meant),
+            every missing one, and every value out of its range.
     """
-    model = config if isinstance(config, BasePolicy) else _ADAPTER.validate_python(dict(config))
+    model = config if isinstance(config, BasePolicy) else _validated(dict(config))
     return model.build(prompt_length=prompt_length, tokenizer=tokenizer)
+
+
+def _validated(data: dict[str, Any]) -> BasePolicy:
+    try:
+        return _ADAPTER.validate_python(data)
+    except ValidationError as error:
+        raise in_our_words(error, data, PolicyConfig) from None

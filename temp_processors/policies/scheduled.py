@@ -133,6 +133,8 @@ def interpolate(points: Points, step: Tensor) -> Tensor:
     return torch.where(step >= points[-1][0], torch.full_like(step, points[-1][1]), value)
 
 
+WIDEST = 1e30
+"""Largest ratio of the two ends of a geometric schedule: its powers have to stay in float32."""
 NEEDS: dict[str, tuple[str, ...]] = {
     "constant": ("start",),
     "linear": ("start", "end", "steps"),
@@ -156,3 +158,8 @@ def check_schedule(shape: str, given: dict[str, object]) -> None:
             raise ValueError(f"`{name}` (={shown}) means nothing for the shape {shape!r}")
         if shape == "geometric" and name in ("start", "end"):
             POSITIVE.check(name, value)
+    start, end = given["start"], given["end"]
+    if shape == "geometric" and isinstance(start, float) and isinstance(end, float):
+        ratio = max(start, end) / min(start, end)
+        if ratio > WIDEST:
+            raise ValueError(f"`start` and `end` may differ by a factor of {WIDEST:g}, but are {start:g} and {end:g}")

@@ -190,7 +190,7 @@ class Run:
         Raises:
             RunFolderError: There is none in that folder.
         """
-        folder = cls(Path(path))
+        folder = cls(Path(expanded(str(path))))
         if not folder.complete:
             raise RunFolderError(f"{folder.path}: holds no complete run")
         return folder

@@ -1,0 +1,162 @@
+"""Pydantic's errors, said in this package's words: what is wrong, what was given, what is allowed, what was probably meant."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Iterable
+from types import UnionType
+from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
+
+import pydantic
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
+
+Location = tuple[str | int, ...]
+INLINE = "inline"
+"""Metadata of a field that has no key of its own in YAML: its fields stand beside those of the model that has it."""
+LIKE_A_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+
+
+def suggestion(word: object, known: Iterable[str]) -> str:
+    """` (did you mean 'x'?)` for the closest of `known`, or the empty string."""
+    close = difflib.get_close_matches(str(word), list(known), n=1, cutoff=0.6)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def in_our_words(error: pydantic.ValidationError, data: Any, model: Any) -> pydantic.ValidationError:
+    """The same errors at the same locations, with the messages of this module in place of pydantic's."""
+    told: list[InitErrorDetails] = []
+    for details in error.errors(include_url=False):
+        message = mistake_of(details, data, model)[1]
+        context = {**details.get("ctx", {}), "message": message, "told": True}
+        kind = PydanticCustomError(details["type"], "{message}", context)
+        told.append({"type": kind, "loc": details["loc"], "input": details["input"]})
+    return pydantic.ValidationError.from_exception_data("a policy", told)
+
+
+def mistake_of(details: ErrorDetails, data: Any, model: Any) -> tuple[Location, str]:
+    """Where in `data` an error of pydantic lies, and what is wrong there.
+
+    Args:
+        details: One of the `errors()` of a validation.
+        data: What was validated.
+        model: The type it was validated against: a model, or an annotation such as a union of models.
+    """
+    names_a_field = details["type"] in ("missing", "extra_forbidden")
+    place = _place(details["loc"], data, model, names_a_field=names_a_field)
+    path = (*place.path, "kind") if details["type"].startswith("union_tag") else place.path
+    if details.get("ctx", {}).get("told"):
+        return path, details["msg"]
+    return path, _message(details, place)
+
+
+class Place(NamedTuple):
+    """Where an error is: the path in the user's data, the model it lies in, and the fields that the mapping there may have."""
+
+    path: Location
+    owner: type[pydantic.BaseModel] | None
+    known: list[str]
+
+
+def _place(location: Location, data: Any, model: Any, *, names_a_field: bool) -> Place:
+    """Follow pydantic's location through the data and the types at once.
+
+    A location also holds the tags of unions and the fields marked `INLINE`, which the data does not. With
+    `names_a_field` its last part is a field of the model before it, whether the data has it or not.
+    """
+    path, here, beside = list[str | int](), model, list[str]()
+    for part in location[:-1] if names_a_field else location:
+        before = _as_model(here)
+        if before is not None and part in before.model_fields and INLINE in before.model_fields[part].metadata:
+            beside = [name for name in before.model_fields if name != part]
+        elif part in data if isinstance(data, dict) else isinstance(data, list) and part in range(len(data)):
+            path.append(part)
+            data, beside = data[part], []
+        here = _below(here, part)
+    if names_a_field and isinstance(data, dict):
+        path.append(location[-1])
+    owner = _as_model(here)
+    return Place(tuple(path), owner, [*beside, *(owner.model_fields if owner else ())])
+
+
+def _message(details: ErrorDetails, place: Place) -> str:
+    kind, given, context = details["type"], details["input"], details.get("ctx", {})
+    name = place.path[-1] if place.path else "the configuration"
+    if kind == "extra_forbidden":
+        return _unknown_field(place)
+    if kind == "missing":
+        return "is required and missing"
+    if kind in ("union_tag_invalid", "union_tag_not_found"):
+        return _wrong_kind(context, given)
+    if isinstance(given, str) and LIKE_A_NUMBER.fullmatch(given.strip()):
+        return _number_as_text(given)
+    if kind == "value_error":
+        return str(context["error"]).removeprefix(f"`{name}` ")
+    text = details["msg"].replace("Input should be", "has to be")
+    return f"{text[0].lower() + text[1:]}, but is {_quoted(given)}"
+
+
+def _unknown_field(place: Place) -> str:
+    path, owner, known = place
+    if owner is not None and "kind" in owner.model_fields:
+        shown = repr(owner.model_fields["kind"].default)
+    else:
+        shown = f"`{path[-2]}`" if len(path) > 1 else "the configuration"
+    return f"not a field of {shown}{suggestion(path[-1], known) or _one_of(known)}"
+
+
+def _below(annotation: Any, part: str | int) -> Any:
+    """The type at one part of pydantic's location: of a field, an item, or the member of a union with this tag."""
+    annotation = _bare(annotation)
+    model = _as_model(annotation)
+    if model is not None:
+        return model.model_fields[str(part)].annotation if part in model.model_fields else None
+    members = [member for member in get_args(annotation) if member is not Ellipsis]
+    if get_origin(annotation) not in (Union, UnionType):
+        return members[-1] if members else None
+    tagged = [member for member in members if part in _tags(member)]
+    inside = (_below(member, part) for member in members)
+    return tagged[0] if tagged else next((found for found in inside if found is not None), None)
+
+
+def _tags(member: Any) -> list[Any]:
+    """What pydantic calls a member of a discriminated union: its `Tag`, or the default of its field `kind`."""
+    named = [mark.tag for mark in getattr(member, "__metadata__", ()) if isinstance(mark, pydantic.Tag)]
+    model = _as_model(member)
+    return [*named, model.model_fields["kind"].default] if model and "kind" in model.model_fields else named
+
+
+def _bare(annotation: Any) -> Any:
+    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+
+
+def _as_model(annotation: Any) -> type[pydantic.BaseModel] | None:
+    bare = _bare(annotation)
+    return bare if isinstance(bare, type) and issubclass(bare, pydantic.BaseModel) else None
+
+
+def _wrong_kind(context: dict[str, Any], given: Any) -> str:
+    tags = re.findall(r"'([^']+)'", str(context.get("expected_tags", "")))
+    if "tag" not in context:
+        return "is required and missing: `kind` says which policy this is" + _one_of(tags)
+    return f"{context['tag']!r} is not a kind of policy{suggestion(context['tag'], tags) or _one_of(tags)}"
+
+
+def _number_as_text(given: str) -> str:
+    plain = f"{float(given):.12g}"
+    if any(letter in given for letter in "eE"):
+        return f"has to be a number, but YAML 1.1 reads {given} as text (it wants 1.0e-1): write {plain}"
+    return f"has to be a number, but is the text {given!r}: write {plain} without quotes"
+
+
+def _one_of(known: Iterable[str]) -> str:
+    names = ", ".join(known)
+    return f"; allowed: {names}" if names else ""
+
+
+def _quoted(given: Any) -> str:
+    if isinstance(given, float) and not math.isfinite(given):
+        return str(given)
+    text = repr(given)
+    return text if len(text) <= 60 else text[:57] + "..."
