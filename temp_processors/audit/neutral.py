@@ -90,7 +90,7 @@ def values_on(source: Any) -> dict[str, Any]:
         {'temperature': 0.6}
     """
     values = source if isinstance(source, Mapping) else vars(source)
-    found = {name: values.get(name) for name in SAMPLING_FIELDS}
+    given = {name: values.get(name) for name in SAMPLING_FIELDS}
     return {
-        name: value for name, value in found.items() if value is not None and value not in SAMPLING_FIELDS[name].off
+        name: value for name, value in given.items() if value is not None and value not in SAMPLING_FIELDS[name].off
     }

@@ -1,4 +1,4 @@
-"""The console command `temp-processors`: its subcommands by name, each a thin door to a function that Python callers use too.
+"""The console command `temp-processors`: its subcommands by name, each calls a function that Python callers use too.
 
 Nothing here or in a command's file imports what only the command itself needs: `--help` answers without torch.
 """

@@ -68,7 +68,7 @@ def serve(model: str, host: str, port: int | None) -> None:
 
 
 def check_address(host: str, port: int | None) -> None:
-    """Refuse an address that cannot be listened on before a model is loaded for nothing."""
+    """Raise where the address cannot be listened on; called before the model is loaded, which takes long."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -133,7 +133,7 @@ class LocalEngine:
         }
 
     def why_not_traced(self) -> str | None:
-        """Encoder-decoder models are not: their texts do not continue the prompt."""
+        """The reason for an encoder-decoder model: its texts do not continue the prompt."""
         return "encoder-decoder models are not traced" if self.model_config.is_encoder_decoder else None
 
     def trace(self, ids: Tensor, policy: PolicyLogitsWarper, prompt_length: int, *, top_k: int) -> TokenTrace:

@@ -46,7 +46,7 @@ class Plan:
         return map(self.job, range(len(self)))
 
     def job(self, place: int) -> Job:
-        """The job at one place of that order, worked out and not looked up: a plan takes no memory."""
+        """The job at one place of that order, computed from the place, so that a plan takes no memory."""
         cell, sample_id = divmod(place, self.config.samples_per_prompt)
         prompt_id, policy = divmod(cell, len(self.config.policies))
         policy_name = None if self.config.coupled else self.config.policies[policy].name

@@ -30,7 +30,7 @@ class Meter:
         self.console, self.longest, self.planned = console, longest, texts * longest
         self.texts = self.finished = self.under_way = 0
         self.policies = ""
-        self._begun = self._shown = time.monotonic()
+        self._begun = self._line_at = time.monotonic()
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=None),
@@ -92,8 +92,8 @@ class Meter:
             self._bar.update(
                 self._task, description=self.policies, completed=done, total=self.planned, rate=self.rate, memory=memory
             )
-        elif time.monotonic() - self._shown > LINE_EVERY:
-            self._shown = time.monotonic()
+        elif time.monotonic() - self._line_at > LINE_EVERY:
+            self._line_at = time.monotonic()
             left = (self.planned - self.drawn) / max(self.rate, 1e-9)
             self._print(
                 f"{self.drawn:,} of {self.planned:,} tokens, {self.rate:,.0f} tokens/s, {_clock(left)} left, "

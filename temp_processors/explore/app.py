@@ -125,10 +125,10 @@ def _connect(
     measuring = measure.click(act.measure, inputs, [problem, scores, *lists], **shared)
     stop.click(None, cancels=[drawing, measuring], **quiet)
     settings.colouring.change(act.colour, [texts, settings.colouring], [legend, *strips], **quiet)
-    settings.count.change(_shown, settings.count, [column.block for column in columns], **quiet)
+    settings.count.change(_visible_columns, settings.count, [column.block for column in columns], **quiet)
 
 
-def _shown(count: int) -> list[Any]:
+def _visible_columns(count: int) -> list[Any]:
     return [gr.update(visible=i < count) for i in range(len(COLUMNS))]
 
 

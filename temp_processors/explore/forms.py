@@ -54,7 +54,7 @@ class FieldForm:
 
 
 def policy_kinds() -> dict[str, type[BasePolicy]]:
-    """Every kind that makes sense in a column of its own, by name: not one policy for each row, as the columns are."""
+    """The kinds that a column of the page offers, by name: all but `rows`, which holds one policy for each row of a batch."""
     return {kind: model for kind, model in KINDS.items() if not model.warper.per_row}
 
 

@@ -134,7 +134,7 @@ def _append(text: Text, token: Token, ends: Sequence[int], *, last: bool) -> Non
 
 
 class _Watch(LogitsProcessor):
-    """A policy, and what came in and went out at its last call."""
+    """A policy that keeps the scores before and after its last call."""
 
     def __init__(self, policy: PolicyLogitsWarper | None) -> None:
         self.policy = policy
@@ -156,7 +156,7 @@ class _Watch(LogitsProcessor):
 
 
 def _draws(engine: LocalEngine, input_ids: Tensor, processors: list[LogitsProcessor]) -> Iterator[Tensor]:
-    """Token after token (rows, 1) for as long as it is asked, by `generate`'s own extension point."""
+    """Endless iterator of drawn tokens, (rows, 1) for every step, by `generate`'s own extension point."""
     tokens: Iterator[Tensor] = engine.model.generate(
         input_ids,
         attention_mask=torch.ones_like(input_ids),
@@ -173,7 +173,7 @@ def _draws(engine: LocalEngine, input_ids: Tensor, processors: list[LogitsProces
 def _decoding(
     model: Any, input_ids: Tensor, logits_processor: Any, stopping_criteria: Any, generation_config: Any, **kwargs: Any
 ) -> Iterator[Tensor]:
-    """A decoding method, as `generate` calls it, that never ends; rows that have ended go on and are not looked at."""
+    """A decoding method for `generate` that never ends: rows go on after end-of-sequence, and the caller leaves those tokens out."""
     first = True
     while True:
         with torch.inference_mode():

@@ -157,12 +157,12 @@ class PolicyRows:
 
 def group(requests: Mapping[int, Request], device: torch.device) -> list[Group]:
     """Requests of one policy together. Rows without gaps are a slice, others an index on `device`."""
-    found: dict[int, list[int]] = {}
+    rows_of: dict[int, list[int]] = {}
     for row in sorted(requests):
-        found.setdefault(id(requests[row].policy), []).append(row)
+        rows_of.setdefault(id(requests[row].policy), []).append(row)
     return [
         Group(requests[rows[0]].policy, [requests[row] for row in rows], as_index(rows, device))
-        for rows in found.values()
+        for rows in rows_of.values()
     ]
 
 

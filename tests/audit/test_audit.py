@@ -11,12 +11,9 @@ import torch
 from torch import Tensor
 from transformers import (
     GenerationConfig,
-    LlamaConfig,
     LlamaForCausalLM,
     LogitsProcessor,
     LogitsProcessorList,
-    T5Config,
-    T5ForConditionalGeneration,
     TemperatureLogitsWarper,
     TextGenerationPipeline,
     WhisperConfig,
@@ -32,7 +29,9 @@ from temp_processors import (
     SeededSampling,
 )
 from temp_processors.audit.audit import audit, plain_sampling_kwargs
+from temp_processors.fox import FOX_PATH
 from temp_processors.trace.recorder import TemperatureTrace
+from tests.models import tiny_llama, tiny_t5
 
 PROMPT = torch.tensor([[1, 5, 9]])
 
@@ -45,15 +44,6 @@ class Varying(LogitsProcessor):
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         return scores / self.temperature(input_ids, scores)
-
-
-def tiny_llama() -> LlamaForCausalLM:
-    torch.manual_seed(0)
-    sizes = {"vocab_size": 97, "hidden_size": 16, "intermediate_size": 32}
-    config = LlamaConfig(
-        **sizes, num_hidden_layers=2, num_attention_heads=2, pad_token_id=0, max_position_embeddings=64
-    )
-    return LlamaForCausalLM(config).eval()
 
 
 @pytest.fixture
@@ -236,16 +226,18 @@ def test_audit_is_plain_values(sharpened: LlamaForCausalLM) -> None:
 
 
 def test_encoder_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
-    torch.manual_seed(0)
-    config = T5Config(vocab_size=97, d_model=16, d_kv=8, d_ff=32, num_layers=1, num_heads=2, decoder_start_token_id=0)
-    model = T5ForConditionalGeneration(config).eval()
+    model = tiny_t5()
     found = audit(model, do_sample=True, temperature=0.5)
     assert [entry.name for entry in found.stack] == applied(monkeypatch, model, do_sample=True, temperature=0.5)
     assert found.temperature == 0.5
 
 
-def test_a_pipeline_multiplies_by_its_own_temperature(monkeypatch: pytest.MonkeyPatch, shared: Path) -> None:
-    write = pipeline("text-generation", model=str(shared / "models" / "stories260k"))
+@pytest.mark.parametrize("where", ["fox", "stories260k"])
+def test_a_pipeline_multiplies_by_its_own_temperature(
+    where: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    folder = FOX_PATH if where == "fox" else request.getfixturevalue("shared") / "models" / "stories260k"
+    write = pipeline("text-generation", model=str(folder))
     processors = [FixedTemperatureLogitsWarper(2.0)]
     found = audit(write.model, processors=processors, do_sample=True, temperature=0.7)
     assert found.temperature == pytest.approx(1.4)

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 import transformers
-from transformers import GenerationConfig, GenerationMixin, LlamaConfig, LlamaForCausalLM
+from transformers import GenerationConfig, GenerationMixin, LlamaForCausalLM
 from transformers.generation import logits_process
 
 from temp_processors.audit.audit import audit, plain_sampling_kwargs
 from temp_processors.audit.neutral import FIELD_OF_PROCESSOR, SAMPLING_FIELDS, off_values, values_on
 from temp_processors.engines.decoding.prefill import draw_kwargs
+from tests.models import tiny_llama
 
 ON: dict[str, Any] = {
     "temperature": 0.6,
@@ -47,8 +48,7 @@ ON: dict[str, Any] = {
 
 @pytest.fixture
 def model() -> LlamaForCausalLM:
-    sizes = {"vocab_size": 97, "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1}
-    return LlamaForCausalLM(LlamaConfig(**sizes, num_attention_heads=2, pad_token_id=0, eos_token_id=2)).eval()
+    return tiny_llama(eos_token_id=2)
 
 
 def test_every_field_and_processor_exists() -> None:

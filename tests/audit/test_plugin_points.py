@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import ContinuousBatchingConfig, GenerationConfig, LlamaConfig, LlamaForCausalLM, WatermarkingConfig
+from transformers import ContinuousBatchingConfig, GenerationConfig, LlamaForCausalLM, WatermarkingConfig
 
 from temp_processors import (
     DynamicTemperatureLogitsWarper,
@@ -21,6 +21,7 @@ from temp_processors import (
 )
 from temp_processors.serving.continuous import with_policy
 from temp_processors.trace.recompute import policy_log_probs
+from tests.models import tiny_llama
 
 PROMPTS = [[1, 5, 9], [1, 8], [1, 3, 7, 2]]
 FIXED, DYNAMIC = FixedTemperatureLogitsWarper(0.5), DynamicTemperatureLogitsWarper(0.8, 0.5)
@@ -28,10 +29,7 @@ FIXED, DYNAMIC = FixedTemperatureLogitsWarper(0.5), DynamicTemperatureLogitsWarp
 
 @pytest.fixture(scope="module")
 def model() -> LlamaForCausalLM:
-    torch.manual_seed(0)
-    sizes = {"vocab_size": 97, "hidden_size": 16, "intermediate_size": 32, "max_position_embeddings": 64}
-    config = LlamaConfig(**sizes, num_hidden_layers=2, num_attention_heads=2, initializer_range=0.4, eos_token_id=None)
-    return LlamaForCausalLM(config).eval()
+    return tiny_llama()
 
 
 def batched(model: Any, policy: PolicyLogitsWarper | None, **arguments: Any) -> list[Any]:

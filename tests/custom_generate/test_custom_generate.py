@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, T5Config, T5ForConditionalGeneration
+from transformers import GenerationConfig, LlamaForCausalLM
 
 import temp_processors
 from temp_processors import SeededSampling, build_policy
 from temp_processors.audit.audit import plain_sampling_kwargs
 from temp_processors.custom_generate import custom_generate_path, generate_with_policy
+from tests.models import tiny_llama, tiny_t5
 
 PROMPTS = torch.tensor([[1, 5, 9], [1, 8, 4]])
 DYNAMIC = {"kind": "dynamic", "temperature": 0.8, "range": 0.5}
@@ -38,10 +39,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def model() -> LlamaForCausalLM:
     """A random model whose generation config sharpens and truncates."""
-    torch.manual_seed(0)
-    sizes = {"vocab_size": 97, "hidden_size": 16, "intermediate_size": 32, "max_position_embeddings": 64}
-    config = LlamaConfig(**sizes, num_hidden_layers=2, num_attention_heads=2, initializer_range=0.4, eos_token_id=None)
-    model = LlamaForCausalLM(config).eval()
+    model = tiny_llama()
     model.generation_config.update(do_sample=True, temperature=0.6, top_k=5, pad_token_id=0)
     return model
 
@@ -88,9 +86,7 @@ def test_beams_and_dictionaries(model: Any) -> None:
 
 
 def test_an_encoder_decoder_starts_at_step_zero() -> None:
-    torch.manual_seed(0)
-    config = T5Config(vocab_size=97, d_model=16, d_kv=8, d_ff=32, num_layers=1, num_heads=2, decoder_start_token_id=0)
-    model = T5ForConditionalGeneration(config).eval()
+    model = tiny_t5()
     texts = by_recipe(model, COOLING, min_new_tokens=8, seeds=[1, 2])
     processors = [build_policy(COOLING, prompt_length=1), SeededSampling([1, 2], prompt_length=1)]
     plain = {**plain_sampling_kwargs(), "do_sample": False, "min_new_tokens": 8}

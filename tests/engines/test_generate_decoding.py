@@ -9,13 +9,9 @@ import pytest
 import torch
 from tokenizers import Tokenizer, models
 from transformers import (
-    LlamaConfig,
-    LlamaForCausalLM,
     LogitsProcessor,
     PreTrainedModel,
     PreTrainedTokenizerFast,
-    T5Config,
-    T5ForConditionalGeneration,
     pipeline,
 )
 
@@ -29,34 +25,16 @@ from temp_processors import (
     SeededSampling,
     build_policy,
 )
+from tests.models import VOCABULARY, tiny_llama, tiny_t5
 
-VOCAB = 40
 PROMPT = torch.tensor([[5, 6, 7, 8], [9, 10, 11, 12]])
 NEW = 10
 PLAIN: dict[str, Any] = {"top_k": 0, "top_p": 1.0, "temperature": 1.0, "pad_token_id": 0, "max_new_tokens": NEW}
 
 
-def llama(seed: int) -> PreTrainedModel:
-    """A random two-layer model, loud enough that its distributions are far from uniform."""
-    torch.manual_seed(seed)
-    config = LlamaConfig(
-        vocab_size=VOCAB,
-        hidden_size=32,
-        intermediate_size=48,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        max_position_embeddings=256,
-        bos_token_id=1,
-        eos_token_id=None,
-        pad_token_id=0,
-        initializer_range=0.25,
-    )
-    return LlamaForCausalLM(config).eval()
-
-
 @pytest.fixture(scope="module")
 def model() -> PreTrainedModel:
-    return llama(0)
+    return tiny_llama()
 
 
 def sampled(model: PreTrainedModel, processors: list[LogitsProcessor], prompt: torch.Tensor = PROMPT, **more: Any):
@@ -137,7 +115,7 @@ def test_prompt_lookup_and_assisted_decoding_keep_greedy_tokens(
     more = {**PLAIN, "do_sample": False, "logits_processor": [policy]}
     plain = model.generate(prompt, **more)
     assert torch.equal(model.generate(prompt, prompt_lookup_num_tokens=3, **more), plain)
-    assert torch.equal(model.generate(prompt, assistant_model=llama(5), **more), plain)
+    assert torch.equal(model.generate(prompt, assistant_model=tiny_llama(5), **more), plain)
 
 
 def test_seeded_draws_survive_prompt_lookup(model: PreTrainedModel) -> None:
@@ -156,11 +134,7 @@ def test_input_embeddings_start_at_step_zero(model: PreTrainedModel) -> None:
 
 
 def test_an_encoder_decoder() -> None:
-    torch.manual_seed(0)
-    config = T5Config(
-        vocab_size=VOCAB, d_model=32, d_kv=8, d_ff=32, num_layers=1, num_heads=2, decoder_start_token_id=0
-    )
-    t5 = T5ForConditionalGeneration(config).eval()
+    t5 = tiny_t5()
     more = {**PLAIN, "eos_token_id": None}
     assert torch.equal(
         sampled(t5, [FixedTemperatureLogitsWarper(0.7)], **more), sampled(t5, [], **{**more, "temperature": 0.7})
@@ -175,7 +149,7 @@ def test_an_encoder_decoder() -> None:
 
 
 def test_a_pipeline(model: PreTrainedModel) -> None:
-    inner = Tokenizer(models.WordLevel({f"w{i}": i for i in range(VOCAB)}, unk_token="w3"))
+    inner = Tokenizer(models.WordLevel({f"w{i}": i for i in range(VOCABULARY)}, unk_token="w3"))
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=inner, unk_token="w3", pad_token="w0")
     write = pipeline("text-generation", model=model, tokenizer=tokenizer)
     cold = write("w5", do_sample=True, logits_processor=[FixedTemperatureLogitsWarper(0)], **PLAIN)
@@ -197,7 +171,7 @@ EIGHT = [
 
 @pytest.mark.parametrize("seeded", [False, True], ids=["greedy", "seeded"])
 def test_eight_policies_in_one_batch_are_each_alone(model: PreTrainedModel, seeded: bool) -> None:
-    prompt = torch.randint(2, VOCAB, (8, 4), generator=torch.Generator().manual_seed(3))
+    prompt = torch.randint(2, VOCABULARY, (8, 4), generator=torch.Generator().manual_seed(3))
     policies = [build_policy(config, prompt_length=4) for config in EIGHT]
 
     def tokens(rows: slice) -> torch.Tensor:

@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, PreTrainedModel
+from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from temp_processors import (
     DynamicTemperatureLogitsWarper,
@@ -15,6 +15,7 @@ from temp_processors import (
     PolicyLogitsWarper,
     SeededSampling,
 )
+from tests.models import tiny_llama
 from tests.paths import SHARED
 
 POLICIES = {
@@ -24,21 +25,6 @@ POLICIES = {
     "edt": EDTLogitsWarper(1.2, 0.3),
 }
 DRAWS = 4000
-
-
-def tiny() -> PreTrainedModel:
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=60,
-        hidden_size=32,
-        intermediate_size=48,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        initializer_range=0.3,
-        eos_token_id=None,
-        pad_token_id=0,
-    )
-    return LlamaForCausalLM(config)
 
 
 def from_shared() -> PreTrainedModel:
@@ -53,7 +39,7 @@ def from_package() -> PreTrainedModel:
     return AutoModelForCausalLM.from_pretrained(fox.FOX_PATH)
 
 
-@pytest.fixture(scope="module", params=[tiny, from_shared, from_package], ids=["tiny", "stories260k", "fox"])
+@pytest.fixture(scope="module", params=[tiny_llama, from_shared, from_package], ids=["tiny", "stories260k", "fox"])
 def model(request: pytest.FixtureRequest) -> PreTrainedModel:
     return request.param().eval()
 

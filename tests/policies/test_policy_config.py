@@ -13,6 +13,7 @@ from transformers import PreTrainedTokenizerFast
 
 from temp_processors import EDTLogitsWarper, PolicyConfig, build_policy
 from temp_processors.policies.kinds import KINDS
+from tests.models import tiny_tokenizer
 from tests.policies.examples import EXAMPLES, FIXED
 
 ADAPTER = TypeAdapter(PolicyConfig)
@@ -133,24 +134,14 @@ def test_a_policy_that_bends_has_nothing_to_multiply() -> None:
         build_policy(config)
 
 
-def word_tokenizer(special: list[str]) -> PreTrainedTokenizerFast:
-    """Letters and a few marks, one token each; `special` are whole tokens wherever they stand."""
-    vocab = {letter: place for place, letter in enumerate("abcdefghijklmnopqrstuvwxyz</> .\n")}
-    inner = Tokenizer(models.WordLevel({**vocab, "[UNK]": len(vocab)}, unk_token="[UNK]"))
-    inner.pre_tokenizer = pre_tokenizers.Split("", "isolated")
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=inner, unk_token="[UNK]")
-    tokenizer.add_special_tokens({"additional_special_tokens": special})
-    return tokenizer
-
-
 PHASE = {"kind": "phase", "open": "<think>", "close": "</think>", "inside": LINEAR, "outside": FIXED}
 
 
 def test_tags_as_text_are_resolved_once() -> None:
-    one = word_tokenizer(["<think>", "</think>"])
+    one = tiny_tokenizer(["<think>", "</think>"])
     policy = build_policy(PHASE, tokenizer=one)
     assert policy.open_ids == (one.convert_tokens_to_ids("<think>"),)
-    letters = build_policy(PHASE, tokenizer=word_tokenizer([]))
+    letters = build_policy(PHASE, tokenizer=tiny_tokenizer())
     assert len(letters.open_ids) == 7
     inside = letters.is_inside(torch.tensor([[1, *letters.open_ids, 3]]), torch.zeros(1, 9))
     assert inside.item()
@@ -173,5 +164,5 @@ def test_token_ids_beyond_the_tokenizer_are_refused_where_there_is_one() -> None
     config = {**LINEAR, "reset_ids": [1, 10_000]}
     message = r"`reset_ids\[1\]` has to be a number in \[0, \d+\] \(the ids of the tokenizer\), but is 10000"
     with pytest.raises(ValueError, match=message):
-        build_policy({"kind": "product", "policies": [config]}, tokenizer=word_tokenizer([]))
+        build_policy({"kind": "product", "policies": [config]}, tokenizer=tiny_tokenizer())
     assert build_policy(config).reset_ids == (1, 10_000)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
-from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
+from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
 
+from temp_processors.fox import FOX_PATH
 from temp_processors.policies.adaptive import DynamicTemperatureLogitsWarper, EDTLogitsWarper
 from temp_processors.policies.base import PolicyLogitsWarper
 from temp_processors.policies.fixed import FixedTemperatureLogitsWarper
@@ -18,6 +18,7 @@ from temp_processors.policies.scheduled import ScheduledTemperatureLogitsWarper
 from temp_processors.trace.recompute import policy_log_probs, trace_tokens
 from temp_processors.trace.recorder import TemperatureTrace
 from temp_processors.trace.tail import interpolate_tail, tail_temperatures, tail_values, thinned
+from tests.models import tiny_llama
 
 PROMPTS = torch.tensor([[1, 5, 9], [1, 8, 4]])
 SAMPLING: dict[str, Any] = {"do_sample": True, "top_k": 0, "max_new_tokens": 8, "pad_token_id": 0}
@@ -29,17 +30,9 @@ POLICIES = [
 ]
 
 
-def tiny(seed: int = 0) -> LlamaForCausalLM:
-    """A random model whose distributions are far from uniform."""
-    torch.manual_seed(seed)
-    sizes = {"vocab_size": 97, "hidden_size": 16, "intermediate_size": 32, "max_position_embeddings": 64}
-    config = LlamaConfig(**sizes, num_hidden_layers=2, num_attention_heads=2, initializer_range=0.4, eos_token_id=None)
-    return LlamaForCausalLM(config).eval()
-
-
 @pytest.fixture(scope="module")
 def model() -> LlamaForCausalLM:
-    return tiny()
+    return tiny_llama()
 
 
 def generated(model: Any, policy: Any, seed: int = 0, **arguments: Any) -> Tensor:
@@ -76,7 +69,7 @@ def test_values_of_a_fixed_temperature_by_definition(model: Any) -> None:
 @pytest.mark.parametrize("how", ["assistant", "prompt lookup"])
 def test_drafts_that_are_taken_back_leave_no_mark(model: Any, how: str) -> None:
     prompt = torch.tensor([[1, 5, 9, 1, 5, 9, 1, 5]])
-    draft = {"assistant_model": tiny(1)} if how == "assistant" else {"prompt_lookup_num_tokens": 3}
+    draft = {"assistant_model": tiny_llama(1)} if how == "assistant" else {"prompt_lookup_num_tokens": 3}
     policy = DynamicTemperatureLogitsWarper(0.8, 0.5)
     for seed in range(5):
         trace = TemperatureTrace(policy)
@@ -136,7 +129,7 @@ def test_padded_prompts_in_generate_agree_too(model: Any) -> None:
 
 
 def test_gradient_equals_finite_differences() -> None:
-    model = tiny().double()
+    model = tiny_llama().double()
     weight = model.lm_head.weight
     policy = DynamicTemperatureLogitsWarper(0.8, 0.5)
 
@@ -249,9 +242,10 @@ def test_recorded_temperatures_span_the_slider_and_others_are_refused() -> None:
         interpolate_tail(torch.zeros(1, 97, dtype=torch.float64), torch.tensor([6.0]))
 
 
-def test_the_tail_of_a_trained_model(shared: Path) -> None:
-    """Every step of a text by a model that this project did not make, thinned, at 60 temperatures."""
-    folder = shared / "models" / "stories260k"
+@pytest.mark.parametrize("where", ["fox", "stories260k"])
+def test_the_tail_of_a_trained_model(where: str, request: pytest.FixtureRequest) -> None:
+    """Every step of a text by the shipped model and by one that this project did not make, thinned, at 60 temperatures."""
+    folder = FOX_PATH if where == "fox" else request.getfixturevalue("shared") / "models" / "stories260k"
     model = AutoModelForCausalLM.from_pretrained(folder).eval()
     start = AutoTokenizer.from_pretrained(folder)("Once upon a time", return_tensors="pt").input_ids
     texts = generated(model, FixedTemperatureLogitsWarper(1.0), inputs=start, max_new_tokens=60, eos_token_id=None)

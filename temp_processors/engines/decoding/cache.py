@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class PreallocatedLayer(DynamicLayer):
-    """Keys and values of one layer in buffers as long as they will ever be; the model sees the part that is filled.
+    """Keys and values of one layer in buffers allocated once, at full length; the model sees the part that is filled.
 
     `DynamicLayer` concatenates at every step, which copies the whole past, and past 32 MiB also pays for fresh pages
     from the system each time. `StaticLayer` attends over the empty part too. This does neither.

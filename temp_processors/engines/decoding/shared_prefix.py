@@ -158,7 +158,7 @@ def can_share(model: Any, start: Prefilled, index: Tensor) -> bool:
 
 
 def _attends_plainly(model: Any, start: Prefilled) -> bool:
-    """A decoder on the CPU with sdpa, whose layers all keep everything that they saw."""
+    """Whether the model is a decoder on the CPU with sdpa, none of whose layers drops keys (as a sliding window does)."""
     if model.config.is_encoder_decoder or attention_of(model) not in ("sdpa", NAME):
         return False
     cache = start.cache
@@ -169,7 +169,7 @@ def _attends_plainly(model: Any, start: Prefilled) -> bool:
 
 
 def _gives_the_same(model: Any, start: Prefilled) -> bool:
-    """Whether one token comes out alike both ways; not with a model that does more to its attention than scale it."""
+    """Whether the next logits are the same with and without sharing; they differ where a model does more to its attention than scale it."""
     usual, shared = (_next_logits(model, start, share) for share in (share_out, share_prefix))
     tolerance = 1e-3 if start.logits.dtype == torch.float32 else 5e-2
     return torch.allclose(usual, shared, rtol=tolerance, atol=tolerance)
