@@ -123,11 +123,12 @@ def _push(run: Run, repo: str, console: Console) -> None:
 def show_run(run: Run, console: Console) -> None:
     """Print a finished run: values, differences, two texts for each policy, where everything is."""
     from temp_processors.report.table import sample_lines, show_scores
+    from temp_processors.runs.writing import read_parquet
 
     scores = run.metrics
     show_scores(scores, console)
     console.print()
-    for line in sample_lines(run.samples, list(scores)):
+    for line in sample_lines(read_parquet(run.path / "samples.parquet"), list(scores)):
         console.print(line, soft_wrap=True)
     console.print(f"run folder: {run.path}", markup=False, soft_wrap=True)
 

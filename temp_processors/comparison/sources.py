@@ -17,7 +17,7 @@ from temp_processors.comparison.pairing import NO_PROMPT, Row, baselines_of, key
 from temp_processors.datafiles import RowsError, column_of, expanded, read_dataset, read_rows
 
 if TYPE_CHECKING:
-    from temp_processors.runs.folder import Run
+    from temp_processors.runs.sample import Sample
 
 
 PROMPT_COLUMN = "prompt_id"
@@ -106,10 +106,10 @@ def read_groups(
     return read_sources(sources, Columns(text_column, group_by, prompt_column), split=split).groups
 
 
-def groups_of_run(run: Run, names: Sequence[str]) -> dict[str, Group]:
+def groups_of_run(samples: Iterable[Sample], names: Sequence[str]) -> dict[str, Group]:
     """The samples of a run as groups, one for each policy of `names` that has any, in the order of prompts and samples."""
-    rows = _of_run(run.path)
-    return {name: group for name, group in _grouped(list(rows), names).items() if name in names}
+    rows = list(_of_samples(samples))
+    return {name: group for name, group in _grouped(rows, names).items() if name in names}
 
 
 def configured(source: str, group_by: str | None = None) -> tuple[list[str], str | None]:
@@ -264,10 +264,14 @@ def _of_run(path: Path) -> Iterator[Row]:
     """The samples of a run in the order of prompts and samples; of one that is not complete, as far as it came."""
     from temp_processors.runs.folder import Run
 
-    prompts: dict[str, str] = {}  # one object for each prompt, however many samples it has
     try:
-        for s in Run(path).samples:
-            prompt = prompts.setdefault(s.prompt, s.prompt)
-            yield Row(s.policy, s.text, prompt, s.prompt_id, s.sample_id, s.log_prob, s.scored_tokens)
+        yield from _of_samples(Run(path).samples)
     except (json.JSONDecodeError, TypeError) as error:
         raise RowsError(f"{path / 'samples.jsonl'}: is damaged: {error}") from error
+
+
+def _of_samples(samples: Iterable[Sample]) -> Iterator[Row]:
+    prompts: dict[str, str] = {}  # one object for each prompt, however many samples it has
+    for s in samples:
+        prompt = prompts.setdefault(s.prompt, s.prompt)
+        yield Row(s.policy, s.text, prompt, s.prompt_id, s.sample_id, s.log_prob, s.scored_tokens)

@@ -22,7 +22,8 @@ import numpy as np
 
 from temp_processors.datafiles import RowsError
 from temp_processors.metrics.arrays import Floats
-from temp_processors.runs.folder import Run, Sample
+from temp_processors.runs.folder import Run
+from temp_processors.runs.sample import Sample
 
 RANGE = (0.1, 5.0)
 """Temperatures that the recorded tails reach: `TAIL_TEMPERATURES` of `trace/tail.py`, which loads torch."""

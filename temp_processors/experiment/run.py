@@ -1,8 +1,7 @@
-"""Run an experiment: generate what the plan says, stream it to the run folder, score it."""
+"""Running an experiment: every job of the plan is drawn and appended to the run folder, then the results are written."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -11,25 +10,20 @@ from typing import Any
 
 from rich.console import Console
 
-from temp_processors.comparison.compare import compare_groups
-from temp_processors.comparison.sources import groups_of_run
-from temp_processors.comparison.spreadsheet import as_csv
 from temp_processors.config.experiment import ExperimentConfig
-from temp_processors.config.sections import trace_options
 from temp_processors.engines.decoding.batches import plan_batches
-from temp_processors.engines.engine import Decoded, DecodeRow, DrawOptions, Engine, ModelError
+from temp_processors.engines.engine import Decoded, DecodeRow, DrawOptions, Engine
 from temp_processors.engines.load import load_engine
 from temp_processors.experiment.plan import Job, Plan
 from temp_processors.experiment.processes import Processes
 from temp_processors.experiment.progress import Meter
 from temp_processors.experiment.prompts import Prompts, prepare
+from temp_processors.experiment.results import Finished, conclude
 from temp_processors.experiment.sampler_stack import refuse_checkpoint_sampling, sampler_stack, stack_lines
-from temp_processors.experiment.traces import TracesTooLargeError, write_traces
-from temp_processors.runs.folder import Run, RunFolderError, Sample
+from temp_processors.runs.folder import Run, RunFolderError
 from temp_processors.runs.resume import Key, locked, recover, refuse_if_changed
-from temp_processors.runs.writing import Part, write_parquet
-
-KEPT = "every text is kept: make room and go on with --resume"
+from temp_processors.runs.sample import Sample
+from temp_processors.runs.writing import Part
 
 
 def run_experiment(
@@ -87,7 +81,7 @@ def run_experiment(
         done = processes.from_first(_or_error(begin) if processes.first else None)
         failures = processes.gather(work.generate(done))
         if processes.first:
-            _conclude(work, failures)
+            conclude(Finished(config, folder, engine, prompts, console), failures)
         processes.wait()
     return folder
 
@@ -108,7 +102,7 @@ def _or_error(work: Callable[[], Any]) -> Any:
 
 
 def _begin(work: _Work, overwrite: bool, resume: bool, held: ExitStack) -> set[Key]:
-    """Lock the folder and write what is known before generating, or check that it is the same; which samples are there already."""
+    """Keys of the samples already on disk, after locking the folder and writing its settings, or comparing them on --resume."""
     config, folder, model = work.config, work.folder, {**work.engine.describe(), "prompts": work.prompts.digest}
     stack = sampler_stack(work.engine, config, work.policies)
     held.enter_context(locked(folder.path))
@@ -117,50 +111,10 @@ def _begin(work: _Work, overwrite: bool, resume: bool, held: ExitStack) -> set[K
         done = recover(folder)
         work.console.print(f"going on: {len(done):,} of {len(work.plan):,} texts are there", highlight=False)
         return done
-    folder.start(config, stack, model, overwrite=overwrite or resume)
+    folder.start(config.to_yaml(), stack, model, overwrite=overwrite or resume)
     for line in stack_lines(stack, config):
         work.console.print(line, highlight=False, markup=False, soft_wrap=True)
     return set()
-
-
-def _conclude(work: _Work, failures: Sequence[dict[str, Any]]) -> None:
-    """Gather, score, trace, and mark the run as complete."""
-    try:
-        _write_results(work, failures)
-    except OSError as error:
-        raise RunFolderError(f"{work.folder.path}: cannot be written: {error.strerror or error}; {KEPT}") from error
-    except RunFolderError as error:
-        raise RunFolderError(f"{error}; {KEPT}") from error
-
-
-def _write_results(work: _Work, failures: Sequence[dict[str, Any]]) -> None:
-    config, folder = work.config, work.folder
-    if not recover(folder):
-        first = "policy {policy!r}, prompt {prompt_id}, sample {sample_id}, step {step}: {reason}".format(**failures[0])
-        raise ModelError(f"model: not one of {len(failures):,} texts could be drawn; the first: {first}")
-    scores = score_run(config, folder)
-    folder.write("metrics.json", json.dumps({"policies": scores}, indent=2, ensure_ascii=False) + "\n")
-    folder.write("comparison.csv", as_csv(scores))
-    write_parquet(folder.path / "samples.jsonl", folder.path / "samples.parquet", [p.name for p in config.policies])
-    (folder.path / "failures.json").unlink(missing_ok=True)
-    if failures:
-        folder.write("failures.json", json.dumps(failures, indent=2) + "\n")
-    _trace(work)
-    folder.finish()
-
-
-def _trace(work: _Work) -> None:
-    """Write traces where they are asked for, and say why where there can be none."""
-    options, reason = trace_options(work.config.traces), work.engine.why_not_traced()
-    if options is None:
-        return
-    if reason is None:
-        try:
-            write_traces(work.folder, work.config, work.engine, work.prompts, options)
-        except TracesTooLargeError as error:
-            reason = str(error)
-    if reason is not None:
-        work.console.print(f"no traces: {reason}", highlight=False, markup=False)
 
 
 @dataclass(frozen=True)
@@ -228,13 +182,3 @@ def _sample(config: ExperimentConfig, job: Job, prompt: str, done: Decoded, toke
         finish_reason="stop" if done.finish_reason == "stop" else "length",
         log_prob=done.log_prob,
     )
-
-
-def score_run(config: ExperimentConfig, folder: Run) -> dict[str, dict[str, dict[str, Any]]]:
-    """Every metric of the configuration for every policy, with intervals and differences to the baseline.
-
-    Values are those of the texts as they are; differences are between texts cut pair by pair to equal lengths.
-    """
-    groups = groups_of_run(folder, [named.name for named in config.policies])
-    baseline = config.baseline if config.baseline in groups else None
-    return compare_groups(groups, config.metrics, baseline, length="paired", primary=config.primary)

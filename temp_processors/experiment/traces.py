@@ -1,4 +1,4 @@
-"""Look again at the texts of a run: what the policy did at every token, written to `traces.parquet`.
+"""Traces of the texts of a finished run: what the policy did at every token, written to `traces.parquet`.
 
 One forward pass over each finished text gives every step's entropy, temperature and alternatives exactly as they were when
 it was drawn, so generating does not have to carry them along.
@@ -22,8 +22,9 @@ from temp_processors.engines.local import LocalEngine
 from temp_processors.experiment.plan import Plan
 from temp_processors.experiment.prompts import Prompts, prepare
 from temp_processors.policies.kinds import build_policy
-from temp_processors.runs.folder import Run, Sample, Samples
-from temp_processors.runs.writing import write_table
+from temp_processors.runs.folder import Run
+from temp_processors.runs.sample import Sample
+from temp_processors.runs.writing import read_parquet, write_table
 
 MOST_TOKENS = 8_000
 MOST_SCORES = 30_000_000  # tokens times vocabulary: the tail of every token is summed at 97 temperatures
@@ -62,7 +63,7 @@ def write_traces(run: Run, config: ExperimentConfig, engine: Engine, prompts: Pr
         RunFolderError: It cannot be written.
         TracesTooLargeError: The memory does not hold one text.
     """
-    chosen = _chosen(run.samples, options, engine.model_config.get_text_config().vocab_size)
+    chosen = _chosen(run.path / "samples.parquet", options, engine.model_config.get_text_config().vocab_size)
     policies = {named.name: named.policy for named in config.policies}
     target = run.path / "traces.parquet"
     records = (
@@ -88,10 +89,10 @@ def trace_again(run_folder: Path) -> Path:
     return write_traces(Run(run_folder), config, engine, prompts, trace_options(config.traces) or TraceOptions())
 
 
-def _chosen(samples: Samples, options: TraceOptions, vocab: int) -> list[Sample]:
+def _chosen(samples: Path, options: TraceOptions, vocab: int) -> list[Sample]:
     """The first sample of every prompt, then the second, ..., each under all policies, until there are enough."""
     places: dict[tuple[int, int], int] = {}
-    for sample in samples:
+    for sample in read_parquet(samples):
         place = sample.sample_id, sample.prompt_id
         places[place] = places.get(place, 0) + len(sample.token_ids)
     budget = min(MOST_TOKENS, MOST_SCORES // vocab)
@@ -103,7 +104,7 @@ def _chosen(samples: Samples, options: TraceOptions, vocab: int) -> list[Sample]
             break
         kept.add(place)
         tokens += places[place]
-    return [sample for sample in samples if (sample.sample_id, sample.prompt_id) in kept]
+    return [sample for sample in read_parquet(samples) if (sample.sample_id, sample.prompt_id) in kept]
 
 
 def _batches(samples: Sequence[Sample]) -> Iterator[list[Sample]]:

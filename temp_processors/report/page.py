@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from temp_processors.report.page_data import page_data
-from temp_processors.runs.lenient import load_run
+from temp_processors.runs.lenient import LoadedRun, load_run
 
 # In this order, in one function: constants before what uses them while it starts.
 SCRIPTS = ("numbers", "state", "elements", "chart", "scores", "wall", "strip", "whatif", "setup", "main")
@@ -25,11 +25,11 @@ STYLES = ("page.css", "panes.css")
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def write_page(run_folders: Sequence[Path], out: Path) -> Path:
+def write_page(run_folders: Sequence[Path | LoadedRun], out: Path) -> Path:
     """Write the page for one run, or for several side by side.
 
     Args:
-        run_folders: Folders that runs wrote; half done, old or damaged ones are shown as far as they go.
+        run_folders: Folders that runs wrote, or runs read from them; half done, old or damaged ones are shown as far as they go.
         out: The file to write.
 
     Raises:
@@ -38,7 +38,8 @@ def write_page(run_folders: Sequence[Path], out: Path) -> Path:
     """
     if not run_folders:
         raise ValueError("a report needs at least one run folder")
-    runs = [page_data(load_run(folder), share=1 / len(run_folders)) for folder in run_folders]
+    share = 1 / len(run_folders)
+    runs = [page_data(run if isinstance(run, LoadedRun) else load_run(run), share) for run in run_folders]
     out.write_text(page_html({"runs": runs}), encoding="utf-8")
     return out
 
@@ -89,17 +90,18 @@ def _digest(content: str) -> str:
 
 
 def write_report(run_folder: Path) -> Path:
-    """What every run ends with: `comparison.md` and `.tex`, `report.html` and `plots/`.
+    """The report of a run: `comparison.md` and `.tex`, `report.html` and `plots/`; the folder is read once.
 
     Returns:
         The path of the page.
 
     Raises:
-        ConfigError, ModelError: The configuration of the run or its model cannot be read.
+        OSError: The folder does not exist, or a file cannot be written.
     """
     from temp_processors.report.documents import write_tables
     from temp_processors.report.plots import write_plots
 
     write_tables(run_folder)
-    write_plots(run_folder)
-    return write_page([run_folder], run_folder / "report.html")
+    run = load_run(run_folder)
+    write_plots(run)
+    return write_page([run], run_folder / "report.html")

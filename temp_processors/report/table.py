@@ -21,7 +21,7 @@ from temp_processors.report.wording import (
     verdict,
     visible,
 )
-from temp_processors.runs.folder import Sample
+from temp_processors.runs.sample import Sample
 
 NARROWEST = 8
 """Characters of the narrowest column that still reads: `perplexity`, broken once, and both ends of an interval, one below the other."""

@@ -1,4 +1,4 @@
-"""What is on disk: the run folder. Data first, `DONE` last: its existence means that the run is complete."""
+"""The run folder: data is written first and `DONE` last, so that its existence means that the run is complete."""
 
 from __future__ import annotations
 
@@ -8,82 +8,29 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
-if TYPE_CHECKING:
-    from temp_processors.config.experiment import ExperimentConfig
+from temp_processors.datafiles import expanded
+from temp_processors.runs.sample import Samples
+from temp_processors.version import __version__
 
 PACKAGES = ("torch", "transformers", "accelerate", "datasets", "evaluate", "numpy", "pydantic")
 FILES = ("config.yaml", "environment.json", "stack.json", "samples.jsonl")
 RESULTS = ("metrics.json", "comparison.csv", "failures.json", "samples.parquet", "traces.parquet", "DONE")
 SHOWN = ("report.html", "comparison.md", "comparison.tex", "plots/*.png", "plots/*.svg")
-"""What is made of a complete run, and would be out of date beside another."""
+"""Derived files, deleted by --overwrite."""
 
 
 class RunFolderError(ValueError):
     """The run folder cannot be used as asked; the message says what to do."""
 
 
-@dataclass(frozen=True)
-class Sample:
-    """One continuation, as a line of `samples.jsonl`.
-
-    `token_ids` are the new tokens without the end-of-sequence token; `log_prob` is their summed natural-log probability
-    (end-of-sequence included where it was drawn) under the model without any temperature.
-    """
-
-    policy: str
-    prompt_id: int
-    sample_id: int
-    seed: int
-    prompt: str
-    text: str
-    token_ids: list[int]
-    finish_reason: Literal["stop", "length"]
-    log_prob: float
-
-    @property
-    def scored_tokens(self) -> int:
-        """How many tokens `log_prob` sums over."""
-        return len(self.token_ids) + (self.finish_reason == "stop")
-
-
-class Samples:
-    """Every sample on disk, read anew at each loop and one at a time, so that any number of them fits into memory.
-
-    Args:
-        path: A `samples.jsonl`.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __iter__(self) -> Iterator[Sample]:
-        with self.path.open(encoding="utf-8") as lines:
-            for line in lines:
-                yield Sample(**json.loads(line))
-
-    def __len__(self) -> int:
-        with self.path.open("rb") as lines:
-            return sum(1 for _ in lines)
-
-    def __getitem__(self, place: int) -> Sample:
-        """The sample of one line; reads the file up to there."""
-        count = len(self)
-        if not -count <= place < count:
-            raise IndexError(f"there are {count} samples, so there is none at {place}")
-        return next(islice(self, place % count, None))
-
-
 class Run:
     """One run: its samples, scores and settings, as its folder keeps them.
 
     Args:
-        path: The folder. It is made when it does not exist.
+        path: The folder, made by `start`.
 
     Example:
         >>> from temp_processors import Run, load_config, run_experiment
@@ -111,7 +58,7 @@ class Run:
             raise RunFolderError(f"{self.path}: holds a complete run; {ways}")
         raise RunFolderError(f"{self.path}: holds an unfinished run; go on with it by --resume, {ways}")
 
-    def start(self, config: ExperimentConfig, stack: Any, model: Any = None, *, overwrite: bool = False) -> None:
+    def start(self, config_yaml: str, stack: Any, model: Any = None, *, overwrite: bool = False) -> None:
         """Make the folder and write what is known before generating.
 
         Raises:
@@ -121,7 +68,7 @@ class Run:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._clear()
-            self.write("config.yaml", config.to_yaml())
+            self.write("config.yaml", config_yaml)
         except OSError as error:
             raise RunFolderError(f"{self.path}: cannot be written: {error.strerror}") from error
         self.write("environment.json", json.dumps({**environment(), "model": model}, indent=2) + "\n")
@@ -156,7 +103,7 @@ class Run:
 
     @property
     def begun(self) -> bool:
-        """Whether a run was begun here, so that it can be gone on with."""
+        """Whether a run was begun here, so that --resume can continue it."""
         return (self.path / "stack.json").exists()
 
     @property
@@ -197,7 +144,7 @@ class Run:
 
     @property
     def samples(self) -> Samples:
-        """Every sample on disk, to be looped over, counted or picked."""
+        """The samples on disk, read one at a time."""
         return Samples(self.path / "samples.jsonl")
 
     def finish(self) -> None:
@@ -205,16 +152,9 @@ class Run:
         self.write("DONE", "")
 
 
-def sample_line(sample: Sample) -> str:
-    """One line of `samples.jsonl`, newline included."""
-    return json.dumps(asdict(sample), ensure_ascii=False) + "\n"
-
-
 def environment() -> dict[str, Any]:
     """Versions and hardware that may move a result."""
     import torch
-
-    from temp_processors.version import __version__
 
     return {
         "temp_processors": __version__,

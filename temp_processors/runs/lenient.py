@@ -1,4 +1,4 @@
-"""Read a run folder for showing it: what is there is read, what is missing or damaged is named, nothing stops.
+"""A run folder read for display: whatever is missing or damaged is left out and named in a note.
 
 A run that is half done, of another version or damaged is shown as far as it goes, so every reader here returns what it
 found and adds a sentence for what it did not find.
@@ -7,16 +7,16 @@ found and adds a sentence for what it did not find.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from temp_processors.runs.sample import is_readable
+
 SampleKey = tuple[str, int, int]
 MOST_TRACE_ROWS = 60_000
-SAMPLE_FIELDS: Mapping[str, type] = {"policy": str, "prompt_id": int, "sample_id": int, "text": str}
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Trace:
         log_prob: Natural log-probability of the token under the untempered model.
         top_ids: Largest logits first: their token ids, for every step.
         top_logits: Their untempered logits.
-        tail: What is known of the logits that were not recorded, see `tail.py`.
+        tail: What is known of the logits that were not recorded, see `trace/tail.py`.
         columns: Further numeric columns by name (`entropy_after`, `log_prob_after`).
     """
 
@@ -180,8 +180,7 @@ def _sample(line: str) -> dict[str, Any] | None:
         data = json.loads(line)
     except ValueError:
         return None
-    fields = SAMPLE_FIELDS.items()
-    return data if isinstance(data, dict) and all(isinstance(data.get(name), kind) for name, kind in fields) else None
+    return data if is_readable(data) else None
 
 
 def _traces(path: Path, notes: list[str]) -> dict[SampleKey, Trace]:

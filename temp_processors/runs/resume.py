@@ -1,4 +1,4 @@
-"""Go on with a run that stopped: what is on disk, whether it is the same run, and that nobody else writes there."""
+"""Resuming a run: the lock of its folder, the comparison of its settings, and the samples that are already on disk."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from temp_processors.runs.folder import Run, RunFolderError
+from temp_processors.runs.sample import sample_key
 
 Key = tuple[str, int, int]
 """Policy name, prompt number, sample number."""
@@ -69,22 +70,25 @@ def _settings(text: str) -> list[str]:
 
 
 def recover(folder: Run) -> set[Key]:
-    """Cut off a line that was being written, gather the parts of several processes, and say which samples are there."""
+    """Keys of the samples on disk, after cutting off a half-written line and merging the files of several processes."""
     samples = folder.path / "samples.jsonl"
-    done = {_key(line) for line in _whole_lines(samples)} if samples.exists() else set()
+    done = {sample_key(line) for line in _whole_lines(samples)} if samples.exists() else set()
     for part in sorted(folder.path.glob("samples.*.jsonl")):
         with samples.open("ab") as out:
             for line in _whole_lines(part):
-                if _key(line) not in done:
+                if sample_key(line) not in done:
                     out.write(line)
-                    done.add(_key(line))
+                    done.add(sample_key(line))
         part.unlink()
     return done
 
 
-def _key(line: bytes) -> Key:
-    found = json.loads(line)
-    return found["policy"], found["prompt_id"], found["sample_id"]
+def any_samples(folder: Run) -> bool:
+    """Whether a sample is on disk once all processes have drawn; merges their files where there are several."""
+    if any(folder.path.glob("samples.*.jsonl")):
+        recover(folder)
+    samples = folder.path / "samples.jsonl"
+    return samples.exists() and samples.stat().st_size > 0
 
 
 def _whole_lines(path: Path) -> Iterator[bytes]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -13,22 +13,10 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from temp_processors.runs.folder import RunFolderError, Sample, sample_line
+from temp_processors.runs.folder import RunFolderError
+from temp_processors.runs.sample import Sample, sample_line, sample_schema
 
 ROWS_AT_ONCE = 1000
-COLUMNS = pa.schema(
-    [
-        ("policy", pa.string()),
-        ("prompt_id", pa.int64()),
-        ("sample_id", pa.int64()),
-        ("seed", pa.int64()),
-        ("prompt", pa.string()),
-        ("text", pa.string()),
-        ("token_ids", pa.list_(pa.int64())),
-        ("finish_reason", pa.string()),
-        ("log_prob", pa.float64()),
-    ]
-)
 
 
 class Part:
@@ -88,7 +76,15 @@ def write_parquet(samples: Path, target: Path, policies: Sequence[str]) -> None:
     with samples.open("rb") as lines:
         order = iter(_places(lines, {name: position for position, name in enumerate(policies)}))
         batches = iter(lambda: [_line_at(lines, place) for place in islice(order, ROWS_AT_ONCE)], [])
-        write_table(target, COLUMNS, batches)
+        write_table(target, sample_schema(), batches)
+
+
+def read_parquet(path: Path) -> Iterator[Sample]:
+    """The samples of `samples.parquet`, in the order policy, prompt, sample; `ROWS_AT_ONCE` are in memory at a time."""
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(batch_size=ROWS_AT_ONCE):
+            for row in batch.to_pylist():
+                yield Sample(**row)
 
 
 def write_table(target: Path, columns: pa.Schema, batches: Iterable[list[dict[str, Any]]]) -> None:

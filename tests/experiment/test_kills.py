@@ -24,7 +24,7 @@ from pathlib import Path
 from temp_processors.config.experiment import load_config
 from temp_processors.runs import writing as parts
 from temp_processors.experiment.run import run_experiment
-from temp_processors.runs.folder import sample_line
+from temp_processors.runs.sample import sample_line
 
 folder, name, moment, *settings = sys.argv[1:]
 replace, written = Path.replace, 0

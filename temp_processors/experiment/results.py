@@ -1,0 +1,96 @@
+"""The results of a run, written once all texts are drawn: samples.parquet, metrics, comparison.csv, failures, traces, DONE.
+
+`samples.jsonl` is read once, for `samples.parquet`; scores and traces read that.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+
+from temp_processors.comparison.compare import compare_groups
+from temp_processors.comparison.sources import groups_of_run
+from temp_processors.comparison.spreadsheet import as_csv
+from temp_processors.config.experiment import ExperimentConfig
+from temp_processors.config.sections import trace_options
+from temp_processors.engines.engine import Engine, ModelError
+from temp_processors.experiment.prompts import Prompts
+from temp_processors.experiment.traces import TracesTooLargeError, write_traces
+from temp_processors.runs.folder import Run, RunFolderError
+from temp_processors.runs.resume import any_samples
+from temp_processors.runs.writing import read_parquet, write_parquet
+
+KEPT = "every text is kept: make room and go on with --resume"
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run whose texts are drawn, with the engine that drew them. Remarks go to `console`."""
+
+    config: ExperimentConfig
+    folder: Run
+    engine: Engine
+    prompts: Prompts
+    console: Console
+
+
+def conclude(run: Finished, failures: Sequence[dict[str, Any]]) -> None:
+    """Write every result and mark the run as complete.
+
+    Raises:
+        ModelError: Not one text could be drawn.
+        RunFolderError: The disk is full, or the folder is read-only.
+    """
+    try:
+        if not any_samples(run.folder):
+            raise _nothing_drawn(failures)
+        _write_results(run.config, run.folder, failures)
+        _trace(run)
+        run.folder.finish()
+    except OSError as error:
+        raise RunFolderError(f"{run.folder.path}: cannot be written: {error.strerror or error}; {KEPT}") from error
+    except RunFolderError as error:
+        raise RunFolderError(f"{error}; {KEPT}") from error
+
+
+def _nothing_drawn(failures: Sequence[dict[str, Any]]) -> ModelError:
+    first = "policy {policy!r}, prompt {prompt_id}, sample {sample_id}, step {step}: {reason}".format(**failures[0])
+    return ModelError(f"model: not one of {len(failures):,} texts could be drawn; the first: {first}")
+
+
+def _write_results(config: ExperimentConfig, folder: Run, failures: Sequence[dict[str, Any]]) -> None:
+    write_parquet(folder.path / "samples.jsonl", folder.path / "samples.parquet", [p.name for p in config.policies])
+    scores = score_run(config, folder)
+    folder.write("metrics.json", json.dumps({"policies": scores}, indent=2, ensure_ascii=False) + "\n")
+    folder.write("comparison.csv", as_csv(scores))
+    (folder.path / "failures.json").unlink(missing_ok=True)
+    if failures:
+        folder.write("failures.json", json.dumps(failures, indent=2) + "\n")
+
+
+def _trace(run: Finished) -> None:
+    """Write traces where the configuration asks for them; say why where there can be none."""
+    options, reason = trace_options(run.config.traces), run.engine.why_not_traced()
+    if options is None:
+        return
+    if reason is None:
+        try:
+            write_traces(run.folder, run.config, run.engine, run.prompts, options)
+        except TracesTooLargeError as error:
+            reason = str(error)
+    if reason is not None:
+        run.console.print(f"no traces: {reason}", highlight=False, markup=False)
+
+
+def score_run(config: ExperimentConfig, folder: Run) -> dict[str, dict[str, dict[str, Any]]]:
+    """Every metric of the configuration for every policy, with intervals and differences to the baseline.
+
+    Values are those of the texts as they are; differences are between texts cut pair by pair to equal lengths.
+    """
+    groups = groups_of_run(read_parquet(folder.path / "samples.parquet"), [named.name for named in config.policies])
+    baseline = config.baseline if config.baseline in groups else None
+    return compare_groups(groups, config.metrics, baseline, length="paired", primary=config.primary)
