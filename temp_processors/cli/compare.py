@@ -32,7 +32,7 @@ def compare_command(
     prompt_column: PromptColumn = None,
     split: Split = "train",
     length: Length = None,
-    tokenizer: TokenizerName = "whitespace",
+    tokenizer: TokenizerName = "auto",
     at: Annotated[
         float | None,
         typer.Option(

@@ -34,7 +34,7 @@ def score_command(
     prompt_column: PromptColumn = None,
     split: Split = "train",
     length: Length = None,
-    tokenizer: TokenizerName = "whitespace",
+    tokenizer: TokenizerName = "auto",
     stream: Annotated[
         bool, typer.Option("--stream", help="Read texts once and keep none: for files larger than memory.")
     ] = False,

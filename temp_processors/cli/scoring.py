@@ -36,7 +36,11 @@ Length = Annotated[
     ),
 ]
 TokenizerName = Annotated[
-    str, typer.Option(help="whitespace, characters, or a model whose tokenizer counts: a folder, a Hub id, fox.")
+    str,
+    typer.Option(
+        help="auto (by script: characters for Chinese, Japanese, Thai..., else whitespace), whitespace, characters, 13a, intl, or a model "
+        "whose tokenizer counts: a folder, a Hub id, fox."
+    ),
 ]
 
 

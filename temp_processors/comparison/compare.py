@@ -32,7 +32,7 @@ def compare_groups(
     *,
     confidence: float = 0.95,
     length: str = "full",
-    tokenizer: Any = "whitespace",
+    tokenizer: Any = "auto",
     primary: str | None = None,
 ) -> dict[str, dict[str, dict[str, Any]]]:
     """Every metric of every group, as the part `policies` of `metrics.json`.
@@ -46,7 +46,7 @@ def compare_groups(
         length: `full`; `paired`, values of whole texts and differences of texts cut pair by pair to equal lengths, where these differ;
             `matched`, all cut to the shortest text of all; or `first:K`, the first K tokens. `"length"` in a difference says what
             it was taken on. Perplexity is always that of whole texts, and so is the mean length where lengths are made equal.
-        tokenizer: As for `temp_processors.metrics.tokenize`.
+        tokenizer: As for `temp_processors.metrics.tokenize`; `auto` decides once, by the texts of all groups.
         primary: The metric that was chosen before the texts were looked at: it is corrected over the groups alone, the others over the
             whole table.
 
@@ -73,15 +73,18 @@ def compare_groups(
     scored = {(name, metric.name): _measured(work, name, metric) for name, metric in _with_progress(tasks, work)}
     scores: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in groups}
     for (name, metric), found in scored.items():
-        left_out = {"left_out_texts": len(groups[name].texts) - len(work.clusters), "prompts": len(set(work.clusters))}
+        left_out: dict[str, float] = {
+            "left_out_texts": len(groups[name].texts) - len(work.clusters),
+            "prompts": len(set(work.clusters)),
+        }
         if records[metric].takes != "log_probs" and "|len:full|" not in found.score.signature:
             left_out["left_out_tokens"] = work.left_out_tokens(name)
+        if work.without_spaces:
+            left_out["letters_without_spaces"] = work.without_spaces
         rarefied = _rarefied(groups[name], work, records[metric]) if left_out["left_out_texts"] else None
         scores[name][metric] = _row(found, left_out, confidence, rarefied)
 
-    pairs = {
-        name: _equally_long(work, name, other, tokenizer) for name, other in references.items() if length == "paired"
-    }
+    pairs = {name: _equally_long(work, name, other) for name, other in references.items() if length == "paired"}
     changes: dict[tuple[str, str], Difference] = {}
     for name, reference in references.items():
         for metric, record in records.items():
@@ -137,10 +140,10 @@ def _corrected(changes: Mapping[tuple[str, str], Difference], primary: str | Non
     return whole | dict(zip(family, holm([change.p_value for change in family.values()]), strict=True))
 
 
-def _equally_long(work: ScoredTexts, name: str, reference: str, tokenizer: Any) -> ScoredTexts | None:
+def _equally_long(work: ScoredTexts, name: str, reference: str) -> ScoredTexts | None:
     """Two groups with their texts cut pair by pair to equal lengths; None where these are equal anyway."""
     sides = {side: work.common[side] for side in (reference, name)}
-    pair = ScoredTexts(sides, "paired", tokenizer)
+    pair = ScoredTexts(sides, "paired", work.tokenizer)
     return pair if any(pair.left_out_tokens(side) for side in sides) else None
 
 
@@ -164,7 +167,7 @@ def _rarefied(group: Group, work: ScoredTexts, metric: Metric) -> Score | None:
 
 
 def _row(
-    scored: Measured, left_out: Mapping[str, int], confidence: float, rarefied: Score | None = None
+    scored: Measured, left_out: Mapping[str, float], confidence: float, rarefied: Score | None = None
 ) -> dict[str, Any]:
     row = (rarefied or scored.score).to_dict()
     interval = scored.interval(confidence)

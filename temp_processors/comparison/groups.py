@@ -9,7 +9,7 @@ from typing import Any
 
 from temp_processors.metrics import Metric, Score, TokenizedTexts, matched, paired, tokenize
 from temp_processors.metrics.compression_ratio import cut_name
-from temp_processors.metrics.texts import splitter
+from temp_processors.metrics.tokenizers import share_without_spaces, splitter
 
 LENGTHS = "full, paired, matched or first:K with K >= 1"
 
@@ -81,18 +81,20 @@ class ScoredTexts:
         groups: By name.
         length: `full`; `paired`, text i of every group cut to the shortest of these; `matched`, all cut to the shortest text of all;
             `first:K`, the first K tokens.
-        tokenizer: As for `tokenize`.
+        tokenizer: As for `tokenize`; `auto` decides once, by the texts of all groups.
     """
 
-    def __init__(self, groups: Mapping[str, Group], length: str, tokenizer: Any = "whitespace") -> None:
-        self._tokenizer = tokenizer
+    def __init__(self, groups: Mapping[str, Group], length: str, tokenizer: Any = "auto") -> None:
+        texts = [text for group in groups.values() for text in group.texts] if tokenizer == "auto" else []
+        self.tokenizer = splitter(tokenizer, texts)
+        self.without_spaces = share_without_spaces(texts)
         self.common, self._length, self._first = common_groups(groups), length, cut_of(length)
         self.clusters = [prompt for prompt, _ in next(iter(self.common.values())).keys]
 
     @cached_property
     def whole(self) -> dict[str, TokenizedTexts]:
         """All texts, whole."""
-        return {name: tokenize(group.texts, self._tokenizer) for name, group in self.common.items()}
+        return {name: tokenize(group.texts, self.tokenizer) for name, group in self.common.items()}
 
     @cached_property
     def cut(self) -> dict[str, TokenizedTexts]:
@@ -120,12 +122,11 @@ class ScoredTexts:
         return self._strings(name) if metric.takes == "strings" else self.cut[name]
 
     def _strings(self, name: str) -> list[str]:
-        """The texts of a group as far as they are scored, their tokens joined by a space where they were cut."""
+        """The texts of a group as far as they are scored: each up to the end of its last token that was kept."""
         texts, cut = self.common[name].texts, self.cut[name]
         if cut.length == "full":
             return list(texts)
-        split, _ = splitter(self._tokenizer)
-        return [" ".join(map(str, split(text)[:kept])) for text, kept in zip(texts, cut.lengths.tolist(), strict=True)]
+        return [self.tokenizer.beginning(text, kept) for text, kept in zip(texts, cut.lengths.tolist(), strict=True)]
 
     def function(self, metric: Metric) -> Callable[[Any], Score]:
         """The metric as a function of its `items`."""
@@ -140,7 +141,7 @@ class ScoredTexts:
         """All texts of a group, also those that others have no counterpart of, cut as far as that does not depend on other groups."""
         if self._first is None and self._length != "full":
             return None
-        texts = tokenize(group.texts, self._tokenizer)
+        texts = tokenize(group.texts, self.tokenizer)
         return texts if self._first is None else texts.first(self._first)
 
     def left_out_tokens(self, name: str) -> int:

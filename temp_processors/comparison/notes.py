@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from temp_processors.metrics import CATALOGUE
+from temp_processors.metrics.length import unit_of
 
 Scores = Mapping[str, Mapping[str, Mapping[str, Any]]]
 """Group -> metric -> score, as `compare_groups` returns it."""
@@ -31,6 +32,20 @@ def few_prompts_note(scores: Scores) -> list[str]:
         return []
     said = f"intervals are wide, and miss the truth more often than they say; {ENOUGH_PROMPTS} or more are advised"
     return [f"{fewest} prompts: {said}"]
+
+
+def tokenizer_notes(scores: Scores) -> list[str]:
+    """What texts are counted in where some of their letters are of scripts without spaces between words; nothing otherwise."""
+    for row in scores.values():
+        for score in row.values():
+            share = score.get("counts", {}).get("letters_without_spaces")
+            if share and "|tok:" in score["signature"]:
+                unit = unit_of(score["signature"])
+                return [
+                    f"tokens are {unit}: {100 * share:.0f} % of all letters are of scripts without spaces between words "
+                    "(Chinese, Japanese, Thai, ...); `tokenizer` chooses otherwise"
+                ]
+    return []
 
 
 def length_notes(scores: Scores) -> list[str]:

@@ -57,7 +57,7 @@ class Reweighted:
         return f"{self.policy}: effective sample size {self.effective:.1f} of {self.texts} texts, below {least:g} (N / 4): no scores"
 
 
-def reweighted(run: Path, at: float, metrics: Sequence[str] = (), *, tokenizer: Any = "whitespace") -> list[Reweighted]:
+def reweighted(run: Path, at: float, metrics: Sequence[str] = (), *, tokenizer: Any = "auto") -> list[Reweighted]:
     """Scores at temperature `at` from the traced texts of every policy of a run that has one fixed temperature.
 
     Args:

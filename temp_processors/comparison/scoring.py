@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from typing import Any
 
 from rich.console import Console
@@ -14,7 +16,8 @@ from temp_processors.comparison.groups import cut_of
 from temp_processors.comparison.notes import length_notes
 from temp_processors.comparison.sources import Columns, by_name, read_sources, read_texts, refuse_repeated
 from temp_processors.metrics import STREAMED, StreamedTexts, metric_by_name, stream_needs
-from temp_processors.metrics.texts import TOKENIZERS
+from temp_processors.metrics.streaming import DECIDING
+from temp_processors.metrics.tokenizers import TOKENIZERS, share_without_spaces, splitter
 
 DEFAULT_METRICS = ("distinct_1", "distinct_2", "distinct_3", "distinct_4", "self_bleu_4", "unique_share", "mean_length")
 """Scored by default, with perplexity where it is known."""
@@ -60,7 +63,7 @@ def scored_sources(
     prompt_column: str | None = None,
     split: str = "train",
     length: str = "paired",
-    tokenizer: Any = "whitespace",
+    tokenizer: Any = "auto",
 ) -> Scored:
     """Scores of every group of the sources, as `compare_groups` gives them; other arguments as for `read_groups`.
 
@@ -93,7 +96,7 @@ def stream_sources(
     group_by: str | None = None,
     split: str = "train",
     length: str = "full",
-    tokenizer: Any = "whitespace",
+    tokenizer: Any = "auto",
 ) -> Scores:
     """Scores of every group of sources that may be larger than memory: texts are read once and not kept.
 
@@ -102,7 +105,7 @@ def stream_sources(
     Args:
         metrics: Names of `temp_processors.metrics.STREAMED`; the usual ones among them by default.
         length: `full` or `first:K`.
-        tokenizer: As for `temp_processors.metrics.tokenize`.
+        tokenizer: As for `temp_processors.metrics.tokenize`; `auto` decides once, by the first thousand texts of every source.
 
     Raises:
         RowsError: As `read_groups`.
@@ -119,13 +122,20 @@ def stream_sources(
     refuse_repeated(sources)
     chosen = metrics or [name for name in DEFAULT_METRICS if name in STREAMED]
     needs, first = stream_needs(chosen), cut_of(length)
+    read = partial(read_texts, text_column=text_column, group_by=group_by, split=split)
+    first_texts = (
+        [text for source in sources for _, text in islice(read(source), DECIDING)] if tokenizer == "auto" else []
+    )
+    chosen_tokenizer, without_spaces = splitter(tokenizer, first_texts), share_without_spaces(first_texts)
     streams: dict[tuple[str, str], StreamedTexts] = {}
     for source in sources:
-        for name, text in _with_progress(read_texts(source, text_column=text_column, group_by=group_by, split=split)):
+        for name, text in _with_progress(read(source)):
             if (source, name) not in streams:
-                streams[source, name] = StreamedTexts(needs, tokenizer=tokenizer, first=first)
+                streams[source, name] = StreamedTexts(needs, tokenizer=chosen_tokenizer, first=first)
             streams[source, name].add([text])
-    return by_name({key: {name: _row(name, stream) for name in chosen} for key, stream in streams.items()})
+    return by_name(
+        {key: {name: _row(name, stream, without_spaces) for name in chosen} for key, stream in streams.items()}
+    )
 
 
 def streamed_sources(sources: Sequence[str], metrics: Sequence[str] = (), **options: Any) -> Scored:
@@ -152,8 +162,10 @@ def tokenizer_named(name: str) -> Any:
         raise ValueError(f"{name}: is neither {' nor '.join(TOKENIZERS)} nor a model with a tokenizer") from error
 
 
-def _row(metric: str, stream: StreamedTexts) -> dict[str, Any]:
-    return {**metric_by_name(metric)(stream).to_dict(), "interval": None, "difference": None}
+def _row(metric: str, stream: StreamedTexts, without_spaces: float) -> dict[str, Any]:
+    row = metric_by_name(metric)(stream).to_dict()
+    share = {"letters_without_spaces": without_spaces} if without_spaces else {}
+    return {**row, "counts": {**row["counts"], **share}, "interval": None, "difference": None}
 
 
 def _with_progress(texts: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:

@@ -107,6 +107,9 @@ class ExperimentConfig(BaseModel):
             less noise (see `SeededSampling`). Every policy by itself draws as it would without.
         policies: What chooses the temperature; each has a `name`, a `kind` and the parameters of that kind.
         metrics: Scores of the table, computed on the continuations without the prompt.
+        tokenizer: What scores count by: `auto` (by the script of the texts: characters for Chinese, Japanese, Thai..., else words),
+            `whitespace`, `characters`, `13a`, `intl`, `model` (the tokenizer of the run's own model), or another model's: `fox`, a
+            folder, a Hub id. Perplexity is always per token of the model.
         baseline: Name of the policy that the others are compared with; the first one by default.
         primary: The metric that answers the question of the experiment, chosen before its texts are seen: the p-values of its
             differences are corrected for the number of policies alone, those of all others for the whole table. None by default.
@@ -137,6 +140,7 @@ class ExperimentConfig(BaseModel):
     coupled: bool = False
     policies: Annotated[list[NamedPolicy], Field(min_length=1)]
     metrics: Annotated[list[Annotated[str, AfterValidator(_known_metric)]], Field(min_length=1)] = list(DEFAULT_METRICS)
+    tokenizer: Annotated[str, AfterValidator(_not_blank)] = "auto"
     baseline: str | None = None
     primary: str | None = None
     batch_size: Annotated[int, Field(ge=1, le=MOST_TEXTS)] = 256

@@ -18,6 +18,7 @@ from temp_processors.comparison.spreadsheet import as_csv
 from temp_processors.config.experiment import ExperimentConfig
 from temp_processors.config.sections import trace_options
 from temp_processors.engines.engine import Engine, ModelError
+from temp_processors.experiment.phases import unopened_phases
 from temp_processors.experiment.prompts import Prompts
 from temp_processors.experiment.traces import TracesTooLargeError, write_traces
 from temp_processors.runs.folder import Run, RunFolderError
@@ -29,11 +30,12 @@ KEPT = "every text is kept: make room and go on with --resume"
 
 @dataclass(frozen=True)
 class Finished:
-    """A run whose texts are drawn, with the engine that drew them. Remarks go to `console`."""
+    """A run whose texts are drawn, with the engine that drew them. Scores count in `tokenizer`, remarks go to `console`."""
 
     config: ExperimentConfig
     folder: Run
     engine: Engine
+    tokenizer: Any
     prompts: Prompts
     console: Console
 
@@ -48,8 +50,9 @@ def conclude(run: Finished, failures: Sequence[dict[str, Any]]) -> None:
     try:
         if not any_samples(run.folder):
             raise _nothing_drawn(failures)
-        _write_results(run.config, run.folder, failures)
+        _write_results(run, failures)
         _trace(run)
+        _say_unopened(run)
         run.folder.finish()
     except OSError as error:
         raise RunFolderError(f"{run.folder.path}: cannot be written: {error.strerror or error}; {KEPT}") from error
@@ -62,9 +65,10 @@ def _nothing_drawn(failures: Sequence[dict[str, Any]]) -> ModelError:
     return ModelError(f"model: not one of {len(failures):,} texts could be drawn; the first: {first}")
 
 
-def _write_results(config: ExperimentConfig, folder: Run, failures: Sequence[dict[str, Any]]) -> None:
+def _write_results(run: Finished, failures: Sequence[dict[str, Any]]) -> None:
+    config, folder = run.config, run.folder
     write_parquet(folder.path / "samples.jsonl", folder.path / "samples.parquet", [p.name for p in config.policies])
-    scores = score_run(config, folder)
+    scores = score_run(config, folder, run.tokenizer)
     folder.write("metrics.json", json.dumps({"policies": scores}, indent=2, ensure_ascii=False) + "\n")
     folder.write("comparison.csv", as_csv(scores))
     (folder.path / "failures.json").unlink(missing_ok=True)
@@ -86,11 +90,21 @@ def _trace(run: Finished) -> None:
         run.console.print(f"no traces: {reason}", highlight=False, markup=False)
 
 
-def score_run(config: ExperimentConfig, folder: Run) -> dict[str, dict[str, dict[str, Any]]]:
+def _say_unopened(run: Finished) -> None:
+    """Tell which phases never opened; their policies did nothing."""
+    policies = {named.name: named.policy for named in run.config.policies}
+    samples = read_parquet(run.folder.path / "samples.parquet")
+    for line in unopened_phases(policies, samples, run.prompts.token_ids, run.engine.tokenizer):
+        run.console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def score_run(config: ExperimentConfig, folder: Run, tokenizer: Any = "auto") -> dict[str, dict[str, dict[str, Any]]]:
     """Every metric of the configuration for every policy, with intervals and differences to the baseline.
 
     Values are those of the texts as they are; differences are between texts cut pair by pair to equal lengths.
     """
     groups = groups_of_run(read_parquet(folder.path / "samples.parquet"), [named.name for named in config.policies])
     baseline = config.baseline if config.baseline in groups else None
-    return compare_groups(groups, config.metrics, baseline, length="paired", primary=config.primary)
+    return compare_groups(
+        groups, config.metrics, baseline, length="paired", tokenizer=tokenizer, primary=config.primary
+    )

@@ -10,9 +10,11 @@ from typing import Any
 
 from rich.console import Console
 
+from temp_processors.comparison.scoring import tokenizer_named
 from temp_processors.config.experiment import ExperimentConfig
+from temp_processors.engines.continuation import continuation_text
 from temp_processors.engines.decoding.batches import plan_batches
-from temp_processors.engines.engine import Decoded, DecodeRow, DrawOptions, Engine
+from temp_processors.engines.engine import Decoded, DecodeRow, DrawOptions, Engine, ModelError
 from temp_processors.engines.load import load_engine
 from temp_processors.experiment.plan import Job, Plan
 from temp_processors.experiment.processes import Processes
@@ -20,6 +22,7 @@ from temp_processors.experiment.progress import Meter
 from temp_processors.experiment.prompts import Prompts, prepare
 from temp_processors.experiment.results import Finished, conclude
 from temp_processors.experiment.sampler_stack import refuse_checkpoint_sampling, sampler_stack, stack_lines
+from temp_processors.metrics.tokenizers import splitter
 from temp_processors.runs.folder import Run, RunFolderError
 from temp_processors.runs.resume import Key, locked, recover, refuse_if_changed
 from temp_processors.runs.sample import Sample
@@ -74,16 +77,29 @@ def run_experiment(
     engine = load_engine(config)
     refuse_checkpoint_sampling(engine, config)
     policies = engine.prepare(config)
+    tokenizer = _scored_by(config, engine)
     prompts = prepare(plan.prompts, engine, config.system_prompt, config.max_new_tokens)
-    work = _Work(config, plan, engine, prompts, policies, folder, console, progress, processes)
+    work = _Work(config, plan, engine, tokenizer, prompts, policies, folder, console, progress, processes)
     with ExitStack() as held:
         begin = partial(_begin, work, overwrite, resume, held)
         done = processes.from_first(_or_error(begin) if processes.first else None)
         failures = processes.gather(work.generate(done))
         if processes.first:
-            conclude(Finished(config, folder, engine, prompts, console), failures)
+            conclude(Finished(config, folder, engine, tokenizer, prompts, console), failures)
         processes.wait()
     return folder
+
+
+def _scored_by(config: ExperimentConfig, engine: Engine) -> Any:
+    """The tokenizer that scores count by; a mistake in it is told before anything is drawn."""
+    if config.tokenizer == "model":
+        return engine.tokenizer
+    try:
+        chosen = tokenizer_named(config.tokenizer)
+        splitter(chosen)
+    except ValueError as error:
+        raise ModelError(f"tokenizer: {error}") from error
+    return chosen
 
 
 def _nothing_to_do(folder: Run, overwrite: bool, resume: bool) -> bool:
@@ -124,6 +140,7 @@ class _Work:
     config: ExperimentConfig
     plan: Plan
     engine: Engine
+    tokenizer: Any
     prompts: Prompts
     policies: Sequence[Any]
     folder: Run
@@ -151,8 +168,7 @@ class _Work:
                     if text.finish_reason == "nan":
                         failures.append(self._failure(job, text))
                     elif self._key(job) not in done:
-                        prompt = self.prompts.texts[job.prompt_id]
-                        part.write(_sample(self.config, job, prompt, text, self.engine.tokenizer))
+                        part.write(self._sample(job, text))
         return failures
 
     def _options(self, meter: Meter) -> DrawOptions:
@@ -164,21 +180,22 @@ class _Work:
     def _key(self, job: Job) -> Key:
         return self.config.policies[job.policy].name, job.prompt_id, job.sample_id
 
+    def _sample(self, job: Job, done: Decoded) -> Sample:
+        continues = not self.engine.model_config.is_encoder_decoder
+        prompt_ids = self.prompts.token_ids[job.prompt_id] if continues else ()
+        return Sample(
+            policy=self.config.policies[job.policy].name,
+            prompt_id=job.prompt_id,
+            sample_id=job.sample_id,
+            seed=job.seed,
+            prompt=self.prompts.texts[job.prompt_id],
+            text=continuation_text(self.engine.tokenizer, prompt_ids, done.token_ids),
+            token_ids=done.token_ids,
+            finish_reason="stop" if done.finish_reason == "stop" else "length",
+            log_prob=done.log_prob,
+        )
+
     def _failure(self, job: Job, text: Decoded) -> dict[str, Any]:
         policy, prompt_id, sample_id = self._key(job)
         step = len(text.token_ids)
         return {"policy": policy, "prompt_id": prompt_id, "sample_id": sample_id, "step": step, "reason": "NaN logits"}
-
-
-def _sample(config: ExperimentConfig, job: Job, prompt: str, done: Decoded, tokenizer: Any) -> Sample:
-    return Sample(
-        policy=config.policies[job.policy].name,
-        prompt_id=job.prompt_id,
-        sample_id=job.sample_id,
-        seed=job.seed,
-        prompt=prompt,
-        text=tokenizer.decode(done.token_ids, skip_special_tokens=True),
-        token_ids=done.token_ids,
-        finish_reason="stop" if done.finish_reason == "stop" else "length",
-        log_prob=done.log_prob,
-    )

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from temp_processors.config.experiment import ExperimentConfig
 from temp_processors.config.yaml_lines import write_yaml
+from temp_processors.engines.continuation import continuation_text
 from temp_processors.engines.local import LocalEngine
 from temp_processors.experiment.sampler_stack import checkpoint_sampling
 from temp_processors.explore import markup
@@ -132,7 +133,7 @@ class Handlers:
 
     def _text(self, text: Text, colouring: str, scale: tuple[float, float]) -> str:
         ids = [token.token_id for token in text.tokens]
-        plain = self.engine.tokenizer.decode(ids, skip_special_tokens=True)
+        plain = continuation_text(self.engine.tokenizer, text.prompt_ids, ids)
         return f'<p class="tp-text">{markup.prose(plain)}</p>{markup.strip(text, self.names, colouring, scale)}'
 
     def measure(self, *values: Any) -> Iterator[tuple[str, ...]]:

@@ -15,6 +15,7 @@ from transformers import LogitsProcessor
 
 from temp_processors.config.experiment import ExperimentConfig
 from temp_processors.distribution import entropy, log_probs
+from temp_processors.engines.continuation import continuation_text
 from temp_processors.engines.decoding.prefill import draw_kwargs
 from temp_processors.engines.decoding.transformers_seam import forward
 from temp_processors.engines.engine import DecodeRow, DrawOptions
@@ -67,6 +68,7 @@ class Text:
 
     tokens: list[Token] = field(default_factory=list)
     finish: str = ""
+    prompt_ids: tuple[int, ...] = ()
 
 
 def prompt_ids(engine: LocalEngine, config: ExperimentConfig) -> Tensor:
@@ -113,7 +115,7 @@ def stream(engine: LocalEngine, config: ExperimentConfig) -> Iterator[list[Text]
     policies = built_policies(engine, config, prompt.shape[-1])
     watch = _Watch(RowsLogitsWarper(policies))
     draws = SeededSampling(list(streamed_seeds(config).values()), prompt_length=prompt.shape[-1])
-    texts = [Text() for _ in policies]
+    texts = [Text(prompt_ids=tuple(prompt[0].tolist())) for _ in policies]
     drawn = _draws(engine, prompt.expand(len(policies), -1), [watch, draws])
     for step, tokens in zip(range(1, config.max_new_tokens + 1), drawn, strict=False):
         for text, token in zip(texts, watch.seen(tokens), strict=True):
@@ -195,7 +197,5 @@ def draw_samples(engine: LocalEngine, config: ExperimentConfig) -> Iterator[dict
         part = jobs[start : start + SAMPLES_AT_ONCE * len(names)]
         rows = [DecodeRow(ids, job.policy, job.seed) for job in part]
         for done in sorted(engine.draw(rows, factories, DrawOptions(config.max_new_tokens))):
-            texts[names[part[done.row].policy]].append(
-                engine.tokenizer.decode(done.token_ids, skip_special_tokens=True)
-            )
+            texts[names[part[done.row].policy]].append(continuation_text(engine.tokenizer, ids, done.token_ids))
         yield texts

@@ -12,6 +12,8 @@ from html import escape
 
 from temp_processors.explore.live import NextToken, Text, Token
 from temp_processors.metrics.catalogue import described, metric_by_name
+from temp_processors.metrics.texts import TokenizedTexts, tokenize
+from temp_processors.metrics.tokenizers import splitter
 from temp_processors.report.tokens import Piece
 
 Names = Callable[[int], Piece]
@@ -128,10 +130,11 @@ def _bar(label: str, untempered: float, tempered: float) -> str:
 def scores(texts: Mapping[str, Sequence[str]], metrics: Sequence[str], wanted: int) -> str:
     """Diversity of the samples so far: one row for each policy, equally many texts in each."""
     drawn = min(map(len, texts.values()), default=0)
+    tokenizer = splitter("auto", [text for group in texts.values() for text in group])  # one for all that are compared
     facts = map(described, metrics)
     heads = "".join(f"<th>{metric.display}<small>higher: {metric.larger}</small></th>" for metric in facts)
     rows = "".join(
-        f"<tr><th>{escape(name)}</th>{''.join(_score(metric, group) for metric in metrics)}</tr>"
+        f"<tr><th>{escape(name)}</th>{''.join(_score(metric, tokenize(group, tokenizer)) for metric in metrics)}</tr>"
         for name, group in texts.items()
     )
     note = (
@@ -143,7 +146,7 @@ def scores(texts: Mapping[str, Sequence[str]], metrics: Sequence[str], wanted: i
     )
 
 
-def _score(metric: str, texts: Sequence[str]) -> str:
+def _score(metric: str, texts: TokenizedTexts) -> str:
     score = metric_by_name(metric)(texts)
     reason = f"; {score.reason}" if score.reason else ""
     return f'<td title="{escape(score.signature + reason)}" data-value="{score.value!r}">{number(score.value)}</td>'

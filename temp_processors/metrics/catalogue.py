@@ -28,7 +28,7 @@ from temp_processors.metrics.influences import (
     of_self_bleu_n,
     of_unique_share,
 )
-from temp_processors.metrics.length import mean_length
+from temp_processors.metrics.length import mean_length, unit_of
 from temp_processors.metrics.lexical import hdd, mtld
 from temp_processors.metrics.mean_entropy import mean_entropy
 from temp_processors.metrics.pairwise_bleu import pairwise_bleu
@@ -96,6 +96,15 @@ class Metric:
             return self.narrow or self.display.replace(" ", "\n", 1)
         family, _, order = self.display.rpartition("-")
         return f"{family}\n-{order}" if order.isdigit() else self.display
+
+    def heading_in(self, signature: str) -> str:
+        r"""The heading of scores with this signature: lengths name what they count, words, characters or tokens.
+
+        Example:
+            >>> CATALOGUE["mean_length"].heading_in("mean_length|tok:characters|len:full|v:1")
+            'length\n(characters)'
+        """
+        return self.heading.replace("(words)", f"({unit_of(signature)})")
 
 
 def _counted(n: int) -> Needs:

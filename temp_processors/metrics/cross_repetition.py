@@ -14,12 +14,11 @@ import numpy as np
 
 from temp_processors.metrics.ngrams import check_order, repeated_ngrams
 from temp_processors.metrics.score import Score, signature, undefined
-from temp_processors.metrics.texts import TokenizedTexts, Tokens, tokenize
+from temp_processors.metrics.texts import TokenizedTexts, tokenize
+from temp_processors.metrics.tokenizers import Tokens
 
 
-def cross_repetition(
-    texts: Iterable[str | Tokens] | TokenizedTexts, n: int = 4, *, tokenizer: Any = "whitespace"
-) -> Score:
+def cross_repetition(texts: Iterable[str | Tokens] | TokenizedTexts, n: int = 4, *, tokenizer: Any = "auto") -> Score:
     """Mean log of one plus the matches in other texts, >= 0; higher is more alike. It grows with the number of texts.
 
     Example:

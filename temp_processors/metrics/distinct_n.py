@@ -14,11 +14,12 @@ from typing import Any
 from temp_processors.metrics.ngrams import check_order
 from temp_processors.metrics.score import Score, signature, undefined
 from temp_processors.metrics.statistics import TextStatistics
-from temp_processors.metrics.texts import Tokens, counted
+from temp_processors.metrics.texts import counted
+from temp_processors.metrics.tokenizers import Tokens
 
 
 def distinct_n(
-    texts: Iterable[str | Tokens] | TextStatistics, n: int = 2, *, pool: str = "all", tokenizer: Any = "whitespace"
+    texts: Iterable[str | Tokens] | TextStatistics, n: int = 2, *, pool: str = "all", tokenizer: Any = "auto"
 ) -> Score:
     """Share of different n-grams among all n-grams, in (0, 1]; higher is more diverse. Source: Li et al. 2016, arXiv 1510.03055.
 

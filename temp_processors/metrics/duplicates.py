@@ -7,10 +7,11 @@ from typing import Any
 
 from temp_processors.metrics.score import Score, signature, undefined
 from temp_processors.metrics.statistics import TextStatistics
-from temp_processors.metrics.texts import Tokens, counted
+from temp_processors.metrics.texts import counted
+from temp_processors.metrics.tokenizers import Tokens
 
 
-def unique_share(texts: Iterable[str | Tokens] | TextStatistics, *, tokenizer: Any = "whitespace") -> Score:
+def unique_share(texts: Iterable[str | Tokens] | TextStatistics, *, tokenizer: Any = "auto") -> Score:
     """Number of different texts by the number of texts, in (0, 1]; higher is more diverse. NaN with a reason without texts.
 
     Example:

@@ -18,7 +18,8 @@ from typing import Any
 from temp_processors.metrics.ngrams import check_order
 from temp_processors.metrics.score import Score, signature, undefined
 from temp_processors.metrics.statistics import TextStatistics
-from temp_processors.metrics.texts import Tokens, counted
+from temp_processors.metrics.texts import counted
+from temp_processors.metrics.tokenizers import Tokens
 
 
 def expectation_adjusted_distinct(
@@ -26,7 +27,7 @@ def expectation_adjusted_distinct(
     n: int = 1,
     *,
     vocabulary: int = 50257,
-    tokenizer: Any = "whitespace",
+    tokenizer: Any = "auto",
 ) -> Score:
     """N / (V (1 - ((V - 1) / V) ** C)); higher is more diverse.
 

@@ -12,6 +12,7 @@ interval but a reason. `coverage.md`, written by `scripts/check_coverage.py`, st
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -182,13 +183,17 @@ def difference(
         confidence: As for `interval`.
 
     Raises:
-        ValueError: The groups differ in size: most scores move with the number of texts, so the difference would not compare.
+        ValueError: The groups differ in size: most scores move with the number of texts, so the difference would not compare. Or
+            their scripts make `tokenizer="auto"` choose two tokenizers.
     """
     if len(texts) != len(baseline):
         raise ValueError(
             f"{len(texts)} texts against {len(baseline)} of the baseline: scores move with the number of texts; compare equal numbers"
         )
     own, other = (measure(metric, held, clusters) for held in (texts, baseline))
+    tokenizers = [re.findall(r"\|tok:([^|]*)", side.score.signature) for side in (own, other)]
+    if tokenizers[0] != tokenizers[1]:
+        raise ValueError(f"tokens of {tokenizers[0][0]} against {tokenizers[1][0]}: tokenize both groups alike first")
     return difference_of(own, other, confidence)
 
 

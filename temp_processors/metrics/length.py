@@ -7,10 +7,22 @@ from typing import Any
 
 from temp_processors.metrics.score import Score, signature, undefined
 from temp_processors.metrics.statistics import TextStatistics
-from temp_processors.metrics.texts import TokenizedTexts, Tokens, counted
+from temp_processors.metrics.texts import TokenizedTexts, counted
+from temp_processors.metrics.tokenizers import Tokens
 
 
-def mean_length(texts: Iterable[str | Tokens] | TextStatistics, *, tokenizer: Any = "whitespace") -> Score:
+def unit_of(signature: str) -> str:
+    """What a score of this signature counts: `words`, `characters`, or `tokens` of a model or a function.
+
+    Example:
+        >>> unit_of("mean_length|tok:characters|len:full|v:1"), unit_of("mean_length|tok:hf:fox|len:full|v:1")
+        ('characters', 'tokens')
+    """
+    name = signature.partition("|tok:")[2].partition("|")[0]
+    return {"whitespace": "words", "characters": "characters"}.get(name, "tokens")
+
+
+def mean_length(texts: Iterable[str | Tokens] | TextStatistics, *, tokenizer: Any = "auto") -> Score:
     """Mean number of tokens of a text; NaN with a reason when there are no texts.
 
     Example:

@@ -16,12 +16,11 @@ import numpy as np
 
 from temp_processors.metrics.score import Score, signature, undefined
 from temp_processors.metrics.statistics import TextStatistics
-from temp_processors.metrics.texts import TokenizedTexts, Tokens, counted, tokenize
+from temp_processors.metrics.texts import TokenizedTexts, counted, tokenize
+from temp_processors.metrics.tokenizers import Tokens
 
 
-def mtld(
-    texts: Iterable[str | Tokens] | TokenizedTexts, *, threshold: float = 0.72, tokenizer: Any = "whitespace"
-) -> Score:
+def mtld(texts: Iterable[str | Tokens] | TokenizedTexts, *, threshold: float = 0.72, tokenizer: Any = "auto") -> Score:
     """Measure of textual lexical diversity, in tokens; higher is more diverse. NaN with a reason without tokens.
 
     Example:
@@ -51,7 +50,7 @@ def _tokens_per_factor(tokens: Sequence[int], threshold: float) -> float:
     return len(tokens) / factors if factors else float(len(tokens))
 
 
-def hdd(texts: Iterable[str | Tokens] | TextStatistics, *, draws: int = 42, tokenizer: Any = "whitespace") -> Score:
+def hdd(texts: Iterable[str | Tokens] | TextStatistics, *, draws: int = 42, tokenizer: Any = "auto") -> Score:
     """Expected type-token ratio of `draws` tokens, in (0, 1]; higher is more diverse. NaN with a reason for fewer tokens.
 
     Example:

@@ -16,15 +16,14 @@ from temp_processors.metrics.arrays import Bools, Floats, Ints
 from temp_processors.metrics.ngrams import Held, check_order, repeated_ngrams
 from temp_processors.metrics.score import Score, signature, undefined
 from temp_processors.metrics.self_bleu import SMOOTHED_NUMERATOR
-from temp_processors.metrics.texts import TokenizedTexts, Tokens, tokenize
+from temp_processors.metrics.texts import TokenizedTexts, tokenize
+from temp_processors.metrics.tokenizers import Tokens
 
 PAIRS = 1 << 20
 """Pairs that are scored at a time."""
 
 
-def pairwise_bleu(
-    texts: Iterable[str | Tokens] | TokenizedTexts, n: int = 4, *, tokenizer: Any = "whitespace"
-) -> Score:
+def pairwise_bleu(texts: Iterable[str | Tokens] | TokenizedTexts, n: int = 4, *, tokenizer: Any = "auto") -> Score:
     """Mean BLEU-n over ordered pairs of texts, in [0, 1]; higher is less diverse. NaN with a reason for fewer than two texts.
 
     `counts["smoothed_share"]` is the share of pairs with an order that had no match, `per_text` the mean of every text as hypothesis.

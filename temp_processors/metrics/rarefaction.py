@@ -17,11 +17,12 @@ import numpy as np
 from temp_processors.metrics.arrays import Floats, Ints
 from temp_processors.metrics.ngrams import check_order, ngram_lengths, repeated_ngrams, run_starts
 from temp_processors.metrics.score import Score, signature, undefined
-from temp_processors.metrics.texts import TokenizedTexts, Tokens, tokenize
+from temp_processors.metrics.texts import TokenizedTexts, tokenize
+from temp_processors.metrics.tokenizers import Tokens
 
 
 def rarefied_distinct_n(
-    texts: Iterable[str | Tokens] | TokenizedTexts, n: int = 2, *, number: int, tokenizer: Any = "whitespace"
+    texts: Iterable[str | Tokens] | TokenizedTexts, n: int = 2, *, number: int, tokenizer: Any = "auto"
 ) -> Score:
     """Expected distinct-n of `number` of the texts; higher is more diverse.
 

@@ -14,10 +14,11 @@ from typing import Any
 from temp_processors.metrics.ngrams import check_order
 from temp_processors.metrics.score import Score, signature, undefined
 from temp_processors.metrics.statistics import TextStatistics
-from temp_processors.metrics.texts import Tokens, counted
+from temp_processors.metrics.texts import counted
+from temp_processors.metrics.tokenizers import Tokens
 
 
-def seq_rep_n(texts: Iterable[str | Tokens] | TextStatistics, n: int = 4, *, tokenizer: Any = "whitespace") -> Score:
+def seq_rep_n(texts: Iterable[str | Tokens] | TextStatistics, n: int = 4, *, tokenizer: Any = "auto") -> Score:
     """Share of repeated n-grams inside texts, in [0, 1); higher is more repetitive.
 
     Args:

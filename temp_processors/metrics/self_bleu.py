@@ -25,7 +25,8 @@ import numpy as np
 from temp_processors.metrics.arrays import Bools, Floats, Ints
 from temp_processors.metrics.ngrams import Held, Repeated, check_order, in_runs, repeated_ngrams, run_starts
 from temp_processors.metrics.score import Score, signature, undefined
-from temp_processors.metrics.texts import TokenizedTexts, Tokens, tokenize
+from temp_processors.metrics.texts import TokenizedTexts, tokenize
+from temp_processors.metrics.tokenizers import Tokens
 
 SMOOTHED_NUMERATOR = 0.1
 NUMERATORS = {"method1": SMOOTHED_NUMERATOR, "method0": sys.float_info.min}
@@ -36,7 +37,7 @@ def self_bleu(
     n: int = 4,
     *,
     smoothing: str = "method1",
-    tokenizer: Any = "whitespace",
+    tokenizer: Any = "auto",
     hypotheses: int | None = None,
     seed: int = 0,
 ) -> Score:

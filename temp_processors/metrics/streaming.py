@@ -10,19 +10,22 @@ from __future__ import annotations
 import zlib
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from hashlib import blake2b
-from itertools import count
+from itertools import chain, count, islice
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from temp_processors.metrics.arrays import Ints
 from temp_processors.metrics.statistics import Inside
-from temp_processors.metrics.texts import TokenizedTexts, splitter
+from temp_processors.metrics.texts import TokenizedTexts
+from temp_processors.metrics.tokenizers import Splitter, splitter
 
 CHUNK = 1 << 20
 """Tokens and texts counted at a time."""
+DECIDING = 1000
+"""Texts, the first ones, by which `tokenizer="auto"` decides."""
 TOKEN_BITS = 31
 """Room for different tokens in a packed n-gram; 2 ** 32 different (n - 1)-grams fit beside them."""
 
@@ -49,8 +52,8 @@ class StreamedTexts:
 
     Args:
         needs: What will be asked of it.
-        tokenizer: As for `tokenize`.
-        first: Cut every text to its first tokens (what is compressed is then these tokens, joined by a space); None keeps all.
+        tokenizer: As for `tokenize`. `auto` decides by the first `DECIDING` texts of the first call of `add`, and then stays.
+        first: Cut every text to its first tokens (what is compressed is then the text up to there); None keeps all.
         name: How signatures name that cut.
 
     Example:
@@ -62,13 +65,11 @@ class StreamedTexts:
         0.6
     """
 
-    def __init__(
-        self, needs: Needs, *, tokenizer: Any = "whitespace", first: int | None = None, name: str = "first"
-    ) -> None:
+    def __init__(self, needs: Needs, *, tokenizer: Any = "auto", first: int | None = None, name: str = "first") -> None:
         if first is not None and first < 1:
             raise ValueError(f"`first` has to be an integer >= 1 or None, but is {first!r}")
         self._needs, self._first = needs, first
-        self._split, self.tokenizer = splitter(tokenizer)
+        self._splitter: Splitter | None = None if tokenizer == "auto" else splitter(tokenizer)
         self.length = "full" if first is None else f"{name}:{first}"
         self._numbers: defaultdict[Hashable, int] = defaultdict(count().__next__)
         self._frequencies = np.zeros(0, dtype=np.int64)
@@ -88,15 +89,30 @@ class StreamedTexts:
         """
         if isinstance(texts, (str, bytes)):
             raise TypeError("`texts` has to be a list of strings, but is one string: write [text]")
+        splitter, texts = self._decided(iter(texts))
         for position, text in enumerate(texts):
             if not isinstance(text, str):
                 raise TypeError(f"`texts[{position}]` has to be a string, but is {text!r}")
-            tokens = self._split(text)
-            if self._first is not None:
+            tokens = splitter.split(text)
+            if self._first is not None and len(tokens) > self._first:
                 tokens = tokens[: self._first]
-                text = " ".join(map(str, tokens))
+                text = splitter.beginning(text, self._first) if self._needs.compressed else ""
             self._take(tokens, text)
         return self
+
+    def _decided(self, texts: Iterator[str]) -> tuple[Splitter, Iterator[str]]:
+        """The tokenizer, chosen by the first texts where it is not yet, and all the texts."""
+        if self._splitter is not None:
+            return self._splitter, texts
+        first = list(islice(texts, DECIDING))
+        chosen = splitter("auto", first)
+        self._splitter = chosen if first else None
+        return chosen, chain(first, texts)
+
+    @property
+    def tokenizer(self) -> str:
+        """Name of the tokenizer, for signatures."""
+        return (self._splitter or splitter("auto")).name
 
     def _take(self, tokens: Sequence[Hashable], text: str) -> None:
         begin = len(self._ids)

@@ -1,7 +1,7 @@
 """Texts as integer token ids: split once, then every n-gram metric works on the same arrays.
 
-n-grams never cross texts. `"whitespace"` is `str.split()`: it splits on every Unicode space and drops nothing else, so case, punctuation
-and normalisation form count. Peers differ here more than in their formulas, hence the tokenizer's name in every signature.
+n-grams never cross texts. Peers differ in how they split more than in their formulas, hence the tokenizer's name in every signature
+(`tokenizers.py` lists them).
 """
 
 from __future__ import annotations
@@ -9,11 +9,10 @@ from __future__ import annotations
 import math
 from array import array
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import count
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -21,11 +20,7 @@ import numpy as np
 from temp_processors.metrics.arrays import Ints
 from temp_processors.metrics.ngrams import count_ngrams, different_in_texts, ngram_lengths
 from temp_processors.metrics.statistics import Inside, TextStatistics
-
-Tokens = Sequence[Hashable]
-Tokenizer = str | Callable[[str], Tokens]
-TOKENIZERS: dict[str, Callable[[str], Tokens]] = {"whitespace": str.split, "characters": list}
-"""Tokenizers that have a name; `characters` is for languages that do not put spaces between words."""
+from temp_processors.metrics.tokenizers import Tokenizer, Tokens, splitter
 
 
 @dataclass(frozen=True)
@@ -125,15 +120,14 @@ class TokenizedTexts:
         return Inside(int(different.sum()), int(total.sum()), mean, shares)
 
 
-def tokenize(
-    texts: Iterable[str | Tokens] | TokenizedTexts, tokenizer: Tokenizer | Any = "whitespace"
-) -> TokenizedTexts:
+def tokenize(texts: Iterable[str | Tokens] | TokenizedTexts, tokenizer: Tokenizer | Any = "auto") -> TokenizedTexts:
     """Split texts and number their tokens.
 
     Args:
         texts: Strings, or sequences of tokens that are taken as they are; a `TokenizedTexts` is returned unchanged.
-        tokenizer: `"whitespace"`, `"characters"`, a function from string to tokens, or a Hugging Face tokenizer (its tokens without
-            special ones).
+        tokenizer: `"auto"` (characters for texts of scripts without spaces between words, else words), `"whitespace"`,
+            `"characters"`, `"13a"`, `"intl"`, a function from string to tokens, or a Hugging Face tokenizer (its tokens without
+            special ones). Sequences of tokens are called `whitespace` by `auto`, and do not take part in its choice.
 
     Raises:
         TypeError: `texts` is one string instead of a list of strings, or one of them is not a text.
@@ -145,17 +139,18 @@ def tokenize(
         raise TypeError("`texts` has to be a list of strings, but is one string: write [text]")
     if not isinstance(texts, Iterable):
         raise TypeError(f"this score needs all texts at once, but `texts` is {type(texts).__name__}")
-    split, name = splitter(tokenizer)
+    texts = list(texts)
+    chosen = splitter(tokenizer, texts)
     numbers: defaultdict[Hashable, int] = defaultdict(count().__next__)
     ids, starts = array("q"), array("q", [0])
     for position, text in enumerate(texts):
-        tokens = split(text) if isinstance(text, str) else _as_tokens(text, position)
+        tokens = chosen.split(text) if isinstance(text, str) else _as_tokens(text, position)
         ids.extend(map(numbers.__getitem__, tokens))
         starts.append(len(ids))
-    return TokenizedTexts(np.frombuffer(ids, dtype=np.int64), np.frombuffer(starts, dtype=np.int64), name)
+    return TokenizedTexts(np.frombuffer(ids, dtype=np.int64), np.frombuffer(starts, dtype=np.int64), chosen.name)
 
 
-def counted(texts: Iterable[str | Tokens] | TextStatistics, tokenizer: Any = "whitespace") -> TextStatistics:
+def counted(texts: Iterable[str | Tokens] | TextStatistics, tokenizer: Any = "auto") -> TextStatistics:
     """Statistics of texts: those of `tokenize`, or a stream as it is."""
     if hasattr(texts, "count_ngrams"):
         return cast(TextStatistics, texts)
@@ -200,21 +195,6 @@ def _refuse_unequal(groups: Sequence[TokenizedTexts]) -> None:
     if len({len(group) for group in groups}) > 1:
         sizes = ", ".join(f"{len(group)} texts" for group in groups)
         raise ValueError(f"{sizes}: groups of unequal number do not compare; take equal numbers")
-
-
-def splitter(tokenizer: Any) -> tuple[Callable[[str], Tokens], str]:
-    """The function from string to tokens behind a choice of tokenizer, and its name in signatures."""
-    if isinstance(tokenizer, str) and tokenizer in TOKENIZERS:
-        return TOKENIZERS[tokenizer], tokenizer
-    choices = "'whitespace', 'characters', a function or a Hugging Face tokenizer"
-    if isinstance(tokenizer, str):
-        raise ValueError(f"`tokenizer` has to be {choices}, but is {tokenizer!r}")
-    if hasattr(tokenizer, "convert_ids_to_tokens"):
-        name = tokenizer.name_or_path or type(tokenizer).__name__
-        return tokenizer.tokenize, f"hf:{Path(name).name if Path(name).is_dir() else name}"
-    if not callable(tokenizer):
-        raise TypeError(f"`tokenizer` has to be {choices}, but is {tokenizer!r}")
-    return tokenizer, getattr(tokenizer, "__name__", type(tokenizer).__name__)
 
 
 def _as_tokens(text: object, position: int) -> Tokens:

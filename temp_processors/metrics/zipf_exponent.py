@@ -13,10 +13,11 @@ import numpy as np
 
 from temp_processors.metrics.score import Score, signature, undefined
 from temp_processors.metrics.statistics import TextStatistics
-from temp_processors.metrics.texts import Tokens, counted
+from temp_processors.metrics.texts import counted
+from temp_processors.metrics.tokenizers import Tokens
 
 
-def zipf_exponent(texts: Iterable[str | Tokens] | TextStatistics, *, tokenizer: Any = "whitespace") -> Score:
+def zipf_exponent(texts: Iterable[str | Tokens] | TextStatistics, *, tokenizer: Any = "auto") -> Score:
     """Exponent of the rank-frequency law, >= 0; NaN with a reason for fewer than two different tokens.
 
     Example:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Annotated, Any, Final, TypeAlias
 
@@ -11,6 +11,9 @@ from temp_processors.policies.checks import TokenIds
 AS_TEXT: Final = "as text"
 Tag: TypeAlias = Annotated[TokenIds, AS_TEXT]
 """Token ids of a tag. The parameter ends in `_ids`; without that ending it is the name of the tag as text."""
+
+AROUND = ("{}", "a{}b", "a {} b", "a.\n{}\nb")
+"""Where a tag may stand in a text."""
 
 
 class CodePoints:
@@ -42,14 +45,54 @@ def resolve_tag(tokenizer: Any, name: str, text: str) -> tuple[int, ...]:
     if tokenizer is None:
         raise ValueError(f"`{name}` is given as text ({text!r}), which needs a tokenizer; or give `{name}_ids`")
     ids = list(tokenizer.encode(text, add_special_tokens=False))
-    for around in ("{}", "a{}b", "a {} b", "a.\n{}\nb"):
+    for around in AROUND:
         whole = list(tokenizer.encode(around.format(text), add_special_tokens=False))
-        if not ids or not any(whole[start : start + len(ids)] == ids for start in range(len(whole))):
+        if not ids or not _stands_in(ids, whole):
             raise ValueError(
                 f"`{name}` ({text!r}) is not tokenised the same inside a text: {ids} alone, but "
-                f"{around.format(text)!r} is {whole}; give `{name}_ids`, or make the tag one special token"
+                f"{around.format(text)!r} is {whole}; give `{name}_ids`{_advice(tokenizer, name, text)}, or make the tag one "
+                "special token"
             )
     return tuple(ids)
+
+
+def _advice(tokenizer: Any, name: str, text: str) -> str:
+    """Token ids that could serve for a tag that is tokenised differently from place to place."""
+    found: dict[tuple[int, ...], str] = {}
+    for around in AROUND:
+        whole = list(tokenizer.encode(around.format(text), add_special_tokens=False))
+        ids = _shortest_with(tokenizer, whole, text)
+        if ids:
+            found.setdefault(ids, around.format(text))
+    if not found:
+        return ""
+    common = _common_run(list(found))
+    if common and tokenizer.decode(list(common)).strip() in text and len(tokenizer.decode(list(common)).strip()) > 1:
+        return f" (`{name}_ids: {list(common)}`, {tokenizer.decode(list(common))!r}, is in all of them)"
+    listed = ", ".join(f"`{name}_ids: {list(ids)}` as in {where!r}" for ids, where in found.items())
+    return f" ({listed})"
+
+
+def _shortest_with(tokenizer: Any, ids: list[int], text: str) -> tuple[int, ...]:
+    """The shortest part of these ids whose text holds the tag; empty where none does."""
+    for length in range(1, len(ids) + 1):
+        for start in range(len(ids) - length + 1):
+            part = ids[start : start + length]
+            if text in tokenizer.decode(part):
+                return tuple(part)
+    return ()
+
+
+def _common_run(several: list[tuple[int, ...]]) -> tuple[int, ...]:
+    """The longest run of ids that stands in each of these."""
+    first = several[0]
+    runs = (first[a:b] for a in range(len(first)) for b in range(a + 1, len(first) + 1))
+    shared = [run for run in runs if all(_stands_in(run, ids) for ids in several)]
+    return max(shared, key=len, default=())
+
+
+def _stands_in(run: Sequence[int], ids: Sequence[int]) -> bool:
+    return any(tuple(ids[start : start + len(run)]) == tuple(run) for start in range(len(ids) - len(run) + 1))
 
 
 def check_known(name: str, ids: tuple[int, ...], tokenizer: Any) -> None:

@@ -57,7 +57,7 @@ def _rows(scores: Scores, cell: Cell) -> list[list[str]]:
     metrics = list(next(iter(scores.values())))
     head = [
         "policy",
-        *(heading(metric).replace("-\n", "").replace("\n-", "-").replace("\n", " ") for metric in metrics),
+        *(heading(metric, scores).replace("-\n", "").replace("\n-", "-").replace("\n", " ") for metric in metrics),
     ]
     return [head, *([name, *(cell(row[metric]) for metric in metrics)] for name, row in scores.items())]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from temp_processors.comparison.notes import few_prompts_note
+from temp_processors.comparison.notes import few_prompts_note, tokenizer_notes
 from temp_processors.metrics.catalogue import described
 from temp_processors.report.wording import Scores, by_baseline, statement
 
@@ -25,6 +25,7 @@ def remarks(scores: Scores) -> list[str]:
     """What a reader has to know of these scores, and why some have no interval or no verdict."""
     return [
         *_on_differences(scores),
+        *tokenizer_notes(scores),
         *few_prompts_note(scores),
         *_reasons(scores),
         *_left_out(scores),

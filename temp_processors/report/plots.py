@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from temp_processors.metrics.catalogue import described
+from temp_processors.metrics.length import unit_of
 from temp_processors.report.figures import blank_figure, colours, legend_below, literal, save, styled
 from temp_processors.report.softmax import log_softmax
 from temp_processors.report.wording import Scores, bounds, number
@@ -74,8 +75,8 @@ def _unit(policies: Scores, metric: str) -> str:
     """What lengths are counted in; other metrics have no unit."""
     if metric != "mean_length":
         return ""
-    words = any("|tok:whitespace" in str(row.get(metric, {}).get("signature")) for row in policies.values())
-    return " (words)" if words else " (tokens)"
+    signatures = [str(row[metric].get("signature")) for row in policies.values() if metric in row]
+    return f" ({unit_of(signatures[0])})" if signatures else ""
 
 
 def _with_intervals(axes: Axes, points: Sequence[tuple[float, float, float, float]], style: str, colour: Any) -> None:

@@ -62,7 +62,7 @@ def _table(title: str, scores: Scores, metrics: Sequence[str], cell: Callable[[M
     table = Table(title=Text(title) if title else None, title_justify="left", box=box.SIMPLE_HEAD, padding=0)
     table.add_column("policy", overflow="fold", max_width=LONGEST_NAME)
     for metric in metrics:
-        table.add_column(Text(heading(metric)), justify="right", min_width=NARROWEST)
+        table.add_column(Text(heading(metric, scores)), justify="right", min_width=NARROWEST)
     for name, row in scores.items():
         table.add_row(Text(name), *(cell(row[metric]) for metric in metrics))
     return table

@@ -20,10 +20,12 @@ EARLIER = {"higher": "higher", "lower": "lower", "no difference": "not resolved"
 """Verdicts of runs that an earlier version scored, in today's words."""
 
 
-def heading(metric: str) -> str:
-    """The heading of a column, with the direction of more diversity: `distinct` over `-2 ↑`."""
+def heading(metric: str, scores: Scores | None = None) -> str:
+    """The heading of a column, with the direction of more diversity: `distinct` over `-2 ↑`; lengths of `scores` name their unit."""
     facts = described(metric)
-    return f"{facts.heading} {ARROWS[facts.direction]}".rstrip()
+    held = next(iter(scores.values()), {}).get(metric, {}) if scores else {}
+    text = facts.heading_in(str(held["signature"])) if "signature" in held else facts.heading
+    return f"{text} {ARROWS[facts.direction]}".rstrip()
 
 
 def number(value: object) -> float:

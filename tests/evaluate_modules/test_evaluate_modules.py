@@ -38,6 +38,18 @@ def test_same_numbers_as_the_functions(evaluate: ModuleType, tmp_path: Path, n: 
     assert load(evaluate, "self_bleu", tmp_path).compute(data=TEXTS, n=n)["self_bleu"] == self_bleu(TEXTS, n).value
 
 
+def test_chinese_and_a_tokenizer_by_name(evaluate: ModuleType, tmp_path: Path) -> None:
+    texts = ["狐狸跑了", "狐狸睡了"]
+    for name in ("distinct_n", "self_bleu"):
+        measurement = load(evaluate, name, tmp_path)
+        found = {
+            tok: measurement.compute(data=texts, n=1, tokenizer=tok) for tok in ("auto", "characters", "whitespace")
+        }
+        assert found["auto"] == found["characters"] == measurement.compute(data=texts, n=1)
+        assert "|tok:whitespace|" in found["whitespace"]["signature"]
+    assert load(evaluate, "distinct_n", tmp_path).compute(data=texts, n=1)["distinct_n"] == 5 / 8
+
+
 def test_batches_add_up(evaluate: ModuleType, tmp_path: Path) -> None:
     measurement = load(evaluate, "self_bleu", tmp_path)
     measurement.add_batch(data=TEXTS[:2])

@@ -55,7 +55,7 @@ def test_pairwise_bleu_equals_vendi_text_utils(cases: list[dict[str, Any]]) -> N
     pairs = [pair for pair in numbers(cases, "pairwise_bleu_vendi_text_utils") if len(pair[0]) > 1]
     assert len(pairs) >= 8
     for texts, expected in pairs:
-        assert pairwise_bleu(texts).value == pytest.approx(expected, abs=1e-12)
+        assert pairwise_bleu(texts, tokenizer="whitespace").value == pytest.approx(expected, abs=1e-12)
 
 
 def test_cross_repetition_equals_self_repetition_of_diversity(cases: list[dict[str, Any]]) -> None:
@@ -67,9 +67,9 @@ def test_cross_repetition_equals_self_repetition_of_diversity(cases: list[dict[s
 
 def test_mtld_and_hdd_equal_lexicalrichness(cases: list[dict[str, Any]]) -> None:
     for texts, expected in numbers(cases, "mtld_lexicalrichness"):
-        assert mtld(texts).value == pytest.approx(expected, abs=1e-9)
+        assert mtld(texts, tokenizer="whitespace").value == pytest.approx(expected, abs=1e-9)
     for texts, expected in numbers(cases, "hdd_lexicalrichness_42"):
-        assert hdd(texts).value == pytest.approx(expected, abs=1e-9)
+        assert hdd(texts, tokenizer="whitespace").value == pytest.approx(expected, abs=1e-9)
 
 
 @pytest.mark.parametrize("vocabulary", [1000, 50257])
@@ -80,7 +80,7 @@ def test_expectation_adjusted_distinct_equals_rlfh_gen_div(cases: list[dict[str,
         for n in (1, 2, 3, 4):
             expected = case["expected"][f"ead_rlfh_gen_div_V{vocabulary}"].get(str(n)) if plain else None
             if isinstance(expected, float) and expected > 0:
-                score = expectation_adjusted_distinct(case["texts"], n, vocabulary=vocabulary)
+                score = expectation_adjusted_distinct(case["texts"], n, vocabulary=vocabulary, tokenizer="whitespace")
                 assert score.value == pytest.approx(expected, rel=1e-11), case[
                     "name"
                 ]  # the peer rounds in (1 - 1 / V) ** C

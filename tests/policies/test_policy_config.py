@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from pydantic import TypeAdapter, ValidationError
-from tokenizers import Tokenizer, models, pre_tokenizers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from temp_processors import EDTLogitsWarper, PolicyConfig, build_policy
@@ -153,6 +153,32 @@ def test_a_tag_that_merges_with_its_surroundings_is_refused() -> None:
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=inner, unk_token="[UNK]")
     with pytest.raises(ValueError, match=r"`open` \('<think>'\) is not tokenised the same inside a text: \[0\] alone"):
         build_policy(PHASE, tokenizer=tokenizer)
+
+
+def byte_pairs() -> PreTrainedTokenizerFast:
+    """Bytes, with the merges `th`, `ink` and `>` with a line break: `<think>` ends differently before a line break."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    merges = [("i", "n"), ("in", "k"), ("t", "h"), ("th", "ink"), (">", "Ċ")]
+    pieces = [*alphabet, *(left + right for left, right in merges)]
+    vocabulary = {piece: place for place, piece in enumerate(pieces)}
+    inner = Tokenizer(models.BPE(vocabulary, merges))
+    inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    inner.decoder = decoders.ByteLevel()
+    return PreTrainedTokenizerFast(tokenizer_object=inner)
+
+
+def test_a_tag_that_the_tokenizer_splits_is_told_which_ids_could_serve() -> None:
+    tokenizer = byte_pairs()
+    ids = tokenizer.convert_tokens_to_ids(["<", "think"])
+    with pytest.raises(ValueError, match="is not tokenised the same inside a text") as caught:
+        build_policy(PHASE, tokenizer=tokenizer)
+    assert f"give `open_ids` (`open_ids: {ids}`, '<think', is in all of them), or make the tag one" in str(caught.value)
+    served = build_policy(
+        {**PHASE, "open": None, "open_ids": ids, "close": None, "close_ids": [1]}, tokenizer=tokenizer
+    )
+    for text in ("a<think>b", "a <think> b", "a.\n<think>\nb"):
+        row = torch.tensor([tokenizer(text)["input_ids"]])
+        assert served.is_inside(row, torch.zeros(1, 9)).item()
 
 
 def test_a_tag_as_text_needs_a_tokenizer() -> None:

@@ -11,6 +11,7 @@ INPUTS = """
 Args:
     data (list of str): The texts to compare, without their prompts.
     n (int): Length of the n-grams, 2 by default.
+    tokenizer (str): auto (by script: characters for Chinese, Japanese, Thai..., else whitespace), whitespace, characters, 13a or intl.
 Returns:
     distinct_n (float): The score; NaN where it is undefined.
     signature (str): Every choice behind the number.
@@ -37,6 +38,6 @@ class DistinctN(evaluate.Measurement):
             features=datasets.Features({"data": datasets.Value("string")}),
         )
 
-    def _compute(self, data, n=2):
-        score = distinct_n(data, n=n)
+    def _compute(self, data, n=2, tokenizer="auto"):
+        score = distinct_n(data, n=n, tokenizer=tokenizer)
         return {"distinct_n": score.value, "signature": score.signature, "reason": score.reason}

@@ -12,6 +12,7 @@ INPUTS = """
 Args:
     data (list of str): The texts to compare, without their prompts.
     n (int): Largest n-gram order, 4 by default.
+    tokenizer (str): auto (by script: characters for Chinese, Japanese, Thai..., else whitespace), whitespace, characters, 13a or intl.
 Returns:
     self_bleu (float): The score; NaN where it is undefined.
     signature (str): Every choice behind the number.
@@ -38,6 +39,6 @@ class SelfBleu(evaluate.Measurement):
             features=datasets.Features({"data": datasets.Value("string")}),
         )
 
-    def _compute(self, data, n=4):
-        score = self_bleu(data, n=n)
+    def _compute(self, data, n=4, tokenizer="auto"):
+        score = self_bleu(data, n=n, tokenizer=tokenizer)
         return {"self_bleu": score.value, "signature": score.signature, "reason": score.reason}

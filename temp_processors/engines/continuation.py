@@ -1,0 +1,34 @@
+"""The text of new tokens as it continues its prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+CONTEXT = 64
+"""Tokens of the prompt that are decoded with the new ones: the last ones decide how a text goes on."""
+
+
+def continuation_text(tokenizer: Any, prompt_ids: Sequence[int], token_ids: Sequence[int]) -> str:
+    """The new tokens decoded behind their prompt, without the prompt's text and without special tokens.
+
+    A sentencepiece tokenizer drops the space before the first token that it decodes: ` was` alone becomes `was`, behind `Hello` it stays
+    ` was`. Where the prompt's own text changes with what follows (it ends inside a character), the new tokens are decoded alone.
+
+    Args:
+        tokenizer: Of transformers.
+        prompt_ids: Empty for a model whose texts do not continue its prompt, such as an encoder-decoder.
+        token_ids: The new ones.
+
+    Example:
+        >>> from transformers import AutoTokenizer
+        >>> from temp_processors.fox import FOX_PATH
+        >>> fox = AutoTokenizer.from_pretrained(FOX_PATH)
+        >>> continuation_text(fox, fox("The quick brown")["input_ids"], fox(" fox")["input_ids"][-1:])
+        ' fox'
+    """
+    last = list(prompt_ids[-CONTEXT:])
+    prompt, whole = (tokenizer.decode(ids, skip_special_tokens=True) for ids in (last, [*last, *token_ids]))
+    if prompt and whole.startswith(prompt):
+        return str(whole[len(prompt) :])
+    return str(tokenizer.decode(list(token_ids), skip_special_tokens=True))
