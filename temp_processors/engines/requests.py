@@ -138,11 +138,11 @@ class OnVllm:
         return {named.name: applied for named in config.policies}
 
     def why_not_traced(self) -> str | None:
-        """A reason, always: nobody can run the weights again."""
+        """The reason: vLLM holds the weights and gives no scores of finished texts."""
         return "the weights are inside vLLM"
 
     def trace(self, ids: Tensor, policy: PolicyLogitsWarper, prompt_length: int, *, top_k: int) -> TokenTrace:
-        """Never.
+        """Refused: there are no scores to trace.
 
         Raises:
             ModelError: Always.

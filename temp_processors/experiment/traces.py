@@ -11,7 +11,6 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import torch
 from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 
@@ -25,21 +24,11 @@ from temp_processors.policies.kinds import build_policy
 from temp_processors.runs.folder import Run
 from temp_processors.runs.sample import Sample
 from temp_processors.runs.writing import read_parquet, write_table
+from temp_processors.trace.columns import trace_schema
 
 MOST_TOKENS = 8_000
 MOST_SCORES = 30_000_000  # tokens times vocabulary: the tail of every token is summed at 97 temperatures
 ROWS = 8
-NUMBERS = ("entropy", "entropy_after", "temperature", "log_prob", "log_prob_after")
-COLUMNS = pa.schema(
-    [
-        ("policy", pa.string()),
-        *[(name, pa.int64()) for name in ("prompt_id", "sample_id", "step", "token_id")],
-        *[(name, pa.float64()) for name in NUMBERS],
-        ("top_ids", pa.list_(pa.int64())),
-        ("top_logits", pa.list_(pa.float64())),
-        ("tail", pa.list_(pa.float64())),
-    ]
-)
 
 
 class TracesTooLargeError(ModelError):
@@ -57,7 +46,7 @@ def write_traces(run: Run, config: ExperimentConfig, engine: Engine, prompts: Pr
         options: How many samples, and how much of each token.
 
     Returns:
-        The file written: `traces.parquet`, one row per token, columns as `TokenTrace.records` names them.
+        The file written: `traces.parquet`, one row per token, columns as in `trace.columns.TraceRecord`.
 
     Raises:
         RunFolderError: It cannot be written.
@@ -70,7 +59,7 @@ def write_traces(run: Run, config: ExperimentConfig, engine: Engine, prompts: Pr
         _fitting(engine, list(prompts.token_ids[same[0].prompt_id]), policies[same[0].policy], same, options.top_k)
         for same in _batches(chosen)
     )
-    write_table(target, COLUMNS, records)
+    write_table(target, trace_schema(), records)
     return target
 
 

@@ -18,12 +18,12 @@ from temp_processors.report.footnotes import remarks
 from temp_processors.report.tokens import token_pieces
 from temp_processors.report.wording import by_baseline, score_words, visible
 from temp_processors.runs.lenient import LoadedRun, SampleKey, Trace
+from temp_processors.trace.columns import NUMBERS
 
 TEXT_BYTES = 8_000_000
 TRACE_BYTES = (600_000, 4_000_000)  # for a small run, and at most
 TRACE_BYTES_PER_CELL = 12_000
 BYTES_PER_TRACE_NUMBER = 5.4
-COLUMNS = ("entropy", "temperature", "log_prob", "entropy_after", "log_prob_after")
 
 
 def page_data(run: LoadedRun, share: float = 1.0) -> dict[str, Any]:
@@ -59,6 +59,7 @@ def page_data(run: LoadedRun, share: float = 1.0) -> dict[str, Any]:
         "stack": run.stack,
         "samples": [_sample(s, policies, numbers.get(_key(s), -1)) for s in _in_order(samples, policies)],
         "pieces": [[p.raw, p.shown] for p in pieces.values()],
+        "traceColumns": [*NUMBERS],
         "traces": [packed(trace, place) for _, trace in traced],
     }
 
@@ -118,7 +119,7 @@ def text_bytes(text: str) -> int:
 def _trace_bytes(trace: Trace) -> float:
     tails = sum(len(tail) for tail in trace.tail if isinstance(tail, list))
     tops = sum(len(top) for top in trace.top_ids if top)
-    return BYTES_PER_TRACE_NUMBER * (len(trace) * (len(COLUMNS) + 1) + tails + 1.5 * tops) + 60
+    return BYTES_PER_TRACE_NUMBER * (len(trace) * (len(NUMBERS) + 1) + tails + 1.5 * tops) + 60
 
 
 def _with_tokens(run: LoadedRun, samples: Iterable[dict[str, Any]]) -> Iterator[tuple[SampleKey, Trace]]:
@@ -147,18 +148,16 @@ def packed(trace: Trace, place: dict[int, int]) -> dict[str, Any]:
     """A trace as base64 arrays.
 
     Returns:
-        n steps; `columns`: float32, n for each of COLUMNS, NaN for unknown; `tokens`: uint32, place of each token in
+        n steps; `columns`: float32, n for each of `traceColumns`, NaN for unknown; `tokens`: uint32, place of each token in
         `pieces`; `k`: tops of each step; `topIds`, `topLogits`: all tops in a row; `m`: tail values of each step, 0
         where unknown, -1 where nothing is outside the tops; `tail`: all tail values in a row.
     """
-    known = {"entropy": trace.entropy, "temperature": trace.temperature, "log_prob": trace.log_prob, **trace.columns}
-    columns = [known.get(name, [None] * len(trace)) for name in COLUMNS]
     tops = [top or [] for top in trace.top_ids]
     tails = [tail if isinstance(tail, list) else [] for tail in trace.tail]
     missing = [-1 if tops[i] and tail is None else 0 for i, tail in enumerate(trace.tail)]
     return {
         "n": len(trace),
-        "columns": _base64("f", (math.nan if v is None else v for column in columns for v in column)),
+        "columns": _base64("f", (math.nan if v is None else v for column in trace.numbers.values() for v in column)),
         "tokens": _base64("I", (place[token] for token in trace.token_ids)),
         "k": [len(top) for top in tops],
         "topIds": _base64("I" if len(place) > 0xFFFF else "H", (place[token] for top in tops for token in top)),

@@ -7,13 +7,14 @@ found and adds a sentence for what it did not find.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from temp_processors.runs.sample import is_readable
+from temp_processors.trace.columns import COLUMN_TYPES, LATER, NUMBERS
 
 SampleKey = tuple[str, int, int]
 MOST_TRACE_ROWS = 60_000
@@ -45,6 +46,12 @@ class Trace:
 
     def __len__(self) -> int:
         return len(self.token_ids)
+
+    @property
+    def numbers(self) -> dict[str, list[float | None]]:
+        """The columns with one number a token, as `trace.columns.NUMBERS` orders them; unknown ones are None throughout."""
+        own = {name: getattr(self, name, None) or self.columns.get(name) for name in NUMBERS}
+        return {name: values or [None] * len(self) for name, values in own.items()}
 
 
 @dataclass(frozen=True)
@@ -227,20 +234,14 @@ def _by_sample(rows: list[dict[str, Any]]) -> dict[SampleKey, Trace]:
 
 
 def _trace(rows: list[dict[str, Any]]) -> Trace:
-    def column(name: str) -> list[Any]:
-        return [row[name] for row in rows]
+    own = [item.name for item in fields(Trace) if item.name in COLUMN_TYPES]
+    more = [name for name in NUMBERS if name not in own and name in rows[0]]
 
-    extra = [name for name in ("entropy_after", "log_prob_after") if name in rows[0]]
-    return Trace(
-        token_ids=column("token_id"),
-        entropy=column("entropy"),
-        temperature=column("temperature"),
-        log_prob=column("log_prob"),
-        top_ids=column("top_ids"),
-        top_logits=column("top_logits"),
-        tail=[row.get("tail") for row in rows],
-        columns={name: column(name) for name in extra},
-    )
+    def column(name: str) -> list[Any]:
+        return [row.get(name) if name in LATER else row[name] for row in rows]
+
+    columns = {name: column(name) for name in more}
+    return Trace(column("token_id"), **{name: column(name) for name in own}, columns=columns)
 
 
 def _dicts(value: Any) -> list[dict[str, Any]]:

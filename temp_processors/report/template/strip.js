@@ -1,6 +1,5 @@
 // Pane 3: the tokens of one sample, coloured; a token opened shows its alternatives under any temperature.
 
-const COLUMNS = ["entropy", "temperature", "log_prob", "entropy_after", "log_prob_after"];
 const COLOURINGS = {
   entropy: ["entropy (nats)", (trace, i) => trace.entropy[i], 0],
   temperature: ["temperature", (trace, i) => trace.temperature[i], null],
@@ -16,7 +15,7 @@ function unpacked(run, index) {
   const packed = run.traces[index];
   if (packed.ready) return packed.ready;
   const columns = numbers(packed.columns, Float32Array), trace = { n: packed.n };
-  COLUMNS.forEach((name, c) => { trace[name] = columns.subarray(c * packed.n, (c + 1) * packed.n); });
+  run.traceColumns.forEach((name, c) => { trace[name] = columns.subarray(c * packed.n, (c + 1) * packed.n); });
   trace.tokens = numbers(packed.tokens, Uint32Array);
   const ids = numbers(packed.topIds, run.pieces.length > 0xffff ? Uint32Array : Uint16Array);
   const logits = numbers(packed.topLogits, Float32Array), tail = numbers(packed.tail, Float32Array);
