@@ -233,12 +233,14 @@ def power(size: int, seed: int) -> list[bool]:
     return [difference_of(measure(metric, hot), measure(metric, warm)).p_value < 0.05 for metric in metrics]
 
 
-def tables(names: Sequence[str], experiments: int, run: Callable[..., Any]) -> Iterator[str]:
+def tables(names: Sequence[str], experiments: int, largest: int, run: Callable[..., Any]) -> Iterator[str]:
     """Lines of the tables, design by design."""
     heads = ["value", "difference", "coupled difference"]
     parts: list[list[str]] = [[], [], []]
     for name in names:
         for size, prompts in DESIGNS[name].sizes:
+            if size > largest:
+                continue
             count = experiments // 3 if size >= LARGE else experiments
             found = np.array(list(run(partial(experiment, name, size, prompts), range(count), chunksize=4)))
             mark = "" if DESIGNS[name].tuned else " *"
@@ -283,13 +285,14 @@ verdict.
 def main(
     experiments: Annotated[int, typer.Option(help="Experiments for each design and size.")] = 600,
     design: Annotated[list[str] | None, typer.Option(help="Name of a design; repeatable, all by default.")] = None,
+    largest: Annotated[int, typer.Option(help="Leave out designs of more texts.")] = 256,
     workers: Annotated[int, typer.Option(help="Processes.")] = 2,
     out: Annotated[Path | None, typer.Option(help="Markdown file for the tables.")] = None,
 ) -> None:
     """Simulate, count, print the tables."""
     names = design or list(DESIGNS)
     with ProcessPoolExecutor(workers) as processes:
-        lines = list(tables(names, experiments, processes.map))
+        lines = list(tables(names, experiments, largest, processes.map))
         lines += [] if design else verdicts(experiments, processes.map)
     text = INTRO.format(experiments=experiments) + "\n".join(lines) + "\n"
     print(text)

@@ -63,10 +63,15 @@ def refuse_if_changed(folder: Run, config_yaml: str, model: dict[str, Any]) -> N
         )
 
 
+ADDED = {"tokenizer": "auto"}
+"""Fields of a configuration that earlier versions did not have, with the value that leaves a run as it was."""
+
+
 def _settings(text: str) -> list[str]:
-    """The lines of a configuration without `out`, because a run folder may be moved, and without null, which a later version may add."""
-    settings = {name: value for name, value in yaml.safe_load(text).items() if name != "out" and value is not None}
-    return yaml.safe_dump(settings, sort_keys=True, allow_unicode=True).splitlines()
+    """The lines of a configuration that a resumed run has to share: `out` may differ, and so may what a later version added."""
+    settings = {**ADDED, **yaml.safe_load(text)}
+    kept = {name: value for name, value in settings.items() if name != "out" and value is not None}
+    return yaml.safe_dump(kept, sort_keys=True, allow_unicode=True).splitlines()
 
 
 def recover(folder: Run) -> set[Key]:
