@@ -21,12 +21,15 @@ def output_of(script: str, *arguments: str) -> str:
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=250).stdout
 
 
-def test_coverage_in_the_repository_is_within_bounds() -> None:
-    rows = re.findall(
-        r"^\| (\d+) \| (\d+) \| ([\w ]+) \|.*\| ([\d.]+) % \|$", (METRICS / "coverage.md").read_text(), re.M
-    )
-    assert {(int(size), int(prompts)) for size, prompts, _, _ in rows} >= {(16, 1), (64, 1), (256, 1), (256, 16)}
-    assert all(92 <= float(held) <= 98 for *_, held in rows)
+def test_coverage_in_the_repository_is_near_what_is_promised() -> None:
+    """100 experiments a cell: single cells may be a little low, all of them together may not."""
+    text = (METRICS / "coverage.md").read_text()
+    rows = re.findall(r"^\| [^|]+ \| \d+ \| \d+ \|(.*)\|$", text, re.M)
+    held = [float(cell) for row in rows for cell in re.findall(r" ([\d.]+) (?=\||$)", row)]
+    assert len(held) > 400
+    assert sum(held) / len(held) > 95
+    assert sum(cell < 92 for cell in held) / len(held) < 0.05
+    assert re.search(r"^\| stories \| 12 \| 3 \|( refused \|){10}$", text, re.M)
 
 
 @pytest.mark.slow
@@ -42,7 +45,9 @@ def test_benchmark_prints_its_table() -> None:
 @pytest.mark.slow
 def test_coverage_script_prints_its_table(tmp_path: Path) -> None:
     table = tmp_path / "coverage.md"
+    designs = [part for name in ("stories", "own words") for part in ("--design", name)]
     output_of(
-        "check_coverage.py", "--experiments", "8", "--designs", "16x1,16x8", "--workers", "1", "--out", str(table)
+        "check_coverage.py", "--experiments", "4", "--largest", "16", "--workers", "1", *designs, "--out", str(table)
     )
-    assert len(re.findall(r"^\| 16 \| [18] \|", table.read_text(), re.M)) == 12
+    assert len(re.findall(r"^\| stories \| 16 \| [14] \|", table.read_text(), re.M)) == 6
+    assert len(re.findall(r"^\| own words \| 16 \| 4 \|", table.read_text(), re.M)) == 3
