@@ -57,7 +57,6 @@ class SeededSampling(LogitsProcessor):
     """
 
     supports_continuous_batching = False
-    draws_token = True  # `audit` asks for it: after this processor one token is left
 
     def __init__(
         self, seeds: Sequence[int] | Tensor, *, prompt_length: int | Tensor = 0, coupled: bool = False
