@@ -27,8 +27,7 @@ def of_self_bleu_n(texts: Any, units: Ints, n: int) -> Influence:
 def of_unique_share(texts: Any, units: Ints) -> Influence:
     """On the share of different texts: that of different n-grams where every text is one n-gram."""
     tokenized = tokenize(texts)
-    kinds = np.unique(_digests(tokenized), return_inverse=True)[1].astype(np.int64)
-    single = TokenizedTexts(kinds, np.arange(len(kinds) + 1), tokenized.tokenizer)
+    single = TokenizedTexts(tokenized.kinds, np.arange(len(tokenized) + 1), tokenized.tokenizer)
     return of_distinct(single, 1, units, tokenized.different_texts)
 
 
@@ -61,10 +60,6 @@ def of_perplexity(pairs: Sequence[tuple[float, int]], units: Ints) -> Influence:
     """On the mean negative log-likelihood of a token; `pairs` hold the log-probability and the tokens of every text."""
     log_probs, tokens = (np.array(column, dtype=float) for column in zip(*pairs, strict=True))
     return of_ratio(-log_probs, tokens, units)
-
-
-def _digests(texts: TokenizedTexts) -> list[bytes]:
-    return [texts.ids[a:b].tobytes() for a, b in zip(texts.starts[:-1], texts.starts[1:], strict=True)]
 
 
 def _ngrams(texts: TokenizedTexts, n: int) -> Ints:

@@ -78,9 +78,16 @@ class TokenizedTexts:
         return np.diff(self.starts)
 
     @cached_property
+    def kinds(self) -> Ints:
+        """A number for each text, from 0, the same for texts that are equal token by token, shape (texts,)."""
+        numbers: dict[bytes, int] = {}
+        texts = (self.ids[a:b].tobytes() for a, b in zip(self.starts[:-1], self.starts[1:], strict=True))
+        return np.array([numbers.setdefault(text, len(numbers)) for text in texts], dtype=np.int64)
+
+    @property
     def different_texts(self) -> int:
         """Number of texts that differ from every earlier text, token by token."""
-        return len({self.ids[a:b].tobytes() for a, b in zip(self.starts[:-1], self.starts[1:], strict=True)})
+        return int(self.kinds.max()) + 1 if len(self) else 0
 
     @property
     def duplicate_share(self) -> float:
