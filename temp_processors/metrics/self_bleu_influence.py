@@ -56,9 +56,9 @@ def of_self_bleu(texts: TokenizedTexts, n: int, units: Ints) -> Influence:
             f"only {matched} of {count} share an n-gram of every order with others: the value is mostly the smoothing"
         )
         return replace(found, rare=matched, lowest=0.0, short=reason)
-    return (
-        found if count < size else replace(found, rare=int((np.bincount(texts.kinds) == 1).sum()))
-    )  # texts that occur once
+    if count < size:
+        return found
+    return replace(found, rare=int((np.bincount(texts.kinds) == 1).sum()))  # texts that occur once
 
 
 def _losses(held: Held, units: Ints) -> tuple[Ints, Ints, Ints, Ints]:
