@@ -15,11 +15,10 @@ TEXTS = ["the fox jumped over the dog", "the fox jumped over the log", "a wolf s
 
 
 @pytest.fixture(scope="module")
-def evaluate(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
+def evaluate() -> ModuleType:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of evaluate's own imports
         import evaluate
-    evaluate.config.HF_MODULES_CACHE = str(tmp_path_factory.mktemp("modules"))
     return evaluate
 
 
