@@ -31,6 +31,7 @@ ORDER = (
     "audit",
     "metrics",
     "datafiles",
+    "tasks",
     "config",
     "serving",
     "vllm",
@@ -57,7 +58,7 @@ SCRIPTS = (
 )
 """Files that run elsewhere, where the package is installed: copied by `evaluate`, `transformers` and a Space."""
 
-LIGHT = ("metrics", "datafiles", "runs", "comparison", "report", "cli")
+LIGHT = ("metrics", "datafiles", "tasks", "runs", "comparison", "report", "cli")
 """Rooms that load neither torch nor transformers."""
 
 KNOWN: set[tuple[str, str]] = set()
