@@ -118,4 +118,4 @@ def test_a_model_whose_past_cannot_be_batched_runs_and_says_so(
     run = run_experiment(load_config("fox", settings, out=tmp_path / "run"))
     assert len(run.samples) == 6 * 2 * 3
     said = [record.message for record in caplog.records if "plain generate()" in record.message]
-    assert said == ["MambaForCausalLM keeps a recurrent state: rows go through plain generate(), which is slower"]
+    assert said == ["MambaForCausalLM: rows go through plain generate(), which is slower (it keeps a recurrent state)"]

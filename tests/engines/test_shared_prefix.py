@@ -25,8 +25,8 @@ from temp_processors.engines.decoding.shared_prefix import (
     FEWEST_ROWS,
     NAME,
     SharedPrefixLayer,
-    can_share,
-    shared_attention,
+    sharing_view,
+    view_of,
 )
 from temp_processors.engines.engine import DecodeRow
 
@@ -89,15 +89,15 @@ def test_shared_or_copied_the_rows_are_the_same(
 def test_the_shipped_model_shares() -> None:
     model = AutoModelForCausalLM.from_pretrained(FOX_PATH).eval()
     start = prefill(model, PROMPTS[:1], max_new_tokens=4, pad_token_id=0)
-    assert can_share(model, start, torch.zeros(64, dtype=torch.long))
+    assert sharing_view(model, start, torch.zeros(64, dtype=torch.long)) is not None
 
 
 def test_few_rows_or_short_prompts_are_not_worth_it() -> None:
     model = random_model(CONFIGS["llama"])
     start = prefill(model, PROMPTS, max_new_tokens=4, pad_token_id=0)
-    assert not can_share(model, start, torch.arange(3).repeat(FEWEST_ROWS - 1))
+    assert sharing_view(model, start, torch.arange(3).repeat(FEWEST_ROWS - 1)) is None
     short = prefill(model, [(5, 6)], max_new_tokens=4, pad_token_id=0)
-    assert not can_share(model, short, torch.zeros(64, dtype=torch.long))
+    assert sharing_view(model, short, torch.zeros(64, dtype=torch.long)) is None
 
 
 SLIDING = MistralConfig(vocab_size=VOCABULARY, num_key_value_heads=2, sliding_window=16, **SHAPE)
@@ -106,7 +106,7 @@ SLIDING = MistralConfig(vocab_size=VOCABULARY, num_key_value_heads=2, sliding_wi
 def test_a_sliding_window_is_not_shared() -> None:
     model = random_model(SLIDING)
     start = prefill(model, PROMPTS[:1], max_new_tokens=4, pad_token_id=0)
-    assert not can_share(model, start, torch.zeros(64, dtype=torch.long))
+    assert sharing_view(model, start, torch.zeros(64, dtype=torch.long)) is None
 
 
 def test_an_encoder_decoder_is_not_shared() -> None:
@@ -114,7 +114,7 @@ def test_an_encoder_decoder_is_not_shared() -> None:
     sizes = {"d_model": 32, "d_kv": 8, "d_ff": 48, "num_layers": 2, "num_heads": 4}
     model = T5ForConditionalGeneration(T5Config(vocab_size=VOCABULARY, decoder_start_token_id=0, **sizes)).eval()
     start = prefill(model, PROMPTS[:1], max_new_tokens=4, pad_token_id=0)
-    assert not can_share(model, start, torch.zeros(5000, dtype=torch.long))
+    assert sharing_view(model, start, torch.zeros(5000, dtype=torch.long)) is None
 
 
 def test_a_model_that_bends_its_attention_is_found_out() -> None:
@@ -123,7 +123,7 @@ def test_a_model_that_bends_its_attention_is_found_out() -> None:
     for layer in model.model.layers:
         layer.self_attn.register_forward_pre_hook(hide_ten, with_kwargs=True)
     start = prefill(model, PROMPTS[:1], max_new_tokens=4, pad_token_id=0)
-    assert not can_share(model, start, torch.zeros(64, dtype=torch.long))
+    assert sharing_view(model, start, torch.zeros(64, dtype=torch.long)) is None
 
 
 def hide_ten(module: Any, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
@@ -140,7 +140,7 @@ def test_outside_of_a_shared_batch_the_attention_is_sdpa() -> None:
     model = random_model(CONFIGS["llama"])
     ids = torch.tensor([PROMPTS[0]])
     with torch.inference_mode():
-        usual = model(ids).logits
-        with shared_attention(model, True):
-            assert model.config._attn_implementation == NAME
-            assert torch.equal(model(ids).logits, usual)
+        view = view_of(model)
+        assert view.config._attn_implementation == NAME
+        assert torch.equal(view(ids).logits, model(ids).logits)
+    assert all(one is other for one, other in zip(view.parameters(), model.parameters(), strict=True))

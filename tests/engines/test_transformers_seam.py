@@ -10,10 +10,10 @@ import torch
 from transformers import GenerationMixin, PreTrainedModel
 
 from temp_processors.config.experiment import ExperimentConfig
-from temp_processors.engines.decoding import shared_prefix, transformers_seam
+from temp_processors.engines.decoding import transformers_seam
 from temp_processors.engines.decoding.decode import decode
 from temp_processors.engines.decoding.prefill import prefill
-from temp_processors.engines.decoding.shared_prefix import can_share
+from temp_processors.engines.decoding.shared_prefix import sharing_view
 from temp_processors.engines.engine import DecodeRow
 from temp_processors.engines.local import LocalEngine
 from temp_processors.explore.live import stream
@@ -71,7 +71,8 @@ def test_without_it_rows_go_through_plain_generate(
     assert drawn(model) == wanted
     assert drawn(model) == wanted
     said = said_by_us(caplog)
-    assert said == ["this transformers has no _renamed_by_a_release: rows go through plain generate(), which is slower"]
+    why = "this transformers has no _renamed_by_a_release"
+    assert said == [f"LlamaForCausalLM: rows go through plain generate(), which is slower ({why})"]
 
 
 @pytest.mark.parametrize("name", [transformers_seam.ATTENTION, transformers_seam.FLASH])
@@ -80,10 +81,9 @@ def test_without_it_prompts_are_not_shared(
 ) -> None:
     model = tiny_llama().double()
     start = prefill(model, [LONG], max_new_tokens=4, pad_token_id=0)
-    assert can_share(model, start, torch.zeros(32, dtype=torch.long))
+    assert sharing_view(model, start, torch.zeros(32, dtype=torch.long)) is not None
     wanted = drawn(model)
     monkeypatch.setattr(transformers_seam, name_of(name), "_renamed_by_a_release")
-    monkeypatch.setattr(shared_prefix, "_checked", {})
     assert drawn(model) == wanted
     assert drawn(model) == wanted
     said = said_by_us(caplog)

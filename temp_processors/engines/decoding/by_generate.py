@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from temp_processors.engines.decoding.alone import rows_together
 from temp_processors.engines.decoding.prefill import draw_kwargs
 from temp_processors.engines.engine import Decoded, DecodeRow, PolicyFactory, ignore
 from temp_processors.sampling import SeededSampling
@@ -29,9 +30,8 @@ def decode_with_generate(
 
     Arguments as for `decode`; `on_tokens` is called once a row.
     """
-    order = sorted(range(len(rows)), key=lambda row: (rows[row].prompt_ids, rows[row].policy))
-    for (prompt_ids, policy), group in groupby(order, key=lambda row: rows[row][:2]):
-        chosen = list(group)
+    for chosen in _calls(model, rows, pad_token_id):
+        prompt_ids, policy = rows[chosen[0]][:2]
         width = 1 if model.config.is_encoder_decoder else len(prompt_ids)
         draws = SeededSampling([rows[row].seed for row in chosen], prompt_length=width, coupled=coupled)
         prompt = torch.tensor([prompt_ids] * len(chosen), device=model.device)
@@ -53,6 +53,17 @@ def decode_with_generate(
             done = _row_of(row, drawn, values, eos_token_ids)
             on_tokens(done.steps)
             yield done
+
+
+def _calls(model: Any, rows: Sequence[DecodeRow], pad_token_id: int) -> Iterator[list[int]]:
+    """The rows of each call: those of one prompt and policy, or one row where the model does not keep its rows apart."""
+    order = sorted(range(len(rows)), key=lambda row: (rows[row].prompt_ids, rows[row].policy))
+    for (prompt_ids, _), group in groupby(order, key=lambda row: rows[row][:2]):
+        chosen = list(group)
+        if len(chosen) > 1 and not rows_together(model, torch.tensor(prompt_ids, device=model.device), pad_token_id):
+            yield from ([row] for row in chosen)
+        else:
+            yield chosen
 
 
 def _log_probs(logits: Sequence[Tensor], tokens: Tensor) -> Tensor:

@@ -5,11 +5,36 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
-from transformers.cache_utils import Cache, DynamicLayer, EncoderDecoderCache
+from transformers.cache_utils import (
+    Cache,
+    DynamicCache,
+    DynamicLayer,
+    DynamicSlidingWindowLayer,
+    EncoderDecoderCache,
+    LinearAttentionLayer,
+)
 from transformers.utils import ModelOutput
 
 if TYPE_CHECKING:
     from temp_processors.engines.decoding.prefill import Prefilled
+
+
+LAYERS = (DynamicLayer, DynamicSlidingWindowLayer, LinearAttentionLayer)
+"""Layers of a cache whose rows `reorder_cache` repeats and drops."""
+
+
+def why_not_batchable(cache: Any) -> str | None:
+    """The name of the class whose rows can be neither repeated nor dropped; None where all of them can.
+
+    By exact type: a subclass may keep more than keys and values (MiniMax's keeps the states of its linear layers beside
+    them), and nothing here would know of it.
+    """
+    if type(cache) not in (DynamicCache, EncoderDecoderCache):
+        return type(cache).__name__
+    parts = _caches(cache)
+    kinds = {type(part) for part in parts} - {DynamicCache}
+    kinds |= {type(layer) for part in parts if type(part) is DynamicCache for layer in part.layers} - set(LAYERS)
+    return min((kind.__name__ for kind in kinds), default=None)
 
 
 class PreallocatedLayer(DynamicLayer):
@@ -102,13 +127,17 @@ def _caches(cache: Any) -> list[Cache]:
 
 
 def select_rows(kwargs: dict[str, Any], index: Tensor, rows: int) -> dict[str, Any]:
-    """Rows of every tensor that has `rows` of them, also inside encoder outputs; anything else is passed on."""
-    return {name: _select(value, index, rows) for name, value in kwargs.items()}
+    """Rows of every tensor that has `rows` of them, also inside encoder outputs; anything else is passed on.
+
+    Positions of several axes, (axes, rows, length) as vision-language models have them, hold their rows second.
+    """
+    return {name: _select(name, value, index, rows) for name, value in kwargs.items()}
 
 
-def _select(value: Any, index: Tensor, rows: int) -> Any:
-    if isinstance(value, Tensor) and value.ndim > 0 and value.shape[0] == rows:
-        return value.index_select(0, index.to(value.device))
+def _select(name: str, value: Any, index: Tensor, rows: int) -> Any:
+    if isinstance(value, Tensor) and value.ndim > 0:
+        axis = 1 if name == "position_ids" and value.ndim == 3 else 0
+        return value.index_select(axis, index.to(value.device)) if value.shape[axis] == rows else value
     if isinstance(value, ModelOutput):
-        return type(value)(**{name: _select(part, index, rows) for name, part in value.items()})
+        return type(value)(**{part: _select(part, inner, index, rows) for part, inner in value.items()})
     return value

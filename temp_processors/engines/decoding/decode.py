@@ -11,16 +11,17 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
-from weakref import WeakSet
 
 import torch
 from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 from torch import Tensor
 
+from temp_processors.engines.decoding.alone import CountsPaddingError, refuse_padding
 from temp_processors.engines.decoding.by_generate import decode_with_generate
 from temp_processors.engines.decoding.cache import keep_rows, share_out
 from temp_processors.engines.decoding.prefill import NoBatchableCacheError, prefill
-from temp_processors.engines.decoding.shared_prefix import can_share, share_prefix, shared_attention
+from temp_processors.engines.decoding.remarks import remark
+from temp_processors.engines.decoding.shared_prefix import share_prefix, sharing_view
 from temp_processors.engines.decoding.transformers_seam import forward
 from temp_processors.engines.engine import Decoded, DecodeRow, PolicyFactory, ignore
 from temp_processors.sampling import SeededSampling, choose
@@ -29,7 +30,6 @@ COMPACT_AT = 0.25
 """Compact the batch once finished rows have cost this share of the live rows' work."""
 
 logger = logging.getLogger(__name__)
-_told: WeakSet[Any] = WeakSet()  # models of which the log already says that they go through plain generate()
 
 
 def decode(
@@ -48,7 +48,9 @@ def decode(
     Each row gets the tokens that `generate(do_sample=False, logits_processor=[policy, SeededSampling([seed])])` gives
     it alone, up to float rounding in the forward pass, which depends on the batch. When memory runs out, the
     rows that are left are decoded again in halves. A model whose cache cannot be batched goes through `generate`
-    itself, and a log line says so.
+    itself, one that counts padding gets prompts of one length at a time, and a log line says so.
+
+    The model is only read: any number of these run at once on one model, in threads or taken turns with.
 
     Args:
         model: Any model that `generate` runs, in evaluation mode.
@@ -74,13 +76,14 @@ def decode(
                 left.remove(done.row)
                 yield done
         except NoBatchableCacheError as error:
-            if model not in _told:
-                logger.warning("%s: rows go through plain generate(), which is slower", error)
-                _told.add(model)
+            remark(model, "batches", f"rows go through plain generate(), which is slower ({error})")
             for done in decode_with_generate(
                 model, [rows[row] for row in left], policies, on_tokens=on_tokens, **options
             ):
                 yield done._replace(row=left[done.row])
+            left = []
+        except CountsPaddingError:
+            waiting += _by_length(rows, left)
             left = []
         except RuntimeError as error:
             if len(left) < 2 or not should_reduce_batch_size(error):
@@ -89,6 +92,12 @@ def decode(
             clear_device_cache(garbage_collection=True)
             logger.warning("out of memory with %d rows: going on with half", len(left))
             waiting += [left[len(left) // 2 :], left[: len(left) // 2]]
+
+
+def _by_length(rows: Sequence[DecodeRow], chosen: Sequence[int]) -> list[list[int]]:
+    """`chosen` in parts whose prompts have one length each, the shortest last, which is the first to be decoded."""
+    order = sorted(chosen, key=lambda row: -len(rows[row].prompt_ids))
+    return [list(part) for _, part in groupby(order, key=lambda row: len(rows[row].prompt_ids))]
 
 
 def _decode_together(
@@ -105,12 +114,11 @@ def _decode_together(
 ) -> Iterator[Decoded]:
     order = sorted(chosen, key=lambda row: rows[row].policy)  # a policy's rows are one slice
     batch = _Batch(model, [rows[row] for row in order], policies, max_new_tokens, eos_token_ids, pad_token_id, coupled)
-    with shared_attention(model, batch.shares):
-        while batch.size:
-            alive, ended = batch.alive, batch.step()
-            on_tokens(alive)
-            for done in ended:
-                yield done._replace(row=order[done.row])
+    while batch.size:
+        alive, ended = batch.alive, batch.step()
+        on_tokens(alive)
+        for done in ended:
+            yield done._replace(row=order[done.row])
 
 
 class _Batch:
@@ -130,14 +138,16 @@ class _Batch:
         prompts = list(dict.fromkeys(row.prompt_ids for row in rows))
         place = {prompt: position for position, prompt in enumerate(prompts)}
         start = prefill(model, prompts, max_new_tokens=max_new_tokens, pad_token_id=pad_token_id)
+        refuse_padding(model, start, prompts, pad_token_id)
         device = start.input_ids.device
         index = torch.tensor([place[row.prompt_ids] for row in rows], device=device)
-        self.model, self.max_new_tokens, self.processors = model, max_new_tokens, start.processors
+        self.max_new_tokens, self.processors = max_new_tokens, start.processors
         self.width = self.length = start.input_ids.shape[1]
         self.ids = start.input_ids.new_full((len(rows), self.width + max_new_tokens), pad_token_id)
         self.ids[:, : self.width] = start.input_ids[index]
-        self.shares = can_share(model, start, index)
-        self.kwargs = (share_prefix if self.shares else share_out)(start, index, self.width + max_new_tokens)
+        view = sharing_view(model, start, index)
+        self.model = model if view is None else view
+        self.kwargs = (share_out if view is None else share_prefix)(start, index, self.width + max_new_tokens)
         self.logits = start.logits[index.to(start.logits.device)]
         self.eos = torch.tensor(list(eos_token_ids), dtype=torch.long, device=device)
         self.seeds = SeededSampling([row.seed for row in rows]).seeds.to(device).view(-1, 1)

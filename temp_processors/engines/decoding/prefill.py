@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
-from transformers.cache_utils import DynamicCache, EncoderDecoderCache
 
 from temp_processors.audit.neutral import SAMPLING_FIELDS, off_values
 from temp_processors.engines.decoding.batches import rectangle
+from temp_processors.engines.decoding.cache import why_not_batchable
 from temp_processors.engines.decoding.transformers_seam import forward, keeps_recurrent_state, missing_for_batches
 
 
@@ -67,7 +67,7 @@ def prefill(model: Any, prompts: Sequence[Sequence[int]], *, max_new_tokens: int
     if (name := missing_for_batches(model)) is not None:
         raise NoBatchableCacheError(f"this transformers has no {name}")
     if keeps_recurrent_state(model):
-        raise NoBatchableCacheError(f"{type(model).__name__} keeps a recurrent state")
+        raise NoBatchableCacheError("it keeps a recurrent state")
     ids, mask = rectangle(prompts, pad_token_id, "right" if model.config.is_encoder_decoder else "left")
     prefilled: Prefilled = model.generate(
         ids.to(model.device),
@@ -78,8 +78,8 @@ def prefill(model: Any, prompts: Sequence[Sequence[int]], *, max_new_tokens: int
         pad_token_id=pad_token_id,
         custom_generate=_first_pass,
     )
-    if not isinstance(prefilled.cache, (DynamicCache, EncoderDecoderCache)):
-        raise NoBatchableCacheError(f"{type(model).__name__} keeps its past in {type(prefilled.cache).__name__}")
+    if (kind := why_not_batchable(prefilled.cache)) is not None:
+        raise NoBatchableCacheError(f"it keeps its past in {kind}")
     return prefilled
 
 

@@ -3,15 +3,14 @@
 At one token a step, attention takes as long as reading the keys and values does, and every row used to have its own copy
 of the prompt's. Here a row keeps its new tokens alone: attention over the prompt is one product for all of its rows,
 attention over the new tokens is each row's own, and the two are merged by their normalisers, which is exact. The idea
-is that of Hydragen (Juravsky et al. 2024, arXiv 2402.05099). It plugs in as an attention function of transformers.
+is that of Hydragen (Juravsky et al. 2024, arXiv 2402.05099). It plugs in as an attention function of transformers, on a view of
+the model with a configuration of its own: the model itself stays as it is, for whoever else uses it at the same time.
 """
 
 from __future__ import annotations
 
 import copy
-import weakref
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -23,7 +22,13 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from temp_processors.engines.decoding.cache import PreallocatedLayer, share_out
 from temp_processors.engines.decoding.prefill import Prefilled
-from temp_processors.engines.decoding.transformers_seam import attention_of, attention_with_normaliser, forward
+from temp_processors.engines.decoding.remarks import remark
+from temp_processors.engines.decoding.transformers_seam import (
+    attend_by,
+    attention_of,
+    attention_with_normaliser,
+    forward,
+)
 
 NAME = "shared_prefix"
 WORTH_SHARING = 2048
@@ -31,7 +36,22 @@ WORTH_SHARING = 2048
 FEWEST_ROWS = 8
 """Rows a prompt, on average, below which a product for each prompt costs more than it saves."""
 
-_checked: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
+PROBE_FAILURES = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    NameError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What the code of a model may raise when its attention and its past are not those that it was written for.
+
+Every error of a program's own making is here, because any code can be behind `forward`; what comes from outside of it
+(OSError, MemoryError, a signal) is not.
+"""
 
 
 class _Prompt(NamedTuple):
@@ -114,7 +134,7 @@ def _attention(query: Tensor, keys: Tensor, values: Tensor, scaling: float | Non
     """Attention without a mask, and the logarithm of its normaliser."""
     attend = attention_with_normaliser()
     if attend is None:
-        raise RuntimeError("prompts are shared, though `can_share` says that they cannot be")
+        raise RuntimeError("prompts are shared, though `sharing_view` says that they cannot be")
     return attend(query, keys, values, scale=scaling)
 
 
@@ -132,45 +152,57 @@ ALL_ATTENTION_FUNCTIONS.register(NAME, attention)
 ALL_MASK_ATTENTION_FUNCTIONS.register(NAME, ALL_MASK_ATTENTION_FUNCTIONS["sdpa"])
 
 
-@contextmanager
-def shared_attention(model: Any, wanted: bool) -> Iterator[None]:
-    """While it lasts, `model` attends by this module's function; keys that are not shared go to sdpa as ever."""
-    if not wanted:
-        yield
-        return
-    before = attention_of(model)
-    model.set_attn_implementation(NAME)
-    try:
-        yield
-    finally:
-        model.set_attn_implementation(before)
+def sharing_view(model: Any, start: Prefilled, index: Tensor) -> Any | None:
+    """A view of `model` for rows that share their prompts: its weights, and this module's attention.
 
-
-def can_share(model: Any, start: Prefilled, index: Tensor) -> bool:
-    """Whether the rows of `index` (each the prompt that it continues) are worth it, and the model gives the same."""
+    None where sharing is not worth it for the rows of `index` (each the prompt that it continues), or the model does not
+    give the same with it, which is tried on two rows and one token.
+    """
     prompts, width = start.input_ids.shape
     copies = (len(index) - prompts) * width
     if copies < WORTH_SHARING or len(index) < FEWEST_ROWS * prompts or not _attends_plainly(model, start):
-        return False
-    if model not in _checked:
-        _checked[model] = _gives_the_same(model, start)
-    return _checked[model]
+        return None
+    try:
+        view = view_of(model)
+        reason = None if _gives_the_same(model, view, start) else "it does more to its attention than scale it"
+    except PROBE_FAILURES as error:
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+    if reason is None:
+        return view
+    remark(model, "sharing", f"every row keeps its own copy of its prompt's keys and values ({reason})")
+    return None
+
+
+def view_of(model: Any) -> Any:
+    """A copy of the modules and the configuration of a model, over the same weights, that attends by this module's function.
+
+    Keys that are not shared go to sdpa, as ever. What is done to the view's configuration, the model does not see, so any
+    number of views and the model itself run at once.
+    """
+    tensors = [*model.parameters(), *model.buffers()]
+    view = copy.deepcopy(model, {id(tensor): tensor for tensor in tensors})
+    attend_by(view, NAME)
+    return view
 
 
 def _attends_plainly(model: Any, start: Prefilled) -> bool:
     """Whether the model is a decoder on the CPU with sdpa, none of whose layers drops keys (as a sliding window does)."""
-    if model.config.is_encoder_decoder or attention_of(model) not in ("sdpa", NAME):
+    if model.config.is_encoder_decoder or attention_of(model) != "sdpa":
         return False
     cache = start.cache
     if type(cache) is not DynamicCache or start.input_ids.device.type != "cpu":
         return False
-    layers = all(type(layer) is DynamicLayer and layer.keys.device.type == "cpu" for layer in cache.layers)
-    return layers and attention_with_normaliser() is not None
+    return all(_keeps_all(layer) for layer in cache.layers) and attention_with_normaliser() is not None
 
 
-def _gives_the_same(model: Any, start: Prefilled) -> bool:
+def _keeps_all(layer: Any) -> bool:
+    """Whether a layer holds every key on the CPU, or is one that the model does not use."""
+    return type(layer) is DynamicLayer and (not layer.is_initialized or layer.keys.device.type == "cpu")
+
+
+def _gives_the_same(model: Any, view: Any, start: Prefilled) -> bool:
     """Whether the next logits are the same with and without sharing; they differ where a model does more to its attention than scale it."""
-    usual, shared = (_next_logits(model, start, share) for share in (share_out, share_prefix))
+    usual, shared = _next_logits(model, start, share_out), _next_logits(view, start, share_prefix)
     tolerance = 1e-3 if start.logits.dtype == torch.float32 else 5e-2
     return torch.allclose(usual, shared, rtol=tolerance, atol=tolerance)
 
@@ -182,8 +214,7 @@ def _next_logits(model: Any, start: Prefilled, share: Callable[..., dict[str, An
     kwargs = share(begun, torch.zeros(2, dtype=torch.long), start.input_ids.shape[1] + 1)
     token = start.logits[:1].argmax(dim=-1, keepdim=True)
     ids = torch.cat([start.input_ids[:1], token], dim=-1).expand(2, -1)
-    with shared_attention(model, share is share_prefix):
-        logits, _ = forward(model, ids, kwargs)
+    logits, _ = forward(model, ids, kwargs)
     return logits.float()
 
 
@@ -193,5 +224,6 @@ def share_prefix(start: Prefilled, index: Tensor, capacity: int) -> dict[str, An
     mask = start.model_kwargs.get("attention_mask")  # None: nothing is padded
     padding = [0] * prompts if mask is None else (mask[:, :width] == 0).sum(dim=-1).tolist()
     for place, layer in enumerate(start.cache.layers):
-        start.cache.layers[place] = SharedPrefixLayer(layer.keys, layer.values, padding, index, capacity)
+        if layer.is_initialized:
+            start.cache.layers[place] = SharedPrefixLayer(layer.keys, layer.values, padding, index, capacity)
     return share_out(start, index, capacity)

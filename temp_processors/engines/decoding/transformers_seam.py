@@ -78,6 +78,11 @@ def attention_of(model: Any) -> str | None:
     return name
 
 
+def attend_by(model: Any, name: str) -> None:
+    """Make `name` the attention function of a model and of the models in it. Lost without it: as `attention_of`."""
+    setattr(model.config, ATTENTION, name)
+
+
 def attention_with_normaliser() -> Callable[..., tuple[Tensor, Tensor]] | None:
     """Attention that also returns the logarithm of its normaliser: torch's operator behind sdpa on the CPU.
 
