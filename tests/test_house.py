@@ -47,7 +47,7 @@ ORDER = (
 )
 """Rooms and the few modules beside them, from the bottom up: each may import from itself and from those before it."""
 
-LONE = {"version", "distribution", "sampling", "datafiles", "vllm", "__main__"}
+LONE = {"version", "distribution", "sampling", "vllm", "__main__"}
 """The modules that stand outside of a room, beside `__init__`."""
 
 SCRIPTS = (

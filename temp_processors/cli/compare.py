@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from temp_processors.cli.errors import told
 from temp_processors.cli.scoring import (
     Baseline,
     GroupBy,
@@ -41,6 +42,10 @@ def compare_command(
     ] = None,
 ) -> None:
     """Put runs or files side by side: values and differences to the baseline, with 95 % intervals and verdicts."""
+    from temp_processors.datafiles import expanded
+
+    with told(ValueError):
+        sources = [expanded(source) for source in sources]
     if at is not None:
         show_reweighted(sources, at, metrics, tokenizer)
         return

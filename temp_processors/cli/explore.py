@@ -36,9 +36,10 @@ def explore_command(
         if space is None:
             serve(model, host, port)
         else:
+            from temp_processors.datafiles import expanded_path
             from temp_processors.explore.space import write_space
 
-            typer.echo(f"space: {write_space(space, model)}")
+            typer.echo(f"space: {write_space(expanded_path(space), model)}")
 
 
 def serve(model: str, host: str, port: int | None) -> None:

@@ -16,11 +16,13 @@ def report_command(
     trace: Annotated[bool, typer.Option("--trace", help="Look at the tokens again with the run's model.")] = False,
 ) -> None:
     """Write the HTML page of one or several runs, and the pictures of each."""
+    from temp_processors.datafiles import expanded_path
     from temp_processors.report.page import write_page
     from temp_processors.report.plots import write_plots
 
-    target = out or runs[0] / "report.html"
     with told(OSError, ValueError):
+        runs = [expanded_path(run) for run in runs]
+        target = runs[0] / "report.html" if out is None else expanded_path(out)
         for run in runs if trace else []:
             _trace(run)
         write_page(runs, target)

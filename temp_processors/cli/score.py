@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from temp_processors.cli.errors import refused
+from temp_processors.cli.errors import refused, told
 from temp_processors.cli.scoring import (
     Baseline,
     GroupBy,
@@ -46,6 +46,10 @@ def score_command(
             raise refused(f"{option}: a stream has no differences; leave out --stream")
     if stream and prompt_column is not None:
         raise refused("--prompt-column: a stream has no intervals, for which prompts matter; leave out --stream")
+    from temp_processors.datafiles import expanded_path
+
+    with told(ValueError):
+        out = expanded_path(out)
     cut = length or ("full" if stream else "paired")
     options = {"text_column": text_column, "group_by": group_by, "split": split, "length": cut, "tokenizer": tokenizer}
     compared = {} if stream else {"baseline": baseline, "primary": primary, "prompt_column": prompt_column}

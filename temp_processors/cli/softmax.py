@@ -17,6 +17,7 @@ def softmax_command(
     out: Annotated[Path | None, typer.Option(help="Picture to write: .png, .svg or .pdf.")] = None,
 ) -> None:
     """Show what temperature does to a softmax: probabilities, variance, entropy, cross-entropy, and a picture."""
+    from temp_processors.datafiles import expanded_path
     from temp_processors.report.figures import save
     from temp_processors.report.softmax import softmax_figure, softmax_lines, softmax_numbers
 
@@ -25,7 +26,7 @@ def softmax_command(
         index = len(values) - 1 if target is None else target
         rows = [softmax_numbers(values, temperature, index) for temperature in _numbers("--temperatures", temperatures)]
         if out is not None:
-            save(softmax_figure(rows, values), out)
+            save(softmax_figure(rows, values), expanded_path(out))
     for line in softmax_lines(rows, values, index):
         typer.echo(line)
     if out is not None:

@@ -15,6 +15,7 @@ from temp_processors.comparison.compare import compare_groups
 from temp_processors.comparison.groups import cut_of
 from temp_processors.comparison.notes import length_notes
 from temp_processors.comparison.sources import Columns, by_name, read_sources, read_texts, refuse_repeated
+from temp_processors.datafiles import expanded
 from temp_processors.metrics import STREAMED, StreamedTexts, metric_by_name, stream_needs
 from temp_processors.metrics.streaming import DECIDING
 from temp_processors.metrics.tokenizers import TOKENIZERS, share_without_spaces, splitter
@@ -119,6 +120,7 @@ def stream_sources(
     """
     if length in ("paired", "matched"):
         raise ValueError(f"`length` {length} needs all texts at once; a stream takes full or first:K")
+    sources = [expanded(source) for source in sources]
     refuse_repeated(sources)
     chosen = metrics or [name for name in DEFAULT_METRICS if name in STREAMED]
     needs, first = stream_needs(chosen), cut_of(length)
@@ -157,7 +159,7 @@ def tokenizer_named(name: str) -> Any:
     from temp_processors.fox import FOX_PATH
 
     try:
-        return AutoTokenizer.from_pretrained(FOX_PATH if name == "fox" else name)
+        return AutoTokenizer.from_pretrained(FOX_PATH if name == "fox" else expanded(name))
     except (OSError, ValueError) as error:
         raise ValueError(f"{name}: is neither {' nor '.join(TOKENIZERS)} nor a model with a tokenizer") from error
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,11 +9,19 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from temp_processors.comparison.groups import Group
 from temp_processors.comparison.pairing import NO_PROMPT, Row, baselines_of, keys_of, pairing_notes
-from temp_processors.datafiles import RowsError, column_of, expanded, read_dataset, read_rows
+from temp_processors.config.yaml_lines import ConfigError, read_yaml
+from temp_processors.datafiles import (
+    DataFile,
+    RowsError,
+    column_of,
+    expanded,
+    is_file_name,
+    read_dataset,
+    read_rows,
+    text_of,
+)
 
 if TYPE_CHECKING:
     from temp_processors.runs.sample import Sample
@@ -66,6 +73,7 @@ def read_sources(sources: Sequence[str], columns: Columns = Columns(), *, split:
         RowsError: A source cannot be read, lacks a column, or holds something that is not a text; or one source names the prompts of
             its texts and another does not.
     """
+    sources = [expanded(source) for source in sources]
     refuse_repeated(sources)
     found, chosen, notes = {}, {}, []
     for source in sources:
@@ -132,8 +140,8 @@ def configured(source: str, group_by: str | None = None) -> tuple[list[str], str
 def configuration(run: Path) -> dict[str, Any]:
     """`config.yaml` of a run as data; empty where it is missing or damaged, since samples alone can be scored as well."""
     try:
-        held = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError):
+        held = read_yaml(run / "config.yaml").data
+    except ConfigError:
         return {}
     policies = held.get("policies") if isinstance(held, dict) else None
     named = isinstance(policies, list) and all(isinstance(policy, dict) and "name" in policy for policy in policies)
@@ -148,7 +156,7 @@ def read_texts(
     Args:
         streaming: Whether a dataset of the Hub is read as it comes instead of downloaded first.
     """
-    rows = _rows(source, Columns(text_column, group_by), split, streaming)
+    rows = _rows(expanded(source), Columns(text_column, group_by), split, streaming)
     return ((row.group, row.text) for row in rows)
 
 
@@ -219,7 +227,6 @@ def _unnamed(found: dict[tuple[str, str], Group]) -> dict[tuple[str, str], Group
 
 def _rows(source: str, columns: Columns, split: str, streaming: bool) -> Iterator[Row]:
     """The rows of one source, at least one."""
-    source = expanded(source)
     run = _is_run(source)
     rows = _of_run(Path(source)) if run else _of_rows(source, columns, split, streaming)
     first = next(iter(rows), None)
@@ -230,17 +237,16 @@ def _rows(source: str, columns: Columns, split: str, streaming: bool) -> Iterato
 
 def _of_rows(source: str, columns: Columns, split: str, streaming: bool) -> Iterator[Row]:
     path = Path(source)
-    is_file = path.is_file() or bool(path.suffix)
-    rows: Iterable[Any] = (
-        read_rows(path, columns.text) if is_file else read_dataset(source, None, split, streaming=streaming)
-    )
-    plain = path.stem if path.is_file() else source
+    is_file = is_file_name(source)
+    rows = read_rows(path, columns.text) if is_file else read_dataset(source, None, split, streaming=streaming)
+    plain = DataFile.named(path).stem if is_file else source
     prompt_column = columns.prompt
     for number, row in enumerate(rows, start=1):
         where = f"{source}: row {number}"
-        text = column_of(row, columns.text, where)
-        if not isinstance(text, str):
-            raise RowsError(f"{where}: {columns.text!r} has to be a text, but is {text!r}")
+        held = column_of(row, columns.text, where)
+        text = text_of(held)
+        if text is None:
+            raise RowsError(f"{where}: {columns.text!r} has to be a text, but is {str(held)[:60]}")
         if number == 1 and prompt_column is None and PROMPT_COLUMN in row:
             prompt_column = PROMPT_COLUMN
         name = plain if columns.group is None else str(column_of(row, columns.group, where))
@@ -264,10 +270,32 @@ def _of_run(path: Path) -> Iterator[Row]:
     """The samples of a run in the order of prompts and samples; of one that is not complete, as far as it came."""
     from temp_processors.runs.folder import Run
 
+    line = 1
     try:
-        yield from _of_samples(Run(path).samples)
-    except (json.JSONDecodeError, TypeError) as error:
-        raise RowsError(f"{path / 'samples.jsonl'}: is damaged: {error}") from error
+        for row in _of_samples(map(_checked, Run(path).samples)):
+            yield row
+            line += 1
+    except RecursionError as error:
+        raise RowsError(f"{path / 'samples.jsonl'}:{line}: is damaged: it is nested too deep") from error
+    except (OSError, ValueError, TypeError) as error:
+        raise RowsError(f"{path / 'samples.jsonl'}:{line}: is damaged: {error}") from error
+
+
+def _checked(sample: Sample) -> Sample:
+    """A sample of a run folder that may come from anywhere. Raises ValueError where a field is no such thing as a sample has."""
+    kinds: dict[str, tuple[type, ...]] = {
+        **dict.fromkeys(("policy", "prompt", "text", "finish_reason"), (str,)),
+        **dict.fromkeys(("prompt_id", "sample_id"), (int,)),
+        "token_ids": (list,),
+        "log_prob": (int, float),
+    }
+    for name, kind in kinds.items():
+        value = getattr(sample, name)
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise ValueError(f"{name} has to be {' or '.join(k.__name__ for k in kind)}, but is {str(value)[:40]!r}")
+        if isinstance(value, str):
+            value.encode()  # half of a character is no text
+    return sample
 
 
 def _of_samples(samples: Iterable[Sample]) -> Iterator[Row]:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from temp_processors.config.paths import PathText
 from temp_processors.config.yaml_lines import Problem
-from temp_processors.datafiles import RowsError, read_dataset, read_rows
+from temp_processors.datafiles import RowsError, read_dataset, read_rows, text_of
 
 Messages = list[dict[str, str]]
 Prompt = str | Messages
@@ -69,9 +69,10 @@ class PromptSource(BaseModel):
             raise PromptError(f"{self.file or self.dataset} holds no prompt")
         if self.column not in rows[0]:
             raise PromptError(f"there is no column {self.column!r}; columns: {', '.join(rows[0])}", "column")
-        for number, row in enumerate(rows):
-            check_prompt(row.get(self.column), f"row {number} of {self.file or self.dataset}")
-        return [row[self.column] for row in rows]
+        return [
+            prompt_of(row.get(self.column), f"row {number} of {self.file or self.dataset}")
+            for number, row in enumerate(rows, start=1)
+        ]
 
     def _rows(self) -> Iterator[dict[str, Any]]:
         if self.dataset is not None:
@@ -80,13 +81,37 @@ class PromptSource(BaseModel):
             yield from read_rows(Path(str(self.file)), self.column)
 
 
-def check_prompt(prompt: Any, where: str) -> None:
-    """Raise `PromptError` unless `prompt` is a text with something in it, or messages with roles and contents."""
-    if isinstance(prompt, str) and prompt.strip():
-        return
-    if isinstance(prompt, list) and prompt and all({"role", "content"} <= set(message) for message in prompt):
-        return
-    raise PromptError(f"{where} has to be a text, or messages with role and content, but is {str(prompt)[:60]!r}")
+def prompt_of(value: Any, where: str) -> Prompt:
+    """A prompt from a file or dataset: a text, messages with roles and contents, or the content parts of either as their text.
+
+    Raises:
+        PromptError: It is none, or there is nothing in it.
+
+    Example:
+        >>> prompt_of([{"role": "user", "content": [{"type": "text", "text": "hi"}]}], "row 1")
+        [{'role': 'user', 'content': 'hi'}]
+    """
+    text = text_of(value)
+    if text is not None and text.strip():
+        return text
+    if isinstance(value, list) and value and text is None:
+        return [_message(message, f"{where}, message {number}") for number, message in enumerate(value, start=1)]
+    raise PromptError(f"{where} has to be a text, or messages with role and content, but is {_shown(value)}")
+
+
+def _message(message: Any, where: str) -> dict[str, str]:
+    if not isinstance(message, dict) or not {"role", "content"} <= set(message):
+        raise PromptError(f"{where} has to be a text, or messages with role and content, but is {_shown(message)}")
+    role, content = message["role"], text_of(message["content"])
+    if not isinstance(role, str) or not role.strip():
+        raise PromptError(f"{where}: role has to be a text such as 'user', but is {_shown(role)}")
+    if content is None:
+        raise PromptError(f"{where}: content has to be a text, but is {_shown(message['content'])}")
+    return {**message, "content": content}
+
+
+def _shown(value: Any) -> str:
+    return repr(str(value)[:60])
 
 
 def prompts_tag(value: Any) -> str:

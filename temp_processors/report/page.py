@@ -16,6 +16,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from temp_processors.datafiles import expanded_path
 from temp_processors.report.page_data import page_data
 from temp_processors.runs.lenient import LoadedRun, load_run
 
@@ -38,7 +39,7 @@ def write_page(run_folders: Sequence[Path | LoadedRun], out: Path) -> Path:
     """
     if not run_folders:
         raise ValueError("a report needs at least one run folder")
-    share = 1 / len(run_folders)
+    out, share = expanded_path(out), 1 / len(run_folders)
     runs = [page_data(run if isinstance(run, LoadedRun) else load_run(run), share) for run in run_folders]
     out.write_text(page_html({"runs": runs}), encoding="utf-8")
     return out

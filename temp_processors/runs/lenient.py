@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from temp_processors.config.yaml_lines import ConfigError, parse_yaml
+from temp_processors.datafiles import expanded_path
 from temp_processors.runs.sample import is_readable
 from temp_processors.trace.columns import COLUMN_TYPES, LATER, NUMBERS
 
@@ -100,6 +100,7 @@ def load_run(path: Path) -> LoadedRun:
     Raises:
         FileNotFoundError: There is no such folder.
     """
+    path = expanded_path(path)
     if not path.is_dir():
         raise FileNotFoundError(f"{path}: no such run folder")
     notes: list[str] = []
@@ -151,9 +152,9 @@ def _json(path: Path, notes: list[str]) -> dict[str, Any]:
 
 def _yaml(text: str, notes: list[str]) -> dict[str, Any]:
     try:
-        data = yaml.safe_load(text) if text else {}
-    except yaml.YAMLError as error:
-        notes.append(f"config.yaml is damaged: {' '.join(str(error).split())}.")
+        data = parse_yaml(text, "config.yaml").data if text else {}
+    except ConfigError as error:
+        notes.append(f"config.yaml is damaged: {error}.")
         return {}
     return data if isinstance(data, dict) else {}
 

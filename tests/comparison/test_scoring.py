@@ -84,11 +84,9 @@ def test_two_files_with_one_name_and_a_file_named_twice(tmp_path: Path) -> None:
         ("x.jsonl", b'{"answer": "a", "T": 1}\n', r"row 1: there is no column 'text'; columns: answer, T"),
         ("x.txt", b"\n\n", r"x\.txt: holds no texts"),
         ("x.parquet", b"not parquet", r"x\.parquet: is not a Parquet file"),
-        ("x.csv", b"text\n" + b"a" * 200_000 + b"\n", r"x\.csv:2: is no table: field larger than field limit"),
         ("x.csv", b"text,T\nfine,1\n\xff,1\n", r"x\.csv:3: is not UTF-8"),
         ("x.csv", b"answer,T\nfine,1\n", r"row 1: there is no column 'text'; columns: answer, T"),
-        ("x.csv", b"T,text\n1\n", r"row 1: 'text' has to be a text, but is None"),
-        ("x.json", b'[{"text": "a"}]', r"x\.json: one JSON document is no list of rows; write one object a line"),
+        ("x.csv", b"T,text\n1\n", r"x\.csv:2: has 1 fields, and the head has 2: T, text"),
     ],
 )
 def test_bad_files_are_refused_at_their_line(tmp_path: Path, name: str, content: bytes, message: str) -> None:

@@ -103,7 +103,7 @@ def test_no_file_no_prompts_no_words(tmp_path: Path) -> None:
     with pytest.raises(PromptError, match="holds no prompt"):
         PromptSource(file=str(tmp_path / "empty.txt")).read()
     (tmp_path / "blank.jsonl").write_text('{"text": "a"}\n{"text": " "}\n')
-    with pytest.raises(PromptError, match=r"row 1 of .* has to be a text"):
+    with pytest.raises(PromptError, match=r"row 2 of .* has to be a text"):
         PromptSource(file=str(tmp_path / "blank.jsonl")).read()
 
 
