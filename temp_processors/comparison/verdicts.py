@@ -13,7 +13,13 @@ MARGIN = 0.02
 
 
 def verdict_of(
-    change: Difference, p_value: float, *, baseline: float, confidence: float, scale: str
+    change: Difference,
+    p_value: float,
+    *,
+    baseline: float,
+    confidence: float,
+    scale: str,
+    margin: float | None = None,
 ) -> tuple[Verdict, str]:
     """The verdict and the sentence that says it.
 
@@ -23,6 +29,7 @@ def verdict_of(
         baseline: Score of the baseline.
         confidence: One minus the level of the test.
         scale: Of the metric.
+        margin: Difference that is small enough to call both equal, chosen beforehand; by default what `MARGIN` says of the scale.
 
     Example:
         >>> from temp_processors.metrics.intervals import Interval
@@ -36,7 +43,7 @@ def verdict_of(
     if p_value < 1 - confidence:
         nothing = 1.0 if change.ratio else 0.0
         return ("higher", "higher") if change.value > nothing else ("lower", "lower")
-    margin, said = _margin(change, baseline, scale)
+    margin, said = _margin(change, baseline, scale) if margin is None else (margin, f"{margin:.2g}")
     ends = (change.equal_interval.low, change.equal_interval.high)
     if not math.isnan(p_value) and (1 / margin if change.ratio else -margin) < ends[0] and ends[1] < margin:
         return "equal", f"equal within {said}"

@@ -23,6 +23,7 @@ import numpy as np
 from temp_processors.metrics.arrays import Ints
 from temp_processors.metrics.catalogue import CATALOGUE, Metric
 from temp_processors.metrics.influence import FEWEST, HIGH_ORDER, Influence
+from temp_processors.metrics.mover import difference_ends, p_value
 from temp_processors.metrics.score import Score
 from temp_processors.metrics.texts import TokenizedTexts
 
@@ -32,8 +33,6 @@ FEWEST_DIFFERENT = 5
 POWERFUL = 0.8416
 """Standard errors between the edge of significance and a difference that 80 % of experiments show."""
 EDGE = 1e-12
-SMALLEST_P = 1e-12
-"""p-values are not told apart below this."""
 Scale = Literal["share", "positive", "perplexity"]
 
 
@@ -364,12 +363,9 @@ class _Pair:
         if self.own.scale == "perplexity":
             reach = _reach(confidence, self.both.degrees) * self.error
             return Interval(_exp(self.both.value - reach), _exp(self.both.value + reach), confidence)
-        value = own.value - other.value
-        (a, b), (c, d) = (side.ends(confidence) for side in (self.own, self.other))
-        shared = self._correlation()
-        below = _together(own.value - a, d - other.value, shared)
-        above = _together(b - own.value, other.value - c, shared)
-        return Interval(value - below, value + above, confidence)
+        mine, others = (side.ends(confidence) for side in (self.own, self.other))
+        low, high = difference_ends(own.value, mine, other.value, others, self._correlation())
+        return Interval(low, high, confidence)
 
     def _correlation(self) -> float:
         own, other = (side.variance for side in self._influences)
@@ -380,12 +376,12 @@ class _Pair:
     def p_value(self) -> float:
         """Smallest level at which the interval leaves out `no difference`."""
         nothing = 1.0 if self.own.scale == "perplexity" else 0.0
-        low, high = math.log(SMALLEST_P), 0.0
-        for _ in range(20):
-            middle = (low + high) / 2
-            found = self.interval(-math.expm1(middle))
-            low, high = (middle, high) if found.low <= nothing <= found.high else (low, middle)
-        return math.exp(high)
+
+        def ends(confidence: float) -> tuple[float, float]:
+            found = self.interval(confidence)
+            return found.low, found.high
+
+        return p_value(ends, nothing)
 
     def smallest(self, confidence: float) -> float:
         """The difference that 4 of 5 experiments of this size would show; for perplexity the factor."""
@@ -396,9 +392,3 @@ class _Pair:
         shown = _reach(confidence, degrees) + POWERFUL
         reach = shown * self.error
         return _exp(reach) if self.own.scale == "perplexity" else reach
-
-
-def _together(first: float, second: float, correlation: float) -> float:
-    """Length of the difference of two arms with this correlation."""
-    square = first * first - 2 * correlation * first * second + second * second
-    return math.sqrt(max(0.0, square)) if math.isfinite(square) else math.inf

@@ -10,6 +10,7 @@ Measures of a prompt take a row:
     (1.0, 1.0)
 
 The value of a policy is the mean over its prompts; `at_every_k` gives them all for k = 1, 2, 4, 8, ... and the most that every prompt has.
+`PromptMean` gives the interval of such a mean and `paired_difference` that of a difference on the same prompts.
 """
 
 from temp_processors.tasks.measures.agreement import agreement as agreement
@@ -29,6 +30,8 @@ from temp_processors.tasks.measures.mean_score import mean_score as mean_score
 from temp_processors.tasks.measures.pass_at_k import pass_at_k as pass_at_k
 from temp_processors.tasks.measures.pass_hat_k import pass_hat_k as pass_hat_k
 from temp_processors.tasks.measures.pooled import pooled as pooled
+from temp_processors.tasks.measures.prompt_interval import PromptMean as PromptMean
+from temp_processors.tasks.measures.prompt_interval import paired_difference as paired_difference
 from temp_processors.tasks.measures.solved_only import SolvedOnly as SolvedOnly
 from temp_processors.tasks.measures.solved_only import solved_only as solved_only
 from temp_processors.tasks.measures.table import Outcome as Outcome
