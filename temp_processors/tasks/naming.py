@@ -31,7 +31,7 @@ def named_kind(value: Any, kinds: Mapping[str, type[BaseModel]], what: str) -> A
     if not isinstance(name, str) or name not in kinds:
         hint = suggestion(name, kinds) or f"; allowed: {', '.join(kinds)}"
         raise ValueError(f"{name!r} is not a kind of {what}{hint}")
-    needed = [key for key, field in kinds[name].model_fields.items() if field.is_required()]
+    needed = [field.alias or key for key, field in kinds[name].model_fields.items() if field.is_required()]
     if isinstance(value, str):
         if needed:
             shown = ", ".join(f"{key}: ..." for key in needed)
