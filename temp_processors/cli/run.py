@@ -37,6 +37,8 @@ def run_command(
     """Generate continuations under every policy of CONFIG and compare their diversity."""
     first = os.environ.get("RANK", "0") == "0"
     console = Console(highlight=False, quiet=not first or (quiet and not dry_run))
+    from temp_processors.runs.folder import RunFolderError
+
     plan = _planned(config, overrides or (), out, console)
     if dry_run:
         return
@@ -45,7 +47,8 @@ def run_command(
     run = _run(plan, (config, overrides or ()), console, overwrite=overwrite, resume=resume)
     if not first:
         return
-    show_run(run, console)
+    with told(OSError, RunFolderError):
+        show_run(run, console)
     if report:
         _report(run, console)
     if push_to_hub is not None:
@@ -77,6 +80,7 @@ def _run(plan: Plan, source: tuple[Path, Sequence[str]], console: Console, *, ov
     from temp_processors.config.experiment import located
     from temp_processors.config.yaml_lines import ConfigError
     from temp_processors.engines.engine import ModelError
+    from temp_processors.experiment.processes import LaunchError
     from temp_processors.experiment.run import run_experiment
     from temp_processors.runs.folder import RunFolderError
 
@@ -88,7 +92,7 @@ def _run(plan: Plan, source: tuple[Path, Sequence[str]], console: Console, *, ov
         )
     except ConfigError as error:
         raise refused(str(located(error, *source))) from error
-    except (ModelError, RunFolderError) as error:
+    except (LaunchError, ModelError, RunFolderError) as error:
         raise refused(str(error)) from error
     except KeyboardInterrupt:
         line = f"\nstopped; finished texts are in {plan.config.folder}: go on with the same command and --resume"

@@ -11,6 +11,11 @@ from typing import Any
 from temp_processors.config.prompts import Messages, Prompt
 from temp_processors.engines.engine import Engine, ModelError
 
+PROBE = "The quick  brown fox, don't 1234 ÀÉß ﬁ 敏捷的 ไทย \U0001f98a\n\tEnd."
+"""A text with what tokenizers treat in ways of their own: spaces, digits, accents, ligatures, scripts, an emoji."""
+PROBED = 1000
+"""Tokens that are decoded in a row."""
+
 
 @dataclass(frozen=True)
 class Prompts:
@@ -23,6 +28,21 @@ class Prompts:
     def digest(self) -> str:
         """Changes when any prompt changes."""
         return hashlib.blake2b(json.dumps(self.token_ids).encode(), digest_size=16).hexdigest()
+
+
+def tokenizer_digest(tokenizer: Any) -> str:
+    """Changes when the tokenizer reads or writes texts otherwise: its tokens, its merges, and what it does to `PROBE`.
+
+    Taken of what it does and not of its file, which another version of the library may write otherwise.
+    """
+    tokens = sorted((place, token) for token, place in tokenizer.get_vocab().items())
+    read = tokenizer(PROBE, add_special_tokens=True)["input_ids"]
+    written = tokenizer.decode([place for place, _ in tokens[:PROBED]])
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    rules = json.loads(backend.to_str())["model"].get("merges") if backend is not None else None
+    merges = [rule if isinstance(rule, str) else " ".join(rule) for rule in rules or []]
+    known = json.dumps([tokens, read, written, merges, tokenizer.all_special_ids])
+    return hashlib.blake2b(known.encode(), digest_size=16).hexdigest()
 
 
 def prepare(prompts: Sequence[Prompt], engine: Engine, system: str | None, max_new_tokens: int) -> Prompts:

@@ -22,15 +22,22 @@ from temp_processors.experiment.phases import unopened_phases
 from temp_processors.experiment.prompts import Prompts
 from temp_processors.experiment.traces import TracesTooLargeError, write_traces
 from temp_processors.runs.folder import Run, RunFolderError
-from temp_processors.runs.resume import any_samples
+from temp_processors.runs.recovery import any_samples
 from temp_processors.runs.writing import read_parquet, write_parquet
 
 KEPT = "every text is kept: make room and go on with --resume"
 
 
+class MissingTextsError(RunFolderError):
+    """Texts that were drawn are not on disk any more."""
+
+
 @dataclass(frozen=True)
 class Finished:
-    """A run whose texts are drawn, with the engine that drew them. Scores count in `tokenizer`, remarks go to `console`."""
+    """A run whose texts are drawn, with the engine that drew them. Scores count in `tokenizer`, remarks go to `console`.
+
+    `planned` is how many texts there have to be, those that could not be drawn included.
+    """
 
     config: ExperimentConfig
     folder: Run
@@ -38,6 +45,7 @@ class Finished:
     tokenizer: Any
     prompts: Prompts
     console: Console
+    planned: int
 
 
 def conclude(run: Finished, failures: Sequence[dict[str, Any]]) -> None:
@@ -45,19 +53,27 @@ def conclude(run: Finished, failures: Sequence[dict[str, Any]]) -> None:
 
     Raises:
         ModelError: Not one text could be drawn.
-        RunFolderError: The disk is full, or the folder is read-only.
+        RunFolderError: The disk is full, the folder is read-only or gone, or texts are missing.
     """
     try:
-        if not any_samples(run.folder):
+        if not any_samples(run.folder) and failures:
             raise _nothing_drawn(failures)
         _write_results(run, failures)
         _trace(run)
         _say_unopened(run)
         run.folder.finish()
     except OSError as error:
-        raise RunFolderError(f"{run.folder.path}: cannot be written: {error.strerror or error}; {KEPT}") from error
+        reason = f"cannot be written: {error.strerror or error}"
+        raise RunFolderError(f"{run.folder.path}: {reason}; {_kept(run.folder)}") from error
+    except MissingTextsError:
+        raise
     except RunFolderError as error:
-        raise RunFolderError(f"{error}; {KEPT}") from error
+        raise RunFolderError(f"{error}; {_kept(run.folder)}") from error
+
+
+def _kept(folder: Run) -> str:
+    gone = "the run folder was deleted or renamed while the run went on"
+    return KEPT if (folder.path / "samples.jsonl").exists() else gone
 
 
 def _nothing_drawn(failures: Sequence[dict[str, Any]]) -> ModelError:
@@ -67,7 +83,11 @@ def _nothing_drawn(failures: Sequence[dict[str, Any]]) -> ModelError:
 
 def _write_results(run: Finished, failures: Sequence[dict[str, Any]]) -> None:
     config, folder = run.config, run.folder
-    write_parquet(folder.path / "samples.jsonl", folder.path / "samples.parquet", [p.name for p in config.policies])
+    samples = folder.path / "samples.jsonl"
+    held = write_parquet(samples, folder.path / "samples.parquet", [p.name for p in config.policies])
+    if held + len(failures) != run.planned:  # somebody else took the file or a part of it away
+        drawn = run.planned - len(failures)
+        raise MissingTextsError(f"{samples}: holds {held:,} of {drawn:,} texts that were drawn; go on with --resume")
     scores = score_run(config, folder, run.tokenizer)
     folder.write("metrics.json", json.dumps({"policies": scores}, indent=2, ensure_ascii=False) + "\n")
     folder.write("comparison.csv", as_csv(scores))

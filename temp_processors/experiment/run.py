@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import platform
+import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -16,17 +18,22 @@ from temp_processors.engines.continuation import continuation_text
 from temp_processors.engines.decoding.batches import plan_batches
 from temp_processors.engines.engine import Decoded, DecodeRow, DrawOptions, Engine, ModelError
 from temp_processors.engines.load import load_engine
-from temp_processors.experiment.plan import Job, Plan
+from temp_processors.experiment.plan import Job, Plan, sample_seed
 from temp_processors.experiment.processes import Processes
 from temp_processors.experiment.progress import Meter
-from temp_processors.experiment.prompts import Prompts, prepare
+from temp_processors.experiment.prompts import Prompts, prepare, tokenizer_digest
 from temp_processors.experiment.results import Finished, conclude
 from temp_processors.experiment.sampler_stack import refuse_checkpoint_sampling, sampler_stack, stack_lines
 from temp_processors.metrics.tokenizers import splitter
-from temp_processors.runs.folder import Run, RunFolderError
-from temp_processors.runs.resume import Key, locked, recover, refuse_if_changed
-from temp_processors.runs.sample import Sample
+from temp_processors.runs.checksums import differing, sum_of_file
+from temp_processors.runs.folder import Run, RunFolderError, start_files
+from temp_processors.runs.recovery import recover
+from temp_processors.runs.resume import compare, locked, refuse_if_changed
+from temp_processors.runs.sample import Key, Sample
 from temp_processors.runs.writing import Part
+
+SEEN_WITHIN = 20.0
+"""Seconds within which a file of process 0 has to be seen by the others."""
 
 
 def run_experiment(
@@ -46,7 +53,8 @@ def run_experiment(
     Args:
         config: What to run, from `load_config` or `ExperimentConfig.model_validate`.
         overwrite: Replace a run that is already in the folder.
-        resume: Go on with a run that stopped; start it when there is none, and do nothing when it is complete.
+        resume: Go on with a run that stopped; start it when there is none. Of a run that is complete, its settings, model and files are
+            compared, and what is damaged is made again.
         console: Where the sampler stack and remarks go; nowhere by default.
         progress: Where progress goes, a bar at a terminal and lines elsewhere; nowhere by default.
         plan: That of `config`, where its prompts have been read already.
@@ -56,7 +64,8 @@ def run_experiment(
         ModelError: The model cannot be loaded, sets its own sampling values where the configuration refuses that, or
             gives NaN for every text.
         PromptError: The prompts cannot be read.
-        RunFolderError: The folder holds a run, was begun with other settings, is in use, or cannot be written.
+        RunFolderError: The folder holds a run, was begun with other settings, is in use, damaged, or cannot be written.
+        LaunchError: Several processes were started without what they need to share the run.
 
     Example:
         >>> from temp_processors.config import load_config
@@ -69,9 +78,8 @@ def run_experiment(
     silent = Console(quiet=True)
     console, progress = (c if c is not None and processes.first else silent for c in (console, progress))
     folder = Run(config.folder)
-    nothing_to_do = partial(_nothing_to_do, folder, overwrite, resume)
-    if processes.from_first(_or_error(nothing_to_do) if processes.first else None):
-        return folder
+    early = partial(_refuse_early, folder, config, overwrite, resume)
+    processes.from_first(_or_error(early) if processes.first else None)
     plan = plan or Plan(config)
     plan.prompts  # noqa: B018  (errors in reading them come before the model is loaded)
     engine = load_engine(config)
@@ -82,10 +90,13 @@ def run_experiment(
     work = _Work(config, plan, engine, tokenizer, prompts, policies, folder, console, progress, processes)
     with ExitStack() as held:
         begin = partial(_begin, work, overwrite, resume, held)
-        done = processes.from_first(_or_error(begin) if processes.first else None)
-        failures = processes.gather(work.generate(done))
+        state = processes.from_first(_or_error(begin) if processes.first else None)
+        if state.complete:
+            return folder
+        processes.gather_or_raise(partial(_refuse_if_not_shared, folder, state, processes), RunFolderError)
+        failures = processes.gather_or_raise(partial(work.generate, state.done), RunFolderError, ModelError)
         if processes.first:
-            conclude(Finished(config, folder, engine, tokenizer, prompts, console), failures)
+            conclude(Finished(config, folder, engine, tokenizer, prompts, console, len(plan)), failures)
         processes.wait()
     return folder
 
@@ -102,11 +113,12 @@ def _scored_by(config: ExperimentConfig, engine: Engine) -> Any:
     return chosen
 
 
-def _nothing_to_do(folder: Run, overwrite: bool, resume: bool) -> bool:
-    """Whether the run to resume is complete. Raises where a run is in the way; asked before another process writes."""
+def _refuse_early(folder: Run, config: ExperimentConfig, overwrite: bool, resume: bool) -> None:
+    """Raise `RunFolderError` for what can be known before a model is loaded: a run is in the way, or was begun with other settings."""
     if not resume:
         folder.refuse_if_used(overwrite)
-    return resume and folder.complete
+    elif folder.complete and not differing(folder.path, ["config.yaml"]):
+        refuse_if_changed(folder, config.to_yaml())
 
 
 def _or_error(work: Callable[[], Any]) -> Any:
@@ -117,20 +129,63 @@ def _or_error(work: Callable[[], Any]) -> Any:
         return error
 
 
-def _begin(work: _Work, overwrite: bool, resume: bool, held: ExitStack) -> set[Key]:
-    """Keys of the samples already on disk, after locking the folder and writing its settings, or comparing them on --resume."""
-    config, folder, model = work.config, work.folder, {**work.engine.describe(), "prompts": work.prompts.digest}
-    stack = sampler_stack(work.engine, config, work.policies)
+@dataclass(frozen=True)
+class _State:
+    """Where a run stands when it begins or goes on: what is drawn, whether nothing is left to do, and which run it is."""
+
+    done: set[Key]
+    complete: bool
+    mark: str | None
+
+
+def _begin(work: _Work, overwrite: bool, resume: bool, held: ExitStack) -> _State:
+    """Lock the folder; write what the run begins with, or compare it on --resume and take up what can be trusted."""
+    config, folder, engine = work.config, work.folder, work.engine
+    model = {**engine.describe(), "prompts": work.prompts.digest, "tokenizer": tokenizer_digest(engine.tokenizer)}
+    stack = sampler_stack(engine, config, work.policies)
+    texts = start_files(config.to_yaml(), stack, model)
     held.enter_context(locked(folder.path))
     if resume and folder.begun:
-        refuse_if_changed(folder, config.to_yaml(), model)
-        done = recover(folder)
-        work.console.print(f"going on: {len(done):,} of {len(work.plan):,} texts are there", highlight=False)
-        return done
-    folder.start(config.to_yaml(), stack, model, overwrite=overwrite or resume)
+        return _go_on(work, texts)
+    folder.start(texts, overwrite=overwrite or resume)
     for line in stack_lines(stack, config):
-        work.console.print(line, highlight=False, markup=False, soft_wrap=True)
-    return set()
+        work.say(line)
+    return _State(set(), False, _mark(folder))
+
+
+def _go_on(work: _Work, texts: dict[str, str]) -> _State:
+    folder = work.folder
+    remarks = compare(folder, texts)
+    found = recover(folder, work.objection)
+    damaged = folder.damaged_results() if folder.complete else []
+    remarks += [*found.remarks, *(f"{name}: is missing or damaged, and is written again" for name in damaged)]
+    for remark in remarks:
+        work.say(remark)
+    if folder.complete:
+        failed = 0 if "failures.json" in damaged else len(folder.failures)
+        if not damaged and len(found.done) + failed == len(work.plan):
+            return _State(found.done, True, None)
+        (folder.path / "DONE").unlink()
+    work.say(f"going on: {len(found.done):,} of {len(work.plan):,} texts are there")
+    return _State(found.done, False, _mark(folder))
+
+
+def _mark(folder: Run) -> str | None:
+    """Tells the folder of this run from a folder of the same name on another machine."""
+    return sum_of_file(folder.path / "environment.json")
+
+
+def _refuse_if_not_shared(folder: Run, state: _State, processes: Processes) -> list[None]:
+    """Raise `RunFolderError` in a process that does not see the folder that process 0 wrote; a network drive may take seconds."""
+    end = time.monotonic() + SEEN_WITHIN
+    while _mark(folder) != state.mark:
+        if time.monotonic() > end:
+            raise RunFolderError(
+                f"{folder.path}: process {processes.rank} of {processes.count} on {platform.node()} does not see the run folder that "
+                "process 0 wrote: give --out a folder on a drive that all machines share, as an absolute path"
+            )
+        time.sleep(0.1)
+    return []
 
 
 @dataclass(frozen=True)
@@ -170,6 +225,24 @@ class _Work:
                     elif self._key(job) not in done:
                         part.write(self._sample(job, text))
         return failures
+
+    def say(self, line: str) -> None:
+        """A remark on the console."""
+        self.console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+    def objection(self, sample: Sample) -> str | None:
+        """Why a sample on disk is none of this run's; None where it is one."""
+        config, names = self.config, [named.name for named in self.config.policies]
+        if sample.policy not in names:
+            return f"policy {sample.policy[:60]!r} is none of this run"
+        counts = (("prompt_id", len(self.prompts.texts)), ("sample_id", config.samples_per_prompt))
+        for name, count in counts:
+            if not 0 <= getattr(sample, name) < count:
+                return f"{name} {getattr(sample, name)} is none of this run, which has {count:,}"
+        seed = sample_seed(config.seed, sample.prompt_id, sample.sample_id, None if config.coupled else sample.policy)
+        if sample.seed != seed or sample.prompt != self.prompts.texts[sample.prompt_id]:
+            return "its seed or its prompt is not that of this sample"
+        return f"more than {config.max_new_tokens} tokens" if len(sample.token_ids) > config.max_new_tokens else None
 
     def _options(self, meter: Meter) -> DrawOptions:
         return DrawOptions(self.config.max_new_tokens, self.config.coupled, meter.tokens)

@@ -75,7 +75,10 @@ def trace_again(run_folder: Path) -> Path:
     if (reason := engine.why_not_traced()) is not None:
         raise ModelError(f"{run_folder}: {reason}")
     prompts = prepare(Plan(config).prompts, engine, config.system_prompt, config.max_new_tokens)
-    return write_traces(Run(run_folder), config, engine, prompts, trace_options(config.traces) or TraceOptions())
+    run = Run(run_folder)
+    target = write_traces(run, config, engine, prompts, trace_options(config.traces) or TraceOptions())
+    run.sign(target.name)
+    return target
 
 
 def _chosen(samples: Path, options: TraceOptions, vocab: int) -> list[Sample]:

@@ -8,16 +8,20 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from temp_processors.datafiles import expanded
+from temp_processors.runs.checksums import SUMS, as_sums, differing, read_sums, sum_of, sum_of_file
 from temp_processors.runs.sample import Samples
 from temp_processors.version import __version__
 
-PACKAGES = ("torch", "transformers", "accelerate", "datasets", "evaluate", "numpy", "pydantic")
-FILES = ("config.yaml", "environment.json", "stack.json", "samples.jsonl")
+PACKAGES = ("torch", "transformers", "tokenizers", "accelerate", "datasets", "evaluate", "numpy", "pydantic")
+FILES = ("config.yaml", "environment.json", SUMS, "stack.json", "samples.jsonl")
 RESULTS = ("metrics.json", "comparison.csv", "failures.json", "samples.parquet", "traces.parquet", "DONE")
+SIGNED = tuple(name for name in (*FILES, *RESULTS) if name not in (SUMS, "samples.jsonl", "DONE"))
+"""The files of `SHA256SUMS`; every line of `samples.jsonl` has a checksum of its own."""
 SHOWN = ("report.html", "comparison.md", "comparison.tex", "plots/*.png", "plots/*.svg")
 """Derived files, deleted by --overwrite."""
 
@@ -58,8 +62,12 @@ class Run:
             raise RunFolderError(f"{self.path}: holds a complete run; {ways}")
         raise RunFolderError(f"{self.path}: holds an unfinished run; go on with it by --resume, {ways}")
 
-    def start(self, config_yaml: str, stack: Any, model: Any = None, *, overwrite: bool = False) -> None:
-        """Make the folder and write what is known before generating.
+    def start(self, texts: Mapping[str, str], *, overwrite: bool = False) -> None:
+        """Make the folder and write what is known before generating, with its checksums.
+
+        Args:
+            texts: What `start_files` gives.
+            overwrite: Replace a run that is already there.
 
         Raises:
             RunFolderError: The folder holds a run and `overwrite` is False, or it cannot be written.
@@ -68,11 +76,13 @@ class Run:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._clear()
-            self.write("config.yaml", config_yaml)
         except OSError as error:
             raise RunFolderError(f"{self.path}: cannot be written: {error.strerror}") from error
-        self.write("environment.json", json.dumps({**environment(), "model": model}, indent=2) + "\n")
-        self.write("stack.json", json.dumps(stack, indent=2) + "\n")
+        *first, last = texts
+        for name in first:
+            self.write(name, texts[name])
+        self.write(SUMS, as_sums({name: sum_of(text.encode()) for name, text in texts.items()}))
+        self.write(last, texts[last])  # `begun`: from here on --resume goes on
 
     def _clear(self) -> None:
         """Delete what an earlier run left, `DONE` first, and nothing that no run writes."""
@@ -93,7 +103,7 @@ class Run:
         """
         partial = self.path / f".{name}.partial"
         try:
-            with partial.open("w", encoding="utf-8") as file:
+            with partial.open("w", encoding="utf-8", newline="") as file:
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())  # a power cut may not leave the name without the content
@@ -106,24 +116,72 @@ class Run:
         """Whether a run was begun here, so that --resume can continue it."""
         return (self.path / "stack.json").exists()
 
+    def sign(self, *names: str) -> None:
+        """Put the checksums of these files into `SHA256SUMS`, or take them out where there is no such file.
+
+        A run of a version that wrote no checksums stays without: its samples have none.
+        """
+        sums = read_sums(self.path)
+        if sums is None:
+            return
+        digests = {**sums, **{name: sum_of_file(self.path / name) for name in names}}
+        known = {name: digest for name in SIGNED if (digest := digests.get(name)) is not None}
+        self.write(SUMS, as_sums(known))
+
+    def read_json(self, name: str) -> Any:
+        """The data of one file that this run wrote.
+
+        Raises:
+            RunFolderError: There is none, it is not JSON, or it differs from its checksum.
+        """
+        path = self.path / name
+        try:
+            content = path.read_bytes()
+            data = json.loads(content)
+        except OSError as error:
+            raise RunFolderError(f"{path}: cannot be read: {error.strerror}") from error
+        except (ValueError, RecursionError) as error:
+            raise RunFolderError(f"{path}: is damaged: {error}") from error
+        if (read_sums(self.path) or {}).get(name, sum_of(content)) != sum_of(content):
+            raise RunFolderError(f"{path}: is damaged: its checksum in {SUMS} differs; `run --resume` writes it again")
+        return data
+
     @property
     def metrics(self) -> dict[str, Any]:
-        """Metrics of every policy, as in `metrics.json`."""
-        policies: dict[str, Any] = json.loads((self.path / "metrics.json").read_text(encoding="utf-8"))["policies"]
+        """Metrics of every policy, as in `metrics.json`.
+
+        Raises:
+            RunFolderError: The file is missing or damaged.
+        """
+        data = self.read_json("metrics.json")
+        policies = data.get("policies") if isinstance(data, dict) else None
+        if not isinstance(policies, dict):
+            raise RunFolderError(f"{self.path / 'metrics.json'}: is damaged: it has no `policies`")
         return policies
 
     @property
     def failures(self) -> list[dict[str, Any]]:
-        """Samples that could not be drawn: policy, prompt_id, sample_id, step, reason."""
-        path = self.path / "failures.json"
-        found: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+        """Samples that could not be drawn: policy, prompt_id, sample_id, step, reason.
+
+        Raises:
+            RunFolderError: The file is damaged.
+        """
+        found: list[dict[str, Any]] = self.read_json("failures.json") if (self.path / "failures.json").exists() else []
         return found
+
+    def damaged_results(self) -> list[str]:
+        """Names of results that are missing or not as the run wrote them; samples are told line by line, see `recover`."""
+        sums = read_sums(self.path)
+        unsigned = [] if sums is None else [n for n in SIGNED if n not in sums and (self.path / n).exists()]
+        return [*differing(self.path, SIGNED), *unsigned]
 
     @property
     def dataset(self) -> Any:
         """The samples as a `datasets.Dataset`, read from `samples.parquet`."""
         from datasets import Dataset
 
+        for name in differing(self.path, ["samples.parquet"]):
+            raise RunFolderError(f"{self.path / name}: is missing or damaged; `run --resume` writes it again")
         return Dataset.from_parquet(str(self.path / "samples.parquet"), keep_in_memory=True)
 
     def to_pandas(self) -> Any:
@@ -148,8 +206,18 @@ class Run:
         return Samples(self.path / "samples.jsonl")
 
     def finish(self) -> None:
-        """Mark the run as complete."""
+        """Sign the results and mark the run as complete."""
+        self.sign(*(name for name in SIGNED if name in RESULTS))
         self.write("DONE", "")
+
+
+def start_files(config_yaml: str, stack: Any, model: Any = None) -> dict[str, str]:
+    """What a run writes before generating: the text of every file by its name, the last one last."""
+    return {
+        "config.yaml": config_yaml,
+        "environment.json": json.dumps({**environment(), "model": model}, indent=2) + "\n",
+        "stack.json": json.dumps(stack, indent=2) + "\n",
+    }
 
 
 def environment() -> dict[str, Any]:

@@ -13,7 +13,9 @@ from typing import Any
 
 from temp_processors.config.yaml_lines import ConfigError, parse_yaml
 from temp_processors.datafiles import expanded_path
-from temp_processors.runs.sample import is_readable
+from temp_processors.runs.checksums import differing, unsealed
+from temp_processors.runs.folder import SIGNED
+from temp_processors.runs.sample import is_readable, needs_checks
 from temp_processors.trace.columns import COLUMN_TYPES, LATER, NUMBERS
 
 SampleKey = tuple[str, int, int]
@@ -106,6 +108,11 @@ def load_run(path: Path) -> LoadedRun:
     notes: list[str] = []
     if not (path / "DONE").exists():
         notes.append("DONE is missing: the run did not finish, so what follows may be incomplete.")
+    else:
+        wrong = differing(path, SIGNED)
+        notes += [
+            f"{name} is not as the run wrote it: its checksum differs." for name in wrong if (path / name).exists()
+        ]
     config_text = _text(path / "config.yaml", notes)
     config = _yaml(config_text, notes)
     metrics = _metrics(_json(path / "metrics.json", notes), notes)
@@ -141,7 +148,7 @@ def _json(path: Path, notes: list[str]) -> dict[str, Any]:
     text = _text(path, notes)
     try:
         data = json.loads(text) if text else {}
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         notes.append(f"{path.name} is damaged: {error}.")
         return {}
     if not isinstance(data, dict):
@@ -169,10 +176,16 @@ def _metrics(data: dict[str, Any], notes: list[str]) -> dict[str, dict[str, dict
 
 
 def _samples(path: Path, notes: list[str]) -> list[dict[str, Any]]:
-    samples, bad = [], []
-    for number, line in enumerate(_text(path, notes).split("\n"), 1):
+    samples, bad, needed = [], [], needs_checks(path.parent)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        gone = isinstance(error, FileNotFoundError)
+        notes.append("samples.jsonl is missing." if gone else f"samples.jsonl cannot be read: {error.strerror}.")
+        return []
+    for number, line in enumerate(content.split(b"\n"), 1):
         if line.strip():
-            sample = _sample(line)
+            sample = _sample(line, needed)
             if sample is None:
                 bad.append(number)
             else:
@@ -183,10 +196,10 @@ def _samples(path: Path, notes: list[str]) -> list[dict[str, Any]]:
     return samples
 
 
-def _sample(line: str) -> dict[str, Any] | None:
+def _sample(line: bytes, needed: bool) -> dict[str, Any] | None:
     try:
-        data = json.loads(line)
-    except ValueError:
+        data = json.loads(unsealed(line, needed=needed))
+    except (ValueError, RecursionError):
         return None
     return data if is_readable(data) else None
 

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import cache
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_type_hints
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, get_type_hints
+
+from temp_processors.datafiles import RowsError
+from temp_processors.runs.checksums import SUMS, DamagedLineError, sealed, unsealed
 
 if TYPE_CHECKING:
     import pyarrow
+    import pydantic
+    from pydantic_core import ErrorDetails
+
+Key = tuple[str, int, int]
+"""Policy name, prompt number, sample number."""
 
 
 @dataclass(frozen=True)
@@ -36,25 +46,51 @@ class Sample:
         """How many tokens `log_prob` sums over."""
         return len(self.token_ids) + (self.finish_reason == "stop")
 
+    @property
+    def key(self) -> Key:
+        """What tells this sample from all others of its run."""
+        return self.policy, self.prompt_id, self.sample_id
+
 
 class Samples:
     """Every sample on disk, read anew at each loop and one at a time, so that any number of them fits into memory.
 
+    Every line is compared with its checksum; a run of a version that wrote none is read as it is. A last line without its end is what a
+    run that was stopped left, and is no sample.
+
     Args:
         path: A `samples.jsonl`.
+
+    Raises:
+        RowsError: While looping: there is no such file, or a line is not as the run wrote it; with the number of the line.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def __iter__(self) -> Iterator[Sample]:
-        with self.path.open(encoding="utf-8") as lines:
-            for line in lines:
-                yield Sample(**json.loads(line))
+        needed = needs_checks(self.path.parent)
+        with self._open() as lines:
+            for number, line in enumerate(lines, start=1):
+                if not line.endswith(b"\n") and not (self.path.parent / "DONE").exists():
+                    return
+                try:
+                    sample = sample_of_line(line, needed=needed)
+                except DamagedLineError as error:
+                    raise RowsError(
+                        f"{self.path}:{number}: is damaged: {error}; `run --resume` draws this sample again"
+                    ) from error
+                yield sample
 
     def __len__(self) -> int:
-        with self.path.open("rb") as lines:
+        with self._open() as lines:
             return sum(1 for _ in lines)
+
+    def _open(self) -> BinaryIO:
+        try:
+            return self.path.open("rb")
+        except OSError as error:
+            raise RowsError(f"{self.path}: cannot be read: {error.strerror}") from error
 
     def __getitem__(self, place: int) -> Sample:
         """The sample of one line; reads the file up to there."""
@@ -65,14 +101,53 @@ class Samples:
 
 
 def sample_line(sample: Sample) -> str:
-    """One line of `samples.jsonl`, newline included."""
-    return json.dumps(asdict(sample), ensure_ascii=False) + "\n"
+    """One line of `samples.jsonl`, checksum and newline included."""
+    return sealed(json.dumps(asdict(sample), ensure_ascii=False)).decode()
 
 
-def sample_key(line: bytes | str) -> tuple[str, int, int]:
-    """Policy, prompt number and sample number of one line."""
-    row = json.loads(line)
-    return row["policy"], row["prompt_id"], row["sample_id"]
+def needs_checks(folder: Path) -> bool:
+    """Whether every line of the folder's samples has a checksum: a run of a version before wrote neither them nor `SHA256SUMS`."""
+    return (folder / SUMS).exists()
+
+
+def sample_of_line(line: bytes, *, needed: bool) -> Sample:
+    """The sample of one line, after comparing its checksum and the types of its fields.
+
+    Args:
+        line: As it stands in `samples.jsonl`.
+        needed: Whether a line without a checksum is refused.
+
+    Raises:
+        DamagedLineError: It is not as a run wrote it; the message says why.
+    """
+    import pydantic
+
+    text = unsealed(line, needed=needed)
+    try:
+        sample = _reader().validate_json(text, strict=True)
+    except pydantic.ValidationError as error:
+        raise DamagedLineError(_reason(error.errors(include_url=False)[0])) from error
+    if not math.isfinite(sample.log_prob):
+        raise DamagedLineError(f"log_prob: is {sample.log_prob}")
+    return sample
+
+
+def _reason(details: ErrorDetails) -> str:
+    """What pydantic found in one line, in our words."""
+    place, said = ".".join(map(str, details["loc"])), details["msg"]
+    if details["type"] == "json_invalid":
+        return "it is nested too deep" if "recursion" in said else said
+    if details["type"] == "missing":
+        return f"it has no `{place}`"
+    said = said.replace("Input should be", f"{place or 'it'} has to be")
+    return f"{said}, but is {str(details['input'])[:40]!r}"
+
+
+@cache
+def _reader() -> pydantic.TypeAdapter[Sample]:
+    import pydantic
+
+    return pydantic.TypeAdapter(Sample)
 
 
 def is_readable(row: Any) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -13,8 +12,9 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from temp_processors.runs.checksums import DamagedLineError
 from temp_processors.runs.folder import RunFolderError
-from temp_processors.runs.sample import Sample, sample_line, sample_schema
+from temp_processors.runs.sample import Sample, needs_checks, sample_line, sample_of_line, sample_schema
 
 ROWS_AT_ONCE = 1000
 
@@ -30,7 +30,10 @@ class Part:
     def __init__(self, folder: Path, rank: int | None) -> None:
         self.path = folder / ("samples.jsonl" if rank is None else f"samples.{rank}.jsonl")
         self.kept = 0
-        self._file: BinaryIO = self.path.open("ab", buffering=0)
+        try:
+            self._file: BinaryIO = self.path.open("ab", buffering=0)
+        except OSError as error:
+            raise self._not_written(error) from error
 
     def __enter__(self) -> Part:
         return self
@@ -42,20 +45,26 @@ class Part:
             try:
                 os.fsync(self._file.fileno())
             except OSError as failure:
-                raise self._not_written(failure) from failure
+                if error is None:
+                    raise self._not_written(failure) from failure
 
     def write(self, sample: Sample) -> None:
         """Append one line.
 
         Raises:
-            RunFolderError: The disk is full or gone.
+            RunFolderError: The disk is full or gone, or the folder was deleted or renamed.
         """
         left = memoryview(sample_line(sample).encode())
         try:
             while left:
                 left = left[self._file.write(left) :]
+            here, written = self.path.stat(), os.fstat(self._file.fileno())
+        except FileNotFoundError as error:
+            raise self._gone() from error
         except OSError as error:
             raise self._not_written(error) from error
+        if (here.st_dev, here.st_ino) != (written.st_dev, written.st_ino):
+            raise self._gone()
         self.kept += 1
 
     def _not_written(self, error: OSError) -> RunFolderError:
@@ -64,31 +73,45 @@ class Part:
             "make room and go on with --resume"
         )
 
+    def _gone(self) -> RunFolderError:
+        """The folder is elsewhere, or deleted: what was finished is wherever the file is now, if it is anywhere."""
+        if os.fstat(self._file.fileno()).st_nlink:
+            return RunFolderError(
+                f"{self.path}: was renamed while the run went on; what was finished is in the file under its new name: "
+                "go on with --resume and --out NEW_FOLDER"
+            )
+        return RunFolderError(
+            f"{self.path}: was deleted while the run went on, and what was finished with it: begin again"
+        )
 
-def write_parquet(samples: Path, target: Path, policies: Sequence[str]) -> None:
-    """`samples.jsonl` as Parquet, in the order policy, prompt, sample, whatever the order on disk.
+
+def write_parquet(samples: Path, target: Path, policies: Sequence[str]) -> int:
+    """`samples.jsonl` as Parquet, in the order policy, prompt, sample, whatever the order on disk; how many samples there are.
 
     Holds `ROWS_AT_ONCE` samples in memory at a time. Read it with `datasets.load_dataset("parquet", data_files=...)`.
 
     Raises:
-        RunFolderError: The disk is full, or the folder is read-only.
+        RunFolderError: The disk is full, the folder is read-only, or a line is damaged.
     """
+    needed = needs_checks(samples.parent)
     with samples.open("rb") as lines:
-        order = iter(_places(lines, {name: position for position, name in enumerate(policies)}))
-        batches = iter(lambda: [_line_at(lines, place) for place in islice(order, ROWS_AT_ONCE)], [])
+        places = _places(lines, {name: position for position, name in enumerate(policies)}, needed)
+        order = iter(places)
+        batches = iter(lambda: [_row_at(lines, place, needed) for place in islice(order, ROWS_AT_ONCE)], [])
         write_table(target, sample_schema(), batches)
+    return len(places)
 
 
 def read_parquet(path: Path) -> Iterator[Sample]:
     """The samples of `samples.parquet`, in the order policy, prompt, sample; `ROWS_AT_ONCE` are in memory at a time."""
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:
         for batch in file.iter_batches(batch_size=ROWS_AT_ONCE):
             for row in batch.to_pylist():
                 yield Sample(**row)
 
 
 def write_table(target: Path, columns: pa.Schema, batches: Iterable[list[dict[str, Any]]]) -> None:
-    """A Parquet file of all rows of all batches, whole or not at all; one batch is in memory at a time.
+    """A Parquet file of all rows of all batches, whole or not at all, with a checksum in every page; one batch is in memory at a time.
 
     Raises:
         RunFolderError: The disk is full, or the folder is read-only.
@@ -96,7 +119,7 @@ def write_table(target: Path, columns: pa.Schema, batches: Iterable[list[dict[st
     partial = target.with_name(f".{target.name}.partial")
     try:
         try:
-            with pq.ParquetWriter(partial, columns) as out:
+            with pq.ParquetWriter(partial, columns, write_page_checksum=True) as out:
                 for rows in batches:
                     out.write_table(pa.Table.from_pylist(rows, schema=columns))
             with partial.open("rb") as file:
@@ -108,17 +131,19 @@ def write_table(target: Path, columns: pa.Schema, batches: Iterable[list[dict[st
         raise RunFolderError(f"{target}: cannot be written: {error.strerror or error}") from error
 
 
-def _places(lines: BinaryIO, policies: dict[str, int]) -> list[int]:
+def _places(lines: BinaryIO, policies: dict[str, int], needed: bool) -> list[int]:
     """Where in the file each sample begins, in the order policy, prompt, sample."""
     found, place = [], 0
-    for line in lines:
-        sample = json.loads(line)
-        found.append((policies[sample["policy"]], sample["prompt_id"], sample["sample_id"], place))
+    for number, line in enumerate(lines, start=1):
+        try:
+            sample = sample_of_line(line, needed=needed)
+        except DamagedLineError as error:
+            raise RunFolderError(f"{lines.name}:{number}: is damaged: {error}") from error
+        found.append((policies[sample.policy], sample.prompt_id, sample.sample_id, place))
         place += len(line)
     return [place for *_, place in sorted(found)]
 
 
-def _line_at(lines: BinaryIO, place: int) -> dict[str, Any]:
+def _row_at(lines: BinaryIO, place: int, needed: bool) -> dict[str, Any]:
     lines.seek(place)
-    sample: dict[str, Any] = json.loads(lines.readline())
-    return sample
+    return vars(sample_of_line(lines.readline(), needed=needed))

@@ -132,11 +132,11 @@ GOOD = {
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        (json.dumps({**GOOD, "text": None}), "text has to be str, but is 'None'"),
-        (json.dumps({**GOOD, "policy": 5}), "policy has to be str, but is '5'"),
-        (json.dumps({**GOOD, "log_prob": "-1"}), "log_prob has to be int or float, but is '-1'"),
-        (json.dumps({**GOOD, "prompt_id": True}), "prompt_id has to be int, but is 'True'"),
-        (json.dumps({**GOOD, "token_ids": {}}), "token_ids has to be list"),
+        (json.dumps({**GOOD, "text": None}), "text has to be a valid string, but is 'None'"),
+        (json.dumps({**GOOD, "policy": 5}), "policy has to be a valid string, but is '5'"),
+        (json.dumps({**GOOD, "log_prob": "-1"}), "log_prob has to be a valid number, but is '-1'"),
+        (json.dumps({**GOOD, "prompt_id": True}), "prompt_id has to be a valid integer, but is 'True'"),
+        (json.dumps({**GOOD, "token_ids": {}}), "token_ids has to be a valid array"),
         (json.dumps({**GOOD, "text": "\ud800"}), ""),
         ("[" * 100_000, "it is nested too deep"),
         ("{}", ""),

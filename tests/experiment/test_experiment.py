@@ -53,6 +53,7 @@ def test_every_sample_is_one_object_with_the_named_fields(small_run: Run) -> Non
     assert len(lines) == 6 * 3
     assert set(lines[0]) == {
         "policy", "prompt_id", "sample_id", "seed", "prompt", "text", "token_ids", "finish_reason", "log_prob",
+        "check",
     }  # fmt: skip
     tokenizer = AutoTokenizer.from_pretrained(FOX_PATH)
     for line in lines:

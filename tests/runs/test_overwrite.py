@@ -37,7 +37,7 @@ def test_overwrite_deletes_what_is_out_of_date(reported: Path, tmp_path: Path) -
     run_experiment(load_config("fox", [*SMALL, "traces=false"], out=folder), overwrite=True)
     assert {path.name for path in folder.iterdir()} == {
         "config.yaml", "environment.json", "stack.json", "samples.jsonl", "samples.parquet", "metrics.json",
-        "comparison.csv", "DONE", ".lock", "notes.txt",
+        "comparison.csv", "DONE", "SHA256SUMS", ".lock", "notes.txt",
     }  # fmt: skip
 
 
