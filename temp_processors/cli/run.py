@@ -41,6 +41,7 @@ def run_command(
 
     plan = _planned(config, overrides or (), out, console)
     if dry_run:
+        _say_where(plan, console)
         return
     if push_to_hub is not None:
         _refuse_push(push_to_hub)
@@ -72,6 +73,17 @@ def _planned(config: Path, overrides: Sequence[str], out: Path | None, console: 
     except ConfigError as error:
         raise refused(str(error)) from error
     return plan
+
+
+def _say_where(plan: Plan, console: Console) -> None:
+    """Look up the model of a plan, without reading its weights."""
+    from temp_processors.config.sections import model_spec
+    from temp_processors.engines.model_errors import ModelError
+    from temp_processors.engines.sources import find_model
+
+    spec = model_spec(plan.config.model)
+    with told(ModelError):
+        console.print(f"model: {spec.name}: {find_model(spec).described}", markup=False, soft_wrap=True)
 
 
 def _run(plan: Plan, source: tuple[Path, Sequence[str]], console: Console, *, overwrite: bool, resume: bool) -> Run:

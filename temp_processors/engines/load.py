@@ -5,7 +5,9 @@ from __future__ import annotations
 from importlib import import_module
 
 from temp_processors.config.experiment import ExperimentConfig
+from temp_processors.config.sections import model_spec
 from temp_processors.engines.engine import Engine
+from temp_processors.engines.sources import find_model
 
 ENGINES = {
     ("transformers", "here"): "local.LocalEngine",
@@ -16,11 +18,12 @@ ENGINES = {
 
 
 def load_engine(config: ExperimentConfig) -> Engine:
-    """Load `config.model` (`fox`, a folder, or a Hub id) into the engine of the configuration.
+    """Load `config.model` into the engine of the configuration, after a look at whether there is such a model.
 
     Raises:
         ModelError: No such model, no such engine here, or a server that does not answer.
     """
+    find_model(model_spec(config.model))
     module, name = ENGINES[config.engine, "here" if config.base_url is None else "at base_url"].split(".")
     engine: Engine = getattr(import_module(f"temp_processors.engines.{module}"), name).load(config)
     return engine

@@ -10,23 +10,14 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
 from temp_processors.audit.audit import audit
 from temp_processors.config.experiment import ExperimentConfig
 from temp_processors.config.sections import model_spec
 from temp_processors.engines.decoding.decode import decode
 from temp_processors.engines.decoding.prefill import draw_kwargs
-from temp_processors.engines.engine import (
-    Decoded,
-    DecodeRow,
-    DrawOptions,
-    ModelError,
-    PolicyFactory,
-    ends_of,
-    loading,
-    model_path,
-)
+from temp_processors.engines.engine import Decoded, DecodeRow, DrawOptions, ModelError, PolicyFactory, ends_of
+from temp_processors.engines.reading import read_model
 from temp_processors.policies.base import PolicyLogitsWarper
 from temp_processors.policies.kinds import build_policy
 from temp_processors.sampling import SeededSampling
@@ -46,15 +37,10 @@ class LocalEngine:
         """Load `config.model` onto the first accelerator there is; under `torchrun` onto the one of this process.
 
         Raises:
-            ModelError: No such model.
+            ModelError: As `read_model`.
         """
         spec = model_spec(config.model)
-        name = model_path(spec.name)
-        with loading(spec):
-            tokenizer = AutoTokenizer.from_pretrained(name, **spec.tokenizer_options)
-            encoder_decoder = AutoConfig.from_pretrained(name, **spec.tokenizer_options).is_encoder_decoder
-            kind = AutoModelForSeq2SeqLM if encoder_decoder else AutoModelForCausalLM
-            model = kind.from_pretrained(name, **spec.load_options).eval()
+        model, tokenizer = read_model(spec)
         if spec.device_map is None and torch.cuda.is_available() and spec.quantization_config is None:
             model = model.to(torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))))
         return cls(model, tokenizer)

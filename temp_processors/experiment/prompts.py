@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from jinja2 import TemplateError
+
 from temp_processors.config.prompts import Messages, Prompt
 from temp_processors.engines.engine import Engine, ModelError
 
@@ -52,18 +54,30 @@ def prepare(prompts: Sequence[Prompt], engine: Engine, system: str | None, max_n
         ModelError: The tokenizer has no chat template, a prompt has no tokens, or it does not fit into the context.
     """
     chats = [prompt if isinstance(prompt, str) and system is None else _chat(prompt, system) for prompt in prompts]
-    texts = [chat if isinstance(chat, str) else _render(chat, engine.tokenizer) for chat in chats]
+    texts = [
+        chat if isinstance(chat, str) else _render(number, chat, engine.tokenizer) for number, chat in enumerate(chats)
+    ]
     token_ids = [
         tuple(engine.tokenizer(text, add_special_tokens=isinstance(chat, str))["input_ids"])
         for chat, text in zip(chats, texts, strict=True)
     ]
-    limit = getattr(engine.model_config, "max_position_embeddings", None)
-    new = (
-        0 if engine.model_config.is_encoder_decoder else max_new_tokens
-    )  # a decoder of its own has a context of its own
+    if engine.model_config.is_encoder_decoder:
+        _check_decoder(max_new_tokens, _context(engine.model_config, decoder=True))
+        limit, new = _context(engine.model_config, encoder=True), 0
+    else:
+        limit, new = _context(engine.model_config), max_new_tokens
     for number, ids in enumerate(token_ids):
         _check(number, texts[number], len(ids), new, limit)
     return Prompts(texts, token_ids)
+
+
+def _context(model_config: Any, **part: bool) -> int | None:
+    """Most tokens that the model, or its encoder or decoder, reads; None where nothing bounds it (relative positions).
+
+    The settings of a composite model, such as a vision-language one, hold those of its text model. XLNet writes -1.
+    """
+    limit = getattr(model_config.get_text_config(**part), "max_position_embeddings", None)
+    return limit if limit is not None and limit > 0 else None
 
 
 def _chat(prompt: Prompt, system: str | None) -> Messages:
@@ -71,11 +85,31 @@ def _chat(prompt: Prompt, system: str | None) -> Messages:
     return messages if system is None else [{"role": "system", "content": system}, *messages]
 
 
-def _render(messages: Messages, tokenizer: Any) -> str:
+TEMPLATE_ERRORS = (AttributeError, ImportError, LookupError, TemplateError, TypeError, ValueError)
+"""What a chat template raises: TemplateError where it refuses a chat (roles that do not alternate, a system prompt it does not know),
+an error of Python's where it meets content that it was not written for."""
+
+
+def _render(number: int, messages: Messages, tokenizer: Any) -> str:
     if getattr(tokenizer, "chat_template", None) is None:
         raise ModelError("prompts: are chats, but the tokenizer of this model has no chat template")
-    rendered: str = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    try:
+        rendered: str = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    except TEMPLATE_ERRORS as error:
+        reason = str(error).strip().split("\n")[0] or type(error).__name__
+        roles = ", ".join(str(message["role"]) for message in messages)
+        raise ModelError(
+            f"prompts.{number}: the model's chat template refuses it: {reason} (roles: {roles})"
+        ) from error
     return rendered
+
+
+def _check_decoder(max_new_tokens: int, limit: int | None) -> None:
+    if limit is not None and 1 + max_new_tokens > limit:
+        raise ModelError(
+            f"max_new_tokens: {max_new_tokens} new tokens and the start token make {1 + max_new_tokens}, "
+            f"but the context of the model's decoder holds {limit}"
+        )
 
 
 def _check(number: int, text: str, length: int, max_new_tokens: int, limit: int | None) -> None:

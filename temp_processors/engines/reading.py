@@ -1,0 +1,91 @@
+"""A model of transformers with its tokenizer, read from where it is, after a look at what its options ask of this machine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from transformers import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING,
+    AttentionInterface,
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForImageTextToText,
+    AutoModelForSeq2SeqLM,
+    AutoTokenizer,
+)
+
+from temp_processors.config.sections import ModelSpec
+from temp_processors.engines.decoding.shared_prefix import NAME as SHARED
+from temp_processors.engines.model_errors import ModelError, first_line, loading, not_one_of
+from temp_processors.engines.sources import Source, find_model
+
+SPREAD = ("auto", "balanced", "balanced_low_0", "sequential")
+"""Values of `device_map` that accelerate works out itself."""
+
+
+def read_model(spec: ModelSpec) -> tuple[Any, Any]:
+    """The model in evaluation mode, where `from_pretrained` puts it, and its tokenizer.
+
+    Raises:
+        ModelError: There is no such model, an option that this machine does not have, a package that is not installed, a
+            file that cannot be read.
+    """
+    check_options(spec)
+    source = find_model(spec)
+    options = source.options(spec.tokenizer_options)
+    with loading(spec):
+        tokenizer = AutoTokenizer.from_pretrained(source.tokenizer or source.name, **_of_adapter(source, options))
+        config = AutoConfig.from_pretrained(source.base or source.name, **_of_adapter(source, options))
+        model = kind_of(config).from_pretrained(source.name, **source.options(spec.load_options)).eval()
+    return model, tokenizer
+
+
+def _of_adapter(source: Source, options: dict[str, Any]) -> dict[str, Any]:
+    """The options for the model that an adapter adapts: a revision is that of the adapter."""
+    return {name: value for name, value in options.items() if source.base is None or name != "revision"}
+
+
+def kind_of(config: Any) -> Any:
+    """The auto class that makes a text model of a configuration: encoder-decoder, causal, or vision-language on text only.
+
+    A configuration that none of them knows is left to `AutoModelForCausalLM`, which knows code in the checkpoint
+    (`auto_map`) and says what it knows otherwise.
+    """
+    if config.is_encoder_decoder:
+        return AutoModelForSeq2SeqLM
+    causal = type(config) in MODEL_FOR_CAUSAL_LM_MAPPING
+    if not causal and type(config) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING:
+        return AutoModelForImageTextToText
+    return AutoModelForCausalLM
+
+
+def check_options(spec: ModelSpec) -> None:
+    """Refuse what this machine or this transformers does not have, by the name of the field.
+
+    Raises:
+        ModelError: `attn_implementation` or `device_map` names nothing that is here.
+    """
+    wanted = spec.attn_implementation
+    known = ["eager", *sorted(name for name in AttentionInterface().valid_keys() if "|" not in name and name != SHARED)]
+    if wanted is not None and "/" not in wanted and wanted not in known:  # with a slash: kernels of a Hub repository
+        raise not_one_of("model.attn_implementation", wanted, known)
+    if isinstance(spec.device_map, str) and spec.device_map not in SPREAD:
+        _check_device("model.device_map", spec.device_map)
+    elif isinstance(spec.device_map, dict):
+        for part, device in spec.device_map.items():
+            if device != "disk":
+                _check_device(f"model.device_map.{part or 'the whole model'}", device)
+
+
+def _check_device(field: str, name: str | int) -> None:
+    """Try the device with an empty tensor: what it raises names nothing of the configuration."""
+    try:
+        torch.empty(0, device=name)
+    except (AssertionError, RuntimeError) as error:
+        here = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+        allowed = ", ".join([*SPREAD, "cpu", *(["cuda", *here] if here else [])])
+        raise ModelError(
+            f"{field}: is {name!r}, which this machine does not have ({first_line(error)}); allowed here: {allowed}"
+        ) from error
