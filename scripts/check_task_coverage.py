@@ -17,6 +17,8 @@ from typing import Annotated
 import numpy as np
 import typer
 
+from temp_processors.comparison.best import task_verdict
+from temp_processors.comparison.sample_size import CORRELATION, SHARED, sizes, spread_from_accuracy
 from temp_processors.metrics.arrays import Floats
 from temp_processors.metrics.intervals import Interval
 from temp_processors.tasks.measures.prompt_interval import FEW, PromptMean, paired_difference
@@ -39,15 +41,11 @@ def scores(rng: np.random.Generator, chances: Floats, samples: int) -> Floats:
     return rng.binomial(samples, chances) / samples
 
 
-def pair(
-    rng: np.random.Generator, kind: str, cell: tuple[int, int, float, float], gap: float = 0.0
-) -> tuple[Floats, Floats]:
-    """Mean scores of two policies on the same prompts; the second is better by `gap` on average."""
+def pair(rng: np.random.Generator, kind: str, cell: tuple[int, int, float, float]) -> tuple[Floats, Floats]:
+    """Mean scores of two policies that are equally good."""
     prompts, samples, accuracy, correlation = cell
     first = difficulties(rng, prompts, accuracy, correlation)
     second = difficulties(rng, prompts, accuracy, correlation) if kind == "own" else first
-    if gap:  # moves every prompt that far towards right, as a share of what it has to go
-        second = second + (1 - second) * gap / (1 - accuracy)
     if kind != "coupled":
         return scores(rng, first, samples), scores(rng, second, samples)
     draws = rng.random((prompts, samples))
@@ -82,6 +80,41 @@ def held(found: list[tuple[Interval, bool]], truth: float) -> str:
     return f"{100 * share:.1f}" + (f" ({100 * bounds:.0f})" if bounds >= 0.05 else "")
 
 
+def power(accuracy: float, difference: float, samples: int, experiments: int) -> str:
+    """One line of the table of power: two policies whose difficulties are shared for four prompts of five, as `plan` takes it."""
+    spread = spread_from_accuracy(accuracy)
+    size = next(size for size in sizes(spread, difference) if size.samples == samples)
+    rng = np.random.default_rng([round(100 * accuracy), round(100 * difference), samples])
+    found, low = 0, accuracy - difference / 2
+    for _ in range(experiments):
+        first, own = (difficulties(rng, size.prompts, low, CORRELATION) for _ in range(2))
+        second = np.where(rng.random(size.prompts) < SHARED, first, own)
+        second = second + (1 - second) * difference / (1 - low)  # every prompt, a share of what it has to go
+        values = {"worse": scores(rng, first, samples), "better": scores(rng, second, samples)}
+        verdict = task_verdict(values)
+        found += verdict.leader.name == "better" and verdict.policies[1].verdict == "lower"
+    return f"| {accuracy} | {difference} | {samples} | {size.prompts:,} | {100 * found / experiments:.0f} % |"
+
+
+POWERS = """
+## Power of the verdict at the sizes that `plan` proposes for 80 %
+
+Two policies, one better by the difference; how often the verdict says `lower` of the other.
+
+| accuracy | difference | samples | prompts | found |
+|--:|--:|--:|--:|--:|
+"""
+PLANNED = (
+    (0.02, 0.02, 4),
+    (0.1, 0.05, 8),
+    (0.2, 0.1, 16),
+    (0.5, 0.02, 16),
+    (0.5, 0.05, 4),
+    (0.5, 0.1, 1),
+    (0.5, 0.2, 4),
+)
+PLANNED += ((0.7, 0.08, 8), (0.9, 0.02, 4), (0.9, 0.05, 1))
+
 INTRO = """# Coverage of the 95 % intervals of a task's scores
 
 How often the interval held the truth, in per cent, by `scripts/check_task_coverage.py`; {experiments} experiments a row. In brackets,
@@ -104,8 +137,13 @@ def main(
     for cell in product(PROMPTS, SAMPLES, ACCURACIES, CORRELATIONS):
         lines.append(row(cell, experiments))
         print(lines[-1], flush=True)
+    powers = [power(*planned, experiments) for planned in PLANNED]
+    print(POWERS + "\n".join(powers))
     if out is not None:
-        out.write_text(INTRO.format(experiments=f"{experiments:,}") + "\n".join(lines) + "\n", encoding="utf-8")
+        tables = (
+            INTRO.format(experiments=f"{experiments:,}") + "\n".join(lines) + "\n" + POWERS + "\n".join(powers) + "\n"
+        )
+        out.write_text(tables, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -68,10 +68,19 @@ def _largest(change: Difference) -> str:
 
 
 def as_dict(
-    change: Difference, corrected: float, *, baseline_name: str, baseline: float, confidence: float, scale: str
+    change: Difference,
+    corrected: float,
+    *,
+    baseline_name: str,
+    baseline: float,
+    confidence: float,
+    scale: str,
+    margin: float | None = None,
 ) -> dict[str, Any]:
     """A difference as `metrics.json` keeps it; numbers that are not known are null."""
-    verdict, statement = verdict_of(change, corrected, baseline=baseline, confidence=confidence, scale=scale)
+    verdict, statement = verdict_of(
+        change, corrected, baseline=baseline, confidence=confidence, scale=scale, margin=margin
+    )
     return {
         "baseline": baseline_name,
         "value": _known(change.value),

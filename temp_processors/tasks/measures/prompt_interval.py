@@ -139,7 +139,7 @@ def paired_difference(own: Floats, other: Floats, confidence: float = CONFIDENCE
     if own.shape != other.shape:
         raise ValueError(f"{len(own)} prompts against {len(other)}: prompts have to be the same, in the same order")
     both = ~(np.isnan(own) | np.isnan(other))
-    pair = _Pair.of(own[both] - other[both])
+    pair = PairedMeans.of(own[both] - other[both])
     value = pair.gains.value - pair.losses.value
     if (refusal := pair.gains.refusal) is not None:
         nothing = Interval(math.nan, math.nan, confidence, refusal)
@@ -156,14 +156,15 @@ def paired_difference(own: Floats, other: Floats, confidence: float = CONFIDENCE
 
 
 @dataclass(frozen=True)
-class _Pair:
+class PairedMeans:
     """What one policy gains over another prompt by prompt, and what it loses."""
 
     gains: PromptMean
     losses: PromptMean
 
     @classmethod
-    def of(cls, differences: Floats) -> _Pair:
+    def of(cls, differences: Floats) -> PairedMeans:
+        """From one policy's value minus the other's, (prompts,), none NaN."""
         return cls(PromptMean(np.maximum(differences, 0.0)), PromptMean(np.maximum(-differences, 0.0)))
 
     @cached_property
@@ -171,6 +172,11 @@ class _Pair:
         """Of the two means; not positive, since a prompt is gained or lost."""
         (a, b), count = (self.gains.values, self.losses.values), len(self.gains.values)
         return float(((a - a.mean()) * (b - b.mean())).sum()) / (count - 1) / count
+
+    @property
+    def error(self) -> float:
+        """Standard error of the difference; times the root of the number of prompts it is the spread over prompts."""
+        return math.sqrt(self.gains.variance + self.losses.variance - 2 * self.covariance)
 
     def ends(self, confidence: float) -> tuple[float, float]:
         """Of the interval of the difference."""
@@ -181,8 +187,7 @@ class _Pair:
 
     def smallest(self, confidence: float) -> float:
         """The difference that 4 of 5 experiments of this size would show."""
-        error = math.sqrt(self.gains.variance + self.losses.variance - 2 * self.covariance)
-        return (_quantile(confidence, len(self.gains.values) - 1) + POWERFUL) * error
+        return (_quantile(confidence, len(self.gains.values) - 1) + POWERFUL) * self.error
 
 
 def _quantile(confidence: float, degrees: int) -> float:
