@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from temp_processors.cli.compare import compare_command
+from temp_processors.cli.console import replace_what_cannot_be_written
 from temp_processors.cli.explore import explore_command
 from temp_processors.cli.report import report_command
 from temp_processors.cli.run import run_command
@@ -36,4 +37,5 @@ def about(version: Annotated[bool, typer.Option("--version", help="Print the ver
 
 def main() -> None:
     """Entry point of the console command."""
+    replace_what_cannot_be_written()
     app()

@@ -18,7 +18,8 @@ from temp_processors.cli.scoring import (
     Split,
     TextColumn,
     TokenizerName,
-    shown_scores,
+    scores_of,
+    show,
 )
 from temp_processors.cli.traced import show_reweighted, show_traced
 
@@ -57,5 +58,5 @@ def compare_command(
         "length": length or "paired",
         "tokenizer": tokenizer,
     }
-    shown_scores(sources, metrics, {**options, "baseline": baseline, "primary": primary})
+    show(scores_of(sources, metrics, {**options, "baseline": baseline, "primary": primary}))
     show_traced(sources)

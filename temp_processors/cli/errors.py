@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 import typer
 
+from temp_processors.cli.console import say
+
 FAILED = 1
 """Something that was asked for could not be done; what was done is kept."""
 USER_ERROR = 2
@@ -17,7 +19,7 @@ INTERRUPTED = 130
 
 def refused(message: str, code: int = USER_ERROR) -> typer.Exit:
     """Tell the message on stderr; raise what is returned to end the command with `code`."""
-    typer.echo(message, err=True)
+    say(message, error=True)
     return typer.Exit(code)
 
 

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from temp_processors.cli.console import say
 from temp_processors.cli.errors import told
 
 FIRST_PORT = 7860
@@ -39,7 +40,7 @@ def explore_command(
             from temp_processors.datafiles import expanded_path
             from temp_processors.explore.space import write_space
 
-            typer.echo(f"space: {write_space(expanded_path(space), model)}")
+            say(f"space: {write_space(expanded_path(space), model)}")
 
 
 def serve(model: str, host: str, port: int | None) -> None:
@@ -62,9 +63,9 @@ def serve(model: str, host: str, port: int | None) -> None:
 
     page = build_app(loaded, model)
     address = launch(page, host=host, port=port, wait=False)
-    typer.echo(f"open {address} (Ctrl-C ends it)")
+    say(f"open {address} (Ctrl-C ends it)")
     if not is_local(host):
-        typer.echo(f"listening on {host}: everybody who reaches this machine can use the page", err=True)
+        say(f"listening on {host}: everybody who reaches this machine can use the page", error=True)
     page.block_thread()
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from temp_processors.cli.console import say
 from temp_processors.cli.errors import told
 
 
@@ -19,16 +20,17 @@ def report_command(
     from temp_processors.datafiles import expanded_path
     from temp_processors.report.page import write_page
     from temp_processors.report.plots import write_plots
+    from temp_processors.runs.lenient import own_file
 
     with told(OSError, ValueError):
         runs = [expanded_path(run) for run in runs]
-        target = runs[0] / "report.html" if out is None else expanded_path(out)
+        target = own_file(runs[0] / "report.html") if out is None else expanded_path(out)
         for run in runs if trace else []:
             _trace(run)
         write_page(runs, target)
         for run in runs:
             write_plots(run)
-    typer.echo(f"report: {target}")
+    say(f"report: {target}")
 
 
 def _trace(run: Path) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from temp_processors.cli.console import InertConsole, say
 from temp_processors.cli.errors import FAILED, INTERRUPTED, refused, told
 
 if TYPE_CHECKING:
@@ -36,9 +37,9 @@ def run_command(
 ) -> None:
     """Generate continuations under every policy of CONFIG and compare their diversity."""
     first = os.environ.get("RANK", "0") == "0"
-    console = Console(highlight=False, quiet=not first or (quiet and not dry_run))
     from temp_processors.runs.folder import RunFolderError
 
+    console = InertConsole(quiet=not first or (quiet and not dry_run))
     plan = _planned(config, overrides or (), out, console)
     if dry_run:
         _say_where(plan, console)
@@ -48,10 +49,11 @@ def run_command(
     run = _run(plan, (config, overrides or ()), console, overwrite=overwrite, resume=resume)
     if not first:
         return
+    page = _report(run) if report else None  # files before the terminal
     with told(OSError, RunFolderError):
         show_run(run, console)
     if report:
-        _report(run, console)
+        _tell_report(run, page, console)
     if push_to_hub is not None:
         _push(run, push_to_hub, console)
     if run.failures:
@@ -67,7 +69,7 @@ def _planned(config: Path, overrides: Sequence[str], out: Path | None, console: 
 
     try:
         plan = Plan(load_config(config, overrides, out))
-        console.print(f"{plan.config.name}: {plan}", markup=False, soft_wrap=True)
+        console.print(f"{plan.config.name}: {plan}", soft_wrap=True)
     except PromptError as error:
         raise refused(str(located(ConfigError([error.problem]), config, overrides))) from error
     except ConfigError as error:
@@ -97,7 +99,7 @@ def _run(plan: Plan, source: tuple[Path, Sequence[str]], console: Console, *, ov
     from temp_processors.runs.folder import RunFolderError
 
     transformers_logging.disable_progress_bar()  # one bar is enough: ours
-    progress = Console(stderr=True, quiet=console.quiet)
+    progress = InertConsole(stderr=True, quiet=console.quiet)
     try:
         return run_experiment(
             plan.config, overwrite=overwrite, resume=resume, console=console, progress=progress, plan=plan
@@ -111,15 +113,21 @@ def _run(plan: Plan, source: tuple[Path, Sequence[str]], console: Console, *, ov
         raise refused(line, INTERRUPTED) from None
 
 
-def _report(run: Run, console: Console) -> None:
-    """Write page and pictures; when that fails, the run is complete all the same."""
+def _report(run: Run) -> Path | OSError | ValueError:
+    """Write page and pictures; what went wrong where that failed: the run is complete all the same."""
     from temp_processors.report.page import write_report
 
     try:
-        console.print(f"report: {write_report(run.path)}", markup=False, soft_wrap=True)
+        return write_report(run.path)
     except (OSError, ValueError) as error:
+        return error
+
+
+def _tell_report(run: Run, page: Path | Exception | None, console: Console) -> None:
+    if isinstance(page, Exception):
         again = f"the run is complete: write it again with `temp-processors report {run.path}`"
-        raise refused(f"report: cannot be written: {error}; {again}", FAILED) from error
+        raise refused(f"report: cannot be written: {page}; {again}", FAILED) from page
+    console.print(f"report: {page}", soft_wrap=True)
 
 
 def _refuse_push(repo: str) -> None:
@@ -133,7 +141,7 @@ def _push(run: Run, repo: str, console: Console) -> None:
     from temp_processors.runs.hub import PushError, push_run
 
     with told(PushError, code=FAILED):
-        console.print(f"uploaded: {push_run(run, repo)}", markup=False, soft_wrap=True)
+        console.print(f"uploaded: {push_run(run, repo)}", soft_wrap=True)
 
 
 def show_run(run: Run, console: Console) -> None:
@@ -146,11 +154,11 @@ def show_run(run: Run, console: Console) -> None:
     console.print()
     for line in sample_lines(read_parquet(run.path / "samples.parquet"), list(scores)):
         console.print(line, soft_wrap=True)
-    console.print(f"run folder: {run.path}", markup=False, soft_wrap=True)
+    console.print(f"run folder: {run.path}", soft_wrap=True)
 
 
 def _failed(failures: Sequence[dict[str, Any]]) -> typer.Exit:
     for failure in failures[:5]:
         place = "policy {policy!r}, prompt {prompt_id}, sample {sample_id}, step {step}".format(**failure)
-        typer.echo(f"{place}: {failure['reason']}", err=True)
+        say(f"{place}: {failure['reason']}", error=True)
     return refused(f"{len(failures)} texts could not be drawn (failures.json); the scores leave them out", FAILED)

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from temp_processors.cli.console import say
 from temp_processors.cli.errors import refused, told
 from temp_processors.cli.scoring import (
     Baseline,
@@ -20,7 +21,8 @@ from temp_processors.cli.scoring import (
     Split,
     TextColumn,
     TokenizerName,
-    shown_scores,
+    scores_of,
+    show,
 )
 
 
@@ -53,16 +55,17 @@ def score_command(
     cut = length or ("full" if stream else "paired")
     options = {"text_column": text_column, "group_by": group_by, "split": split, "length": cut, "tokenizer": tokenizer}
     compared = {} if stream else {"baseline": baseline, "primary": primary, "prompt_column": prompt_column}
-    scores = shown_scores(sources, metrics, {**options, **compared}, stream=stream)
+    scored = scores_of(sources, metrics, {**options, **compared}, stream=stream)
     from temp_processors.comparison.spreadsheet import as_csv
     from temp_processors.report.documents import write_tables
 
     try:
         out.mkdir(parents=True, exist_ok=True)
-        text = json.dumps({"policies": scores}, indent=2, ensure_ascii=False) + "\n"
+        text = json.dumps({"policies": scored.scores}, indent=2, ensure_ascii=False) + "\n"
         (out / "metrics.json").write_text(text, encoding="utf-8")
-        (out / "comparison.csv").write_text(as_csv(scores), encoding="utf-8")
+        (out / "comparison.csv").write_text(as_csv(scored.scores), encoding="utf-8")
         write_tables(out)
     except OSError as error:
         raise refused(f"{out}: cannot be written: {error.strerror}") from error
-    typer.echo(f"scores: {out / 'metrics.json'}")
+    show(scored)
+    say(f"scores: {out / 'metrics.json'}")

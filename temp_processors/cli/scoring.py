@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
+from temp_processors.cli.console import InertConsole
 from temp_processors.cli.errors import told
+
+if TYPE_CHECKING:
+    from temp_processors.comparison.scoring import Scored
 
 Sources = Annotated[list[str], typer.Argument(help="Files (text, JSONL, CSV, Parquet), run folders, datasets.")]
 MetricNames = Annotated[list[str] | None, typer.Option("--metric", help="distinct_2, self_bleu_4...; repeatable.")]
@@ -44,15 +47,19 @@ TokenizerName = Annotated[
 ]
 
 
-def shown_scores(
+def scores_of(
     sources: list[str], metrics: list[str] | None, options: dict[str, Any], *, stream: bool = False
-) -> dict[str, Any]:
-    """Score the sources, print values and differences, return the scores; a mistake in options or files ends the command."""
+) -> Scored:
+    """The scores of the sources; a mistake in options or files ends the command."""
     from temp_processors.comparison.scoring import scored_sources, streamed_sources, tokenizer_named
-    from temp_processors.report.table import show_scores
 
     with told(ValueError):
         options["tokenizer"] = tokenizer_named(options["tokenizer"])
-        scored = (streamed_sources if stream else scored_sources)(sources, metrics or (), **options)
-    show_scores(scored.scores, Console(highlight=False), scored.notes)
-    return scored.scores
+        return (streamed_sources if stream else scored_sources)(sources, metrics or (), **options)
+
+
+def show(scored: Scored) -> None:
+    """Print values, differences and notes."""
+    from temp_processors.report.table import show_scores
+
+    show_scores(scored.scores, InertConsole(), scored.notes)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from temp_processors.cli.console import say
 from temp_processors.cli.errors import told
 
 
@@ -28,9 +29,9 @@ def softmax_command(
         if out is not None:
             save(softmax_figure(rows, values), expanded_path(out))
     for line in softmax_lines(rows, values, index):
-        typer.echo(line)
+        say(line)
     if out is not None:
-        typer.echo(f"picture: {out}")
+        say(f"picture: {out}")
 
 
 def _numbers(option: str, text: str) -> list[float]:

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from temp_processors.cli.console import InertConsole
 from temp_processors.cli.errors import refused, told
+from temp_processors.inert import one_line
 
 
 def show_traced(sources: Sequence[str]) -> None:
@@ -20,7 +21,7 @@ def show_traced(sources: Sequence[str]) -> None:
     from temp_processors.metrics.perplexity import perplexity
     from temp_processors.metrics.rao_blackwell import entropy_rate, expected_perplexity
 
-    console = Console(highlight=False)
+    console = InertConsole()
     for source in sources:
         if not Path(source, "traces.parquet").is_file():
             continue
@@ -42,7 +43,7 @@ def show_traced(sources: Sequence[str]) -> None:
             expected = "-" if costs is None else f"{expected_perplexity(costs).value:.3g}"
             drawn = perplexity([text.log_prob.sum() for text in texts], [len(text.token_ids) for text in texts])
             rate = entropy_rate([text.entropy_after for text in texts])
-            table.add_row(Text(name), str(len(texts)), f"{rate.value:.3f}", expected, f"{drawn.value:.3g}")
+            table.add_row(Text(one_line(name)), str(len(texts)), f"{rate.value:.3f}", expected, f"{drawn.value:.3g}")
         console.print(table)
 
 
@@ -51,7 +52,7 @@ def show_reweighted(sources: Sequence[str], at: float, metrics: Sequence[str] | 
     from temp_processors.comparison.reweighting import DEFAULT, reweighted
     from temp_processors.comparison.scoring import tokenizer_named
 
-    console = Console(highlight=False)
+    console = InertConsole()
     for source in sources:
         if not Path(source, "samples.jsonl").is_file():
             raise refused(f"--at: {source} is no run folder, and only runs have traces to reweight")
@@ -62,7 +63,7 @@ def show_reweighted(sources: Sequence[str], at: float, metrics: Sequence[str] | 
         for held in found:
             if held.scores:
                 numbers = (f"{held.scores[name]:.3f}" for name in names)
-                table.add_row(Text(held.policy), str(held.texts), f"{held.effective:.1f}", *numbers)
+                table.add_row(Text(one_line(held.policy)), str(held.texts), f"{held.effective:.1f}", *numbers)
         if table.row_count:
             console.print(table)
         for held in found:
@@ -71,7 +72,7 @@ def show_reweighted(sources: Sequence[str], at: float, metrics: Sequence[str] | 
 
 
 def _table(title: str, *headings: str) -> Table:
-    table = Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD, padding=0)
+    table = Table(title=Text(one_line(title)), title_justify="left", box=box.SIMPLE_HEAD, padding=0)
     for place, heading in enumerate(headings):
         table.add_column(heading, justify="right" if place else "left", no_wrap=not place)
     return table

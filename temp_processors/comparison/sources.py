@@ -22,6 +22,7 @@ from temp_processors.datafiles import (
     read_rows,
     text_of,
 )
+from temp_processors.inert import lines
 
 if TYPE_CHECKING:
     from temp_processors.runs.sample import Sample
@@ -239,7 +240,7 @@ def _of_rows(source: str, columns: Columns, split: str, streaming: bool) -> Iter
     path = Path(source)
     is_file = is_file_name(source)
     rows = read_rows(path, columns.text) if is_file else read_dataset(source, None, split, streaming=streaming)
-    plain = DataFile.named(path).stem if is_file else source
+    plain = lines(DataFile.named(path).stem) if is_file else source
     prompt_column = columns.prompt
     for number, row in enumerate(rows, start=1):
         where = f"{source}: row {number}"

@@ -8,6 +8,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from temp_processors.inert import csv_cell
+
 VALUE = ("", "_low", "_high")
 DIFFERENCE = ("_difference", "_difference_low", "_difference_high", "_p_holm", "_statement")
 """Columns of a metric, after its name. The difference of perplexities is a ratio."""
@@ -15,6 +17,8 @@ DIFFERENCE = ("_difference", "_difference_low", "_difference_high", "_p_holm", "
 
 def as_csv(scores: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
     """Scores, as `compare_groups` returns them, as CSV: an undefined value is `nan`, what is not known is empty.
+
+    A name that a spreadsheet would take for a formula gets an apostrophe in front.
 
     Example:
         >>> score = {"value": 0.25, "interval": None, "difference": None}
@@ -30,7 +34,7 @@ def as_csv(scores: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
     writer.writerow(["policy", *(f"{metric}{column}" for metric in metrics for column in columns)])
     for name, row in scores.items():
         parts = [(*_value(row[metric]), *(_difference(row[metric]) if compared else ())) for metric in metrics]
-        writer.writerow([name, *(cell for part in parts for cell in part)])
+        writer.writerow([csv_cell(name), *(csv_cell(cell) for part in parts for cell in part)])
     return text.getvalue()
 
 

@@ -21,8 +21,10 @@ from typing import Any
 import numpy as np
 
 from temp_processors.datafiles import RowsError
+from temp_processors.datafiles.errors import reason_of
 from temp_processors.metrics.arrays import Floats
 from temp_processors.runs.folder import Run
+from temp_processors.runs.lenient import trace_rows
 from temp_processors.runs.sample import Sample
 
 RANGE = (0.1, 5.0)
@@ -115,9 +117,13 @@ def read_traced(path: Path) -> dict[str, list[Traced]]:
             f"{path}: holds no traces.parquet; `temp-processors report {path}` or `traces: true` may write one"
         )
     try:
-        rows = pyarrow.parquet.read_table(file, columns=list(COLUMNS)).to_pylist()
+        rows = trace_rows(pyarrow.parquet.read_table(file))
+        if rows and set(COLUMNS) - set(rows[0]):
+            raise KeyError(min(set(COLUMNS) - set(rows[0])))
+    except KeyError as error:
+        raise RowsError(f"{file}: is of another version: it has no column {error}") from error
     except (pyarrow.ArrowException, OSError, ValueError) as error:
-        raise RowsError(f"{file}: cannot be read: {error}") from error
+        raise RowsError(f"{file}: cannot be read: {reason_of(error)}") from error
     steps: dict[tuple[str, int, int], list[dict[str, Any]]] = {}
     for row in rows:
         steps.setdefault((row["policy"], row["prompt_id"], row["sample_id"]), []).append(row)
@@ -130,7 +136,11 @@ def read_traced(path: Path) -> dict[str, list[Traced]]:
             raise RowsError(
                 f"{file}: policy {sample.policy}, prompt {sample.prompt_id}, sample {sample.sample_id} is not traced whole"
             )
-        found.setdefault(sample.policy, []).append(_traced(sample, sorted(own, key=lambda row: int(row["step"]))))
+        try:
+            traced = _traced(sample, sorted(own, key=lambda row: int(row["step"])))
+        except ValueError as error:
+            raise RowsError(f"{file}: steps of one text have unequal numbers of tokens: {reason_of(error)}") from error
+        found.setdefault(sample.policy, []).append(traced)
     return found
 
 

@@ -17,6 +17,7 @@ from yaml.constructor import ConstructorError
 from yaml.reader import ReaderError
 
 from temp_processors.config.yaml_loader import DEEPEST, Bounded, compose
+from temp_processors.inert import one_line
 
 Location = tuple[str | int, ...]
 MOST_PROBLEMS = 20
@@ -36,13 +37,6 @@ class Problem(NamedTuple):
         place = self.source if self.line is None else f"{self.source}:{self.line}"
         path = f"{'.'.join(map(str, self.path))}: " if self.path else ""
         return one_line(f"{place}: {path}{self.message}")
-
-
-def one_line(text: str) -> str:
-    """`text` with line ends, control characters and halves of characters written as escapes."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def shortened(text: str, longest: int = 60) -> str:

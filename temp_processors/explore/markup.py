@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 
 from temp_processors.explore.live import NextToken, Text, Token
+from temp_processors.inert import HIDDEN
 from temp_processors.metrics.catalogue import described, metric_by_name
 from temp_processors.metrics.texts import TokenizedTexts, tokenize
 from temp_processors.metrics.tokenizers import splitter
@@ -24,9 +25,6 @@ COLOURINGS: dict[str, tuple[str, Callable[[Token], float]]] = {
 }
 # viridis at ten equal steps: lightness rises all the way, so it reads without colour vision.
 VIRIDIS = ["440154", "482878", "3e4989", "31688e", "26828e", "1f9e89", "35b779", "6ece58", "b5de2b", "fde725"]
-INVISIBLE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
-)
 SAMPLES_SHOWN = 8
 
 
@@ -52,7 +50,7 @@ def prose(text: str) -> str:
         >>> prose("<b>")
         '<bdi dir="auto">&lt;b&gt;</bdi>'
     """
-    shown = INVISIBLE.sub(lambda found: f"\0{ord(found[0]):04X}\1", text.replace("\r\n", "\n"))
+    shown = HIDDEN.sub(lambda found: f"\0{ord(found[0]):04X}\1", text.replace("\r\n", "\n"))
     marked = re.sub("\0([0-9A-F]+)\1", r'<span class="tp-ghost">U+\1</span>', escape(shown))
     return f'<bdi dir="auto">{marked}</bdi>'
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from temp_processors import inert
 from temp_processors.report.footnotes import footnotes
 from temp_processors.report.wording import (
     Scores,
@@ -18,11 +19,6 @@ from temp_processors.report.wording import (
 )
 
 Cell = Callable[[Mapping[str, Any]], str]
-LATEX = {
-    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", "≥": r"$\geq$", "≤": r"$\leq$", "∞": r"$\infty$",
-    "↑": r"$\uparrow$", "↓": r"$\downarrow$",
-}  # fmt: skip
 
 
 def write_tables(run_folder: Path) -> None:
@@ -35,14 +31,14 @@ def write_tables(run_folder: Path) -> None:
 def markdown(scores: Scores) -> str:
     """The tables for a Markdown document, footnotes below them."""
     tables = [_markdown_table(rows) for _, rows in _tables(scores)]
-    titles = [f"{_cell_of_markdown(title)}\n\n" if title else "" for title, _ in _tables(scores)]
-    notes = "".join(f"{_cell_of_markdown(note)}  \n" for note in footnotes(scores))
+    titles = [f"{inert.markdown(title)}\n\n" if title else "" for title, _ in _tables(scores)]
+    notes = "".join(f"{inert.markdown(note)}  \n" for note in footnotes(scores))
     return "\n".join([*(title + table for title, table in zip(titles, tables, strict=True)), notes])
 
 
 def latex(scores: Scores) -> str:
     """The tables as `tabular`s with rules of the booktabs package, footnotes as comments."""
-    notes = [f"% {_one_line(note)}" for note in footnotes(scores)]
+    notes = [f"% {inert.one_line(note)}" for note in footnotes(scores)]
     tables = [line for title, rows in _tables(scores) for line in _latex_table(title, rows)]
     return "\n".join([*notes, *tables]) + "\n"
 
@@ -68,28 +64,14 @@ def _said(score: Mapping[str, Any]) -> str:
 
 
 def _markdown_table(rows: Sequence[Sequence[str]]) -> str:
-    lines = ["| " + " | ".join(map(_cell_of_markdown, row)) + " |" for row in rows]
+    lines = ["| " + " | ".join(map(inert.markdown, row)) + " |" for row in rows]
     return "\n".join([lines[0], "|---|" + "---:|" * (len(rows[0]) - 1), *lines[1:]]) + "\n"
 
 
 def _latex_table(title: str, rows: Sequence[Sequence[str]]) -> list[str]:
-    head, *body = (" & ".join(map(_cell_of_latex, row)) + r" \\" for row in rows)
+    head, *body = (" & ".join(map(inert.latex, row)) + r" \\" for row in rows)
     columns = "l" + "r" * (len(rows[0]) - 1)
-    named = [r"\bigskip", "", f"{_cell_of_latex(title)}", ""] if title else []
+    named = [r"\bigskip", "", f"{inert.latex(title)}", ""] if title else []
     return [
         *named, rf"\begin{{tabular}}{{{columns}}}", r"\toprule", head, r"\midrule", *body, r"\bottomrule", r"\end{tabular}"
     ]  # fmt: skip
-
-
-def _cell_of_markdown(text: str) -> str:
-    return _one_line(text).replace("|", r"\|").replace("<", r"\<")
-
-
-def _cell_of_latex(text: str) -> str:
-    """Text with the characters that LaTeX would act on made plain."""
-    return "".join(LATEX.get(letter, letter) for letter in _one_line(text))
-
-
-def _one_line(text: str) -> str:
-    """Names of policies come from anywhere: a line break would end a row of the table, or a comment."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from temp_processors.inert import figure_text
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -61,11 +63,6 @@ def colours(count: int) -> list[tuple[float, float, float, float]]:
     return [viridis(0.05 + 0.8 * i / max(count - 1, 1)) for i in range(count)]
 
 
-def literal(text: str) -> str:
-    """A name as matplotlib has to be given it to show it as it is: a dollar sign would start a formula."""
-    return text.replace("$", r"\$")
-
-
 def legend_below(figure: Figure, handles: Mapping[str, Any], columns: int) -> None:
     """The legend under the figure, where it covers no data: one entry a name, whatever the name, in fewer columns if names are long."""
     longest = max(map(len, handles), default=0)
@@ -78,7 +75,7 @@ def legend_below(figure: Figure, handles: Mapping[str, Any], columns: int) -> No
         frameon=False,
     )
     for text, name in zip(legend.get_texts(), handles, strict=True):
-        text.set_text(literal(name))  # as a label, a name that begins with `_` would be left out
+        text.set_text(figure_text(name))  # as a label, a name that begins with `_` would be left out
 
 
 def save(figure: Figure, path: Path) -> Path:

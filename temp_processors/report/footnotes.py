@@ -91,7 +91,7 @@ def _explained(cell: Cell, reason: str, scores: Scores) -> bool:
     if score.get("reason"):
         return True
     against_it = by_baseline(scores).get(name, {})
-    mine = [score] if score.get("difference") else [row[metric] for row in against_it.values()]
+    mine = [score] if score.get("difference") else [row[metric] for row in against_it.values() if metric in row]
     said = {statement(other["difference"]) for other in mine if other.get("difference")}
     return bool(said & {NOT_JUDGED + reason, NOT_JUDGED + OF_BASELINE + reason})
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from temp_processors.datafiles import expanded_path
 from temp_processors.report.page_data import page_data
-from temp_processors.runs.lenient import LoadedRun, load_run
+from temp_processors.runs.lenient import LoadedRun, load_run, own_file
 
 # In this order, in one function: constants before what uses them while it starts.
 SCRIPTS = ("numbers", "state", "elements", "chart", "scores", "wall", "strip", "whatif", "setup", "main")
@@ -102,7 +102,9 @@ def write_report(run_folder: Path) -> Path:
     from temp_processors.report.documents import write_tables
     from temp_processors.report.plots import write_plots
 
+    for name in ("comparison.md", "comparison.tex"):
+        own_file(run_folder / name)
     write_tables(run_folder)
     run = load_run(run_folder)
     write_plots(run)
-    return write_page([run], run_folder / "report.html")
+    return write_page([run], own_file(run_folder / "report.html"))

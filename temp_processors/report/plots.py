@@ -12,12 +12,13 @@ from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from temp_processors.inert import figure_text
 from temp_processors.metrics.catalogue import described
 from temp_processors.metrics.length import unit_of
-from temp_processors.report.figures import blank_figure, colours, legend_below, literal, save, styled
+from temp_processors.report.figures import blank_figure, colours, legend_below, save, styled
 from temp_processors.report.softmax import log_softmax
 from temp_processors.report.wording import Scores, bounds, number
-from temp_processors.runs.lenient import LoadedRun, Trace, load_run
+from temp_processors.runs.lenient import LoadedRun, Trace, load_run, own_file, own_folder
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -64,7 +65,7 @@ def metric_figure(policies: Scores, metric: str, temperatures: Mapping[str, floa
         if fixed:
             axes.axvline(first + gap / 2, color="0.8", linewidth=0.8)
         ticks = [*dict.fromkeys(places[n] for n in fixed), *(places[n] for n in others)]
-        labels = [*dict.fromkeys(f"{known[n]:g}" for n in fixed), *map(literal, others)]
+        labels = [*dict.fromkeys(f"{known[n]:g}" for n in fixed), *map(figure_text, others)]
         axes.set_xticks(ticks, labels, rotation=40, ha="right", rotation_mode="anchor")
     axes.set_xlabel("temperature" if fixed and not others else "temperature, or policy" if fixed else "policy")
     axes.set_ylabel(described(metric).display + _unit(policies, metric))
@@ -179,7 +180,7 @@ def _steps_apart(traces: Mapping[str, Sequence[Trace]]) -> Figure:
     for (left, right), (name, group) in zip(grid, traces.items(), strict=True):
         _band(left, [trace.entropy for trace in group], colour)
         _band(right, [trace.temperature for trace in group], colour)
-        left.set_title(literal(name), loc="left", fontsize=8, pad=2)
+        left.set_title(figure_text(name), loc="left", fontsize=8, pad=2)
         if all(math.isnan(number(value)) for trace in group for value in trace.temperature):
             right.text(
                 0.5, 0.5, "no single temperature", transform=right.transAxes, fontsize=7, ha="center", color="0.4"
@@ -234,7 +235,7 @@ def distribution_figure(
     for temperature, colour in zip(temperatures, colours(len(temperatures)), strict=True):
         probabilities = [math.exp(p) for p in log_softmax(logits, temperature)]
         axes.plot(probabilities, places, "o-", color=colour, markersize=4, linewidth=1, label=f"T = {temperature:g}")
-    axes.set_yticks(places, [literal(label) for label in labels])
+    axes.set_yticks(places, [figure_text(label) for label in labels])
     axes.invert_yaxis()
     axes.set_xlim(left=0)
     axes.set_xlabel("probability among the tokens shown")
@@ -251,12 +252,17 @@ def write_plots(run_folder: Path | LoadedRun, out: Path | None = None) -> list[P
 
     Returns:
         The files written.
+
+    Raises:
+        ValueError: `plots` in the run folder is a link to elsewhere.
     """
     run = run_folder if isinstance(run_folder, LoadedRun) else load_run(run_folder)
-    folder = out or run.path / "plots"
+    folder = own_folder(run.path / "plots") if out is None else out
     folder.mkdir(parents=True, exist_ok=True)
     figures = run_figures(run)
-    return [save(figure, folder / f"{name}{end}") for name, figure in figures.items() for end in (".png", ".svg")]
+    return [
+        save(figure, own_file(folder / f"{name}{end}")) for name, figure in figures.items() for end in (".png", ".svg")
+    ]
 
 
 def run_figures(run: LoadedRun) -> dict[str, Figure]:

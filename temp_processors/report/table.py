@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from temp_processors.inert import lines, one_line
 from temp_processors.report.footnotes import footnotes
 from temp_processors.report.wording import (
     Scores,
@@ -34,7 +35,7 @@ def show_scores(scores: Scores, console: Console, notes: Sequence[str] = ()) -> 
     for table in [*metric_tables(scores, console.width), *difference_tables(scores, console.width)]:
         console.print(table)
     for note in [*footnotes(scores), *notes]:
-        console.print(note, style="dim", markup=False)
+        console.print(one_line(note), style="dim", markup=False)
 
 
 def metric_tables(scores: Scores, width: int = 80) -> list[Table]:
@@ -51,7 +52,7 @@ def difference_tables(scores: Scores, width: int = 80) -> list[Table]:
     for baseline, compared in by_baseline(scores).items():
         seen = visible(compared)
         for metrics in _fitting(compared, width):
-            table = _table(f"difference to {baseline}", compared, metrics, _change)
+            table = _table(one_line(f"difference to {baseline}"), compared, metrics, _change)
             if any(seen[metric] for metric in metrics):
                 table.add_row(Text(SEEN, style="dim"), *(Text(seen[metric], style="dim") for metric in metrics))
             tables.append(table)
@@ -64,7 +65,7 @@ def _table(title: str, scores: Scores, metrics: Sequence[str], cell: Callable[[M
     for metric in metrics:
         table.add_column(Text(heading(metric, scores)), justify="right", min_width=NARROWEST)
     for name, row in scores.items():
-        table.add_row(Text(name), *(cell(row[metric]) for metric in metrics))
+        table.add_row(Text(one_line(name)), *(cell(row[metric]) for metric in metrics))
     return table
 
 
@@ -98,7 +99,11 @@ def sample_lines(samples: Iterable[Sample], policies: Sequence[str], per_policy:
         kept[sample.policy].append(sample)
         kept[sample.policy] = sorted(kept[sample.policy], key=lambda s: (s.prompt_id, s.sample_id))[:per_policy]
     return [
-        Text.assemble((f"{sample.policy}: ", "bold"), (sample.prompt, "dim"), " ".join(sample.text.split("\n")))
+        Text.assemble(
+            (one_line(f"{sample.policy}: "), "bold"),
+            (lines(sample.prompt), "dim"),
+            one_line(sample.text.replace("\n", " ")),
+        )
         for group in kept.values()
         for sample in group
     ]

@@ -17,6 +17,7 @@ from typing import Any
 
 from temp_processors.runs.lenient import LoadedRun
 
+MOST_TOKENS = 1 << 31
 BYTE_TOKEN = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 VISIBLE = {" ": "␣", "\n": "⏎", "\t": "⇥", "\r": "␍"}
 
@@ -67,7 +68,7 @@ class TokenNames:
     def __call__(self, token: int) -> Piece:
         """The piece of one token; `#17` for a number that the vocabulary does not have."""
         if token not in self._known:
-            name = self._name(token)
+            name = self._name(token) if 0 <= token < MOST_TOKENS else None
             text = "" if name is None else token_text(name, self._byte_level)
             self._known[token] = _numbered(token) if name is None else Piece(text, visible(text))
         return self._known[token]

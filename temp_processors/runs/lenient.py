@@ -16,10 +16,13 @@ from temp_processors.datafiles import expanded_path
 from temp_processors.runs.checksums import differing, unsealed
 from temp_processors.runs.folder import SIGNED
 from temp_processors.runs.sample import is_readable, needs_checks
-from temp_processors.trace.columns import COLUMN_TYPES, LATER, NUMBERS
+from temp_processors.runs.scores import readable_scores
+from temp_processors.trace.columns import COLUMN_TYPES, LATER, NUMBERS, trace_schema
 
 SampleKey = tuple[str, int, int]
 MOST_TRACE_ROWS = 60_000
+HOTTEST = 1e12
+"""Larger numbers are no temperatures."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,8 @@ class LoadedRun:
     def temperatures(self) -> dict[str, float]:
         """The temperature of every policy that has one fixed number."""
         fixed = [p for p in _dicts(self.config.get("policies")) if p.get("kind") == "fixed"]
-        return {p["name"]: float(p["temperature"]) for p in fixed if "name" in p and _is_number(p.get("temperature"))}
+        named = [p for p in fixed if isinstance(p.get("name"), str) and _is_number(p.get("temperature"))]
+        return {p["name"]: float(p["temperature"]) for p in named if abs(p["temperature"]) < HOTTEST}
 
 
 def load_run(path: Path) -> LoadedRun:
@@ -115,7 +119,7 @@ def load_run(path: Path) -> LoadedRun:
         ]
     config_text = _text(path / "config.yaml", notes)
     config = _yaml(config_text, notes)
-    metrics = _metrics(_json(path / "metrics.json", notes), notes)
+    metrics = readable_scores(_json(path / "metrics.json", notes), notes)
     name = config.get("name")
     run = LoadedRun(
         name=name if isinstance(name, str) else path.resolve().name,
@@ -132,6 +136,20 @@ def load_run(path: Path) -> LoadedRun:
     order = {policy: i for i, policy in enumerate(run.policies)}
     run.samples.sort(key=lambda s: (s["prompt_id"], order[s["policy"]], s["sample_id"]))
     return run
+
+
+def own_file(path: Path) -> Path:
+    """A file of a run folder that is about to be written: a link in its place, which may lead anywhere, is taken away."""
+    if path.is_symlink():
+        path.unlink()
+    return path
+
+
+def own_folder(path: Path) -> Path:
+    """A folder inside of a run folder. Raises ValueError where it is a link, which may lead anywhere."""
+    if path.is_symlink():
+        raise ValueError(f"{path}: is a link to elsewhere, where nothing is written: delete it")
+    return path
 
 
 def _text(path: Path, notes: list[str]) -> str:
@@ -166,15 +184,6 @@ def _yaml(text: str, notes: list[str]) -> dict[str, Any]:
     return data if isinstance(data, dict) else {}
 
 
-def _metrics(data: dict[str, Any], notes: list[str]) -> dict[str, dict[str, dict[str, Any]]]:
-    policies = data.get("policies", {})
-    if data and not isinstance(data.get("policies"), dict):
-        notes.append("metrics.json is of another version: it has no `policies`.")
-        return {}
-    good = {name: row for name, row in policies.items() if isinstance(row, dict)}
-    return {name: {m: s for m, s in row.items() if isinstance(s, dict)} for name, row in good.items()}
-
-
 def _samples(path: Path, notes: list[str]) -> list[dict[str, Any]]:
     samples, bad, needed = [], [], needs_checks(path.parent)
     try:
@@ -201,7 +210,12 @@ def _sample(line: bytes, needed: bool) -> dict[str, Any] | None:
         data = json.loads(unsealed(line, needed=needed))
     except (ValueError, RecursionError):
         return None
-    return data if is_readable(data) else None
+    if not is_readable(data):
+        return None
+    ids = data.get("token_ids")
+    if not (isinstance(ids, list) and all(isinstance(token, int) for token in ids)):
+        data.pop("token_ids", None)
+    return data
 
 
 def _traces(path: Path, notes: list[str]) -> dict[SampleKey, Trace]:
@@ -213,7 +227,7 @@ def _traces(path: Path, notes: list[str]) -> dict[SampleKey, Trace]:
 
     try:
         return _by_sample(_trace_rows(path, notes))
-    except (pyarrow.ArrowException, OSError) as error:
+    except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
         notes.append(f"traces.parquet is damaged: {error}.")
     except KeyError as error:
         notes.append(f"traces.parquet is of another version: it has no column {error}.")
@@ -227,7 +241,7 @@ def _trace_rows(path: Path, notes: list[str]) -> list[dict[str, Any]]:
 
     total = pyarrow.parquet.read_metadata(path).num_rows
     if total <= MOST_TRACE_ROWS:
-        return list(pyarrow.parquet.read_table(path).to_pylist())
+        return trace_rows(pyarrow.parquet.read_table(path))
     numbers = pyarrow.parquet.read_table(path, columns=["sample_id"])["sample_id"]
     counts = sorted((row["values"], row["counts"]) for row in pyarrow.compute.value_counts(numbers).to_pylist())
     kept, limit = 0, counts[0][0] + 1
@@ -237,7 +251,25 @@ def _trace_rows(path: Path, notes: list[str]) -> list[dict[str, Any]]:
             break
         limit = number + 1
     notes.append(f"traces.parquet has {total:,} rows: the samples numbered below {limit} were read.")
-    return list(pyarrow.parquet.read_table(path, filters=[("sample_id", "<", limit)]).to_pylist())
+    return trace_rows(pyarrow.parquet.read_table(path, filters=[("sample_id", "<", limit)]))
+
+
+def trace_rows(table: Any) -> list[dict[str, Any]]:
+    """The whole rows of a table of traces. Raises KeyError for a column that is missing, and pyarrow's errors for one of another kind."""
+    import pyarrow
+
+    schema = trace_schema()
+    present = [name for name in schema.names if name in table.schema.names]
+    if missing := set(schema.names) - set(present) - set(LATER):
+        raise KeyError(min(missing))
+    rows = table.select(present).cast(pyarrow.schema([schema.field(name) for name in present])).to_pylist()
+    whole = ("policy", "prompt_id", "sample_id", "step", "token_id")
+    return [row for row in rows if all(row[name] is not None for name in whole) and _tops_fit(row)]
+
+
+def _tops_fit(row: dict[str, Any]) -> bool:
+    ids, logits, tail = row["top_ids"] or [], row["top_logits"] or [], row.get("tail") or []
+    return len(ids) == len(logits) and len(tail) != 1 and None not in (*ids, *logits, *tail)
 
 
 def _by_sample(rows: list[dict[str, Any]]) -> dict[SampleKey, Trace]:

@@ -150,14 +150,14 @@ def test_markdown_and_latex_hold_the_same_cells(scores: dict[str, Any]) -> None:
     assert len({row.count(" | ") for row in rows if row.startswith("| ")}) == 1
     assert latex(scores).count(r"\toprule") == 2
     awkward = compare_groups({"50%_a&b|c": tales(1)}, ["distinct_2"])
-    assert r"50\%\_a\&b|c & " in latex(awkward)
-    assert r"| 50%_a&b\|c | " in markdown(awkward)
+    assert r"50\%\_a\&b\textbar{}c & " in latex(awkward)
+    assert r"| 50%\_a&b\|c | " in markdown(awkward)
 
 
 def test_names_from_elsewhere_are_inert_in_tables() -> None:
     name = "[/INST]\n\\input{/etc/passwd}<script>"
     scores = compare_groups({name: tales(1, 8), "b": tales(2, 8)}, ["distinct_2"])
-    assert "difference to [/INST]" in printed(scores)
+    assert "[/INST]" in printed(scores)
     assert all(
         line.startswith("%") or "input" not in line or r"\textbackslash{}input" in line
         for line in latex(scores).splitlines()

@@ -170,7 +170,7 @@ def test_hostile_text_stays_text() -> None:
 
 @given(st.text())
 def test_prose_keeps_every_visible_character(text: str) -> None:
-    kept = markup.INVISIBLE.sub(lambda found: f"U+{ord(found[0]):04X}", text.replace("\r\n", "\n"))
+    kept = markup.HIDDEN.sub(lambda found: f"U+{ord(found[0]):04X}", text.replace("\r\n", "\n"))
     assert Texts(markup.prose(text)).text == kept
 
 

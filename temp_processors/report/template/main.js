@@ -19,7 +19,12 @@ function draw() {
   notes.replaceChildren(...run.notes.map((note) => element("p", {}, note)));
   notes.hidden = !run.notes.length;
   document.getElementById("run").value = String(DATA.runs.indexOf(run));
-  PANES[pane](document.getElementById(`pane-${pane}`));
+  const place = document.getElementById(`pane-${pane}`);
+  try {
+    PANES[pane](place);
+  } catch (error) {  // a run folder may come from anywhere: the other panes still work
+    place.replaceChildren(element("p", { role: "alert" }, `This part of the run cannot be shown, because its files hold something else than a run writes (${error.message}).`));
+  }
 }
 
 function moveToken(by) {
