@@ -36,7 +36,7 @@ ADAPTER = "adapter_config.json"
 SECONDS = 10.0
 """Time for the Hub's answer to whether it has a model."""
 
-UNREACHABLE = HfHubHTTPError.__mro__[1]
+UNREACHABLE: type[Exception] = HfHubHTTPError.__mro__[1]
 """`HTTPError` of the HTTP library that huggingface_hub is built on (httpx, later httpx2): also what it raises for no connection."""
 
 
@@ -115,8 +115,8 @@ def _in_folder(spec: ModelSpec, folder: Path) -> Source:
     if not (folder / "config.json").is_file():
         if (folder / ADAPTER).is_file():
             return _adapter(spec, str(folder), folder / ADAPTER, f"a PEFT adapter in {described}")
-        files = [file.name for file in sorted(folder.glob("*.gguf"))]
-        hint = f"; `gguf_file: {files[0]}` reads the GGUF file in it" if files else ""
+        inside = sorted(file.name for file in folder.glob("*.gguf"))
+        hint = f"; `gguf_file: {inside[0]}` reads the GGUF file in it" if inside else ""
         raise ModelError(
             f"model: {spec.name!r} is a folder without a usable model (no config.json{hint}); {WOULD_WORK}"
         )
