@@ -41,6 +41,7 @@ ORDER = (
     "comparison",
     "engines",
     "experiment",
+    "tuning",
     "report",
     "explore",
     "cli",
