@@ -29,6 +29,10 @@ def run_command(
         bool, typer.Option("--overwrite", help="Replace a run that is already in the folder.")
     ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that stopped.")] = False,
+    allow_code_execution: Annotated[
+        bool,
+        typer.Option("--allow-code-execution", help="Let `score: python_tests` run programs that the model writes."),
+    ] = False,
     report: Annotated[bool, typer.Option(help="End with the page, the pictures and what they need.")] = True,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print errors only.")] = False,
     push_to_hub: Annotated[
@@ -46,7 +50,8 @@ def run_command(
         return
     if push_to_hub is not None:
         _refuse_push(push_to_hub)
-    run = _run(plan, (config, overrides or ()), console, overwrite=overwrite, resume=resume)
+    how = {"overwrite": overwrite, "resume": resume, "allow_code_execution": allow_code_execution}
+    run = _run(plan, (config, overrides or ()), console, **how)
     if not first:
         return
     page = _report(run) if report else None  # files before the terminal
@@ -70,6 +75,8 @@ def _planned(config: Path, overrides: Sequence[str], out: Path | None, console: 
     try:
         plan = Plan(load_config(config, overrides, out))
         console.print(f"{plan.config.name}: {plan}", soft_wrap=True)
+        for note in plan.config.task.notes() if plan.config.task is not None else ():
+            console.print(note, soft_wrap=True)
     except PromptError as error:
         raise refused(str(located(ConfigError([error.problem]), config, overrides))) from error
     except ConfigError as error:
@@ -88,7 +95,7 @@ def _say_where(plan: Plan, console: Console) -> None:
         console.print(f"model: {spec.name}: {find_model(spec).described}", markup=False, soft_wrap=True)
 
 
-def _run(plan: Plan, source: tuple[Path, Sequence[str]], console: Console, *, overwrite: bool, resume: bool) -> Run:
+def _run(plan: Plan, source: tuple[Path, Sequence[str]], console: Console, **how: bool) -> Run:
     from transformers.utils import logging as transformers_logging
 
     from temp_processors.config.experiment import located
@@ -101,9 +108,7 @@ def _run(plan: Plan, source: tuple[Path, Sequence[str]], console: Console, *, ov
     transformers_logging.disable_progress_bar()  # one bar is enough: ours
     progress = InertConsole(stderr=True, quiet=console.quiet)
     try:
-        return run_experiment(
-            plan.config, overwrite=overwrite, resume=resume, console=console, progress=progress, plan=plan
-        )
+        return run_experiment(plan.config, console=console, progress=progress, plan=plan, **how)
     except ConfigError as error:
         raise refused(str(located(error, *source))) from error
     except (LaunchError, ModelError, RunFolderError) as error:
@@ -147,6 +152,7 @@ def _push(run: Run, repo: str, console: Console) -> None:
 def show_run(run: Run, console: Console) -> None:
     """Print a finished run: values, differences, two texts for each policy, where everything is."""
     from temp_processors.report.table import sample_lines, show_scores
+    from temp_processors.report.verdict import verdict_lines
     from temp_processors.runs.writing import read_parquet
 
     scores = run.metrics
@@ -154,6 +160,10 @@ def show_run(run: Run, console: Console) -> None:
     console.print()
     for line in sample_lines(read_parquet(run.path / "samples.parquet"), list(scores)):
         console.print(line, soft_wrap=True)
+    if (verdict := run.verdict) is not None:
+        console.print()
+        for said in verdict_lines(verdict):
+            console.print(said, soft_wrap=True)
     console.print(f"run folder: {run.path}", soft_wrap=True)
 
 

@@ -36,6 +36,7 @@ from temp_processors.datafiles import RowsError, expanded
 from temp_processors.metrics import metric_record
 from temp_processors.policies.kinds import PolicyConfig
 from temp_processors.policies.mistakes import INLINE, suggestion
+from temp_processors.tasks.task import Task
 
 DEFAULT_METRICS = ("distinct_1", "distinct_2", "distinct_3", "distinct_4", "self_bleu_4", "perplexity", "mean_length")
 
@@ -102,6 +103,9 @@ class ExperimentConfig(BaseModel):
         system_prompt: Makes every prompt a chat that begins with this text, through the model's chat template.
         samples_per_prompt: Continuations for every prompt and policy.
         max_new_tokens: Longest continuation, in tokens.
+        stop: Texts that end a continuation where they first appear; they are cut off with what follows, the tokens behind them are not
+            drawn. For `engine: transformers`.
+        task: What the texts are worth: answer, reference and score (see `Task`); none by default.
         seed: Together with policy name, prompt number and sample number it fixes every draw.
         coupled: Policies share the random numbers of a prompt and sample number, so that differences between them have
             less noise (see `SeededSampling`). Every policy by itself draws as it would without.
@@ -136,6 +140,8 @@ class ExperimentConfig(BaseModel):
     system_prompt: str | None = None
     samples_per_prompt: Annotated[int, Field(ge=1)] = 16
     max_new_tokens: Annotated[int, Field(ge=1, le=LONGEST_CONTINUATION)] = 48
+    stop: list[Annotated[str, Field(min_length=1)]] = []
+    task: Task | None = None
     seed: Annotated[int, Field(ge=0)] = 0
     coupled: bool = False
     policies: Annotated[list[NamedPolicy], Field(min_length=1)]
@@ -155,6 +161,8 @@ class ExperimentConfig(BaseModel):
     def _engine(self) -> ExperimentConfig:
         check_engine(self.engine, self.engine_options, self.base_url)
         check_model(self.engine, model_spec(self.model), self.base_url)
+        if self.stop and self.engine != "transformers":
+            raise ValueError(f"`stop` is for `engine: transformers`, but engine is {self.engine!r}")
         if self.coupled and self.engine != "transformers":
             raise ValueError(
                 f"`coupled` is for `engine: transformers`, but engine is {self.engine!r}, which draws by itself"
@@ -254,7 +262,8 @@ def load_config(path: Path | str, overrides: Sequence[str] = (), out: Path | Non
         raise ConfigError([Problem("overrides", None, (), message)])
     source = _read(path, overrides, out)
     try:
-        config = ExperimentConfig.model_validate(source.data)
+        folder = find_config(Path(path)).resolve().parent
+        config = ExperimentConfig.model_validate(source.data, context={"folder": folder})
     except pydantic.ValidationError as error:
         raise ConfigError([*source.problems, *problems_of(error, source, ExperimentConfig)]) from error
     if source.problems:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
 from temp_processors.config.paths import PathText
+from temp_processors.config.template import checked_template, filled_template
 from temp_processors.config.yaml_lines import Problem
 from temp_processors.datafiles import RowsError, read_dataset, read_rows, text_of
 
@@ -19,11 +20,32 @@ Prompt = str | Messages
 
 
 class PromptError(ValueError):
-    """Prompts cannot be read; the message says which and why, `problem` also at which field of the configuration."""
+    """Prompts cannot be read, or do not go with the task; the message says which and why, `problem` also at which field."""
 
-    def __init__(self, message: str, *below: str) -> None:
-        self.problem = Problem("the configuration", None, ("prompts", *below), message)
+    def __init__(self, message: str, *below: str | int, field: str = "prompts") -> None:
+        self.problem = Problem("the configuration", None, (field, *below), message)
         super().__init__(f"{'.'.join(map(str, self.problem.path))}: {message}")
+
+
+class PromptRows(NamedTuple):
+    """Prompts with the rows that they were made of.
+
+    Args:
+        prompts: What the model continues.
+        rows: One a prompt, with all columns; for a list in the configuration the prompt alone.
+        source: What they were read from, for errors.
+    """
+
+    prompts: list[Prompt]
+    rows: list[dict[str, Any]]
+    source: str
+
+
+def _beside_the_configuration(file: str, info: ValidationInfo) -> str:
+    """A relative path that is no file here, but is one beside the configuration, as that file."""
+    folder = (info.context or {}).get("folder")
+    beside = None if folder is None or Path(file).is_absolute() else Path(folder) / file
+    return str(beside.resolve()) if beside is not None and beside.is_file() and not Path(file).exists() else file
 
 
 class PromptSource(BaseModel):
@@ -31,21 +53,24 @@ class PromptSource(BaseModel):
 
     Args:
         file: A text file (one prompt a line, blank lines skipped) or JSONL, CSV or Parquet.
+            A relative path is looked for in the working folder, then beside the configuration.
         dataset: Any id or folder that `datasets.load_dataset` takes; instead of `file`.
-        subset: Configuration of the dataset.
+        name: Configuration of the dataset, such as `main` for gsm8k; `subset` means the same.
         split: Part of the dataset.
         column: Column of the prompt: texts, or lists of messages for a chat template. `text` by default.
+        template: Makes the prompt of a row's columns, such as `"Q: {question}\\nA:"`; instead of `column` (see `template.py`).
         limit: Read this many at most.
         streaming: Do not download the whole dataset first.
     """
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
-    file: Annotated[PathText, Field(min_length=1)] | None = None
+    file: Annotated[PathText, Field(min_length=1), AfterValidator(_beside_the_configuration)] | None = None
     dataset: Annotated[PathText, Field(min_length=1)] | None = None
-    subset: str | None = None
+    name: str | None = Field(default=None, validation_alias=AliasChoices("name", "subset"))
     split: str = "train"
     column: str = "text"
+    template: Annotated[str, AfterValidator(checked_template)] | None = None
     limit: Annotated[int, Field(ge=1)] | None = None
     streaming: bool = False
 
@@ -61,22 +86,35 @@ class PromptSource(BaseModel):
         Raises:
             PromptError: No such file or column, no prompts, or an empty one.
         """
+        return self.read_rows().prompts
+
+    def read_rows(self) -> PromptRows:
+        """Every prompt with its row, in order; errors as for `read`."""
+        source = str(self.file or self.dataset)
         try:
             rows = list(islice(self._rows(), self.limit))
         except RowsError as error:
             raise PromptError(str(error)) from error
         if not rows:
-            raise PromptError(f"{self.file or self.dataset} holds no prompt")
-        if self.column not in rows[0]:
-            raise PromptError(f"there is no column {self.column!r}; columns: {', '.join(rows[0])}", "column")
-        return [
-            prompt_of(row.get(self.column), f"row {number} of {self.file or self.dataset}")
-            for number, row in enumerate(rows, start=1)
-        ]
+            raise PromptError(f"{source} holds no prompt")
+        return PromptRows([self._prompt(row, number, source) for number, row in enumerate(rows, start=1)], rows, source)
+
+    def _prompt(self, row: dict[str, Any], number: int, source: str) -> Prompt:
+        where = f"row {number} of {source}"
+        if self.template is not None:
+            try:
+                return prompt_of(filled_template(self.template, row), where)
+            except ValueError as error:
+                if isinstance(error, PromptError):
+                    raise
+                raise PromptError(f"{where}: {error}", "template") from error
+        if number == 1 and self.column not in row:
+            raise PromptError(f"there is no column {self.column!r}; columns: {', '.join(row)}", "column")
+        return prompt_of(row.get(self.column), where)
 
     def _rows(self) -> Iterator[dict[str, Any]]:
         if self.dataset is not None:
-            yield from read_dataset(self.dataset, self.subset, self.split, streaming=self.streaming)
+            yield from read_dataset(self.dataset, self.name, self.split, streaming=self.streaming)
         else:
             yield from read_rows(Path(str(self.file)), self.column)
 

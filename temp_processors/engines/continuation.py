@@ -32,3 +32,30 @@ def continuation_text(tokenizer: Any, prompt_ids: Sequence[int], token_ids: Sequ
     if prompt and whole.startswith(prompt):
         return str(whole[len(prompt) :])
     return str(tokenizer.decode(list(token_ids), skip_special_tokens=True))
+
+
+class StopTexts:
+    """Texts that end a continuation where they first appear.
+
+    Args:
+        tokenizer: Of transformers.
+        stops: The texts; none, and nothing ends.
+
+    Example:
+        >>> StopTexts(None, ["\\n", "Q:"]).cut("Paris. Q: What\\n")
+        'Paris. '
+    """
+
+    def __init__(self, tokenizer: Any, stops: Sequence[str]) -> None:
+        self.tokenizer, self.stops = tokenizer, tuple(stops)
+        self.window = max((len(stop.encode()) for stop in stops), default=0) + 2
+
+    def end(self, token_ids: Sequence[int]) -> bool:
+        """Whether one of them is in the last tokens: a token is at least one byte, so they reach back far enough."""
+        text = self.tokenizer.decode(list(token_ids[-self.window :]), skip_special_tokens=True)
+        return any(stop in text for stop in self.stops)
+
+    def cut(self, text: str) -> str:
+        """`text` up to the first of them."""
+        found = [place for stop in self.stops if (place := text.find(stop)) >= 0]
+        return text[: min(found)] if found else text

@@ -31,22 +31,26 @@ class Decoded(NamedTuple):
 
     `log_prob` is a natural logarithm under the model without any temperature, end-of-sequence included where it was
     drawn. `finish_reason` is `nan` where the model or the policy gave NaN at step `len(token_ids)`: the row stopped
-    there, and its `log_prob` is NaN.
+    there, and its `log_prob` is NaN. It is `stop_text` where `DrawOptions.ends` said so: all tokens are kept.
     """
 
     row: int
     token_ids: list[int]
-    finish_reason: Literal["stop", "length", "nan"]
+    finish_reason: Literal["stop", "stop_text", "length", "nan"]
     log_prob: float
 
     @property
     def steps(self) -> int:
         """Tokens drawn, end-of-sequence included."""
-        return len(self.token_ids) + (self.finish_reason != "length")
+        return len(self.token_ids) + (self.finish_reason in ("stop", "nan"))
 
 
 PolicyFactory = Callable[[int], "PolicyLogitsWarper"]
 """From the prompt's width in tokens (padding included) to the policy."""
+
+
+Ends = Callable[[Sequence[int]], bool]
+"""Whether a row ends with its last token, from the tokens drawn so far."""
 
 
 def ignore(tokens: int) -> None:
@@ -62,11 +66,13 @@ class DrawOptions:
         coupled: Draw as `SeededSampling(coupled=True)` does; only `engine: transformers` can, and a configuration that
             asks another engine for it is refused.
         on_tokens: Called with the number of tokens that came in since its last call, those of a text before the text.
+        ends: Whether a text ends with its last token, for texts that stop (`stop`); only `engine: transformers` asks.
     """
 
     max_new_tokens: int
     coupled: bool = False
     on_tokens: Callable[[int], None] = ignore
+    ends: Ends | None = None
 
 
 class Engine(Protocol):

@@ -93,6 +93,7 @@ class LocalEngine:
             pad_token_id=self.pad_token_id,
             coupled=options.coupled,
             on_tokens=options.on_tokens,
+            ends=options.ends,
         )
 
     def describe(self) -> dict[str, Any]:

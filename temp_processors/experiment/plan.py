@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from temp_processors.config.experiment import ExperimentConfig
-from temp_processors.config.prompts import Prompt, PromptSource
+from temp_processors.config.prompts import Prompt, PromptError, PromptRows, PromptSource
 from temp_processors.config.yaml_lines import ConfigError, Problem
+from temp_processors.tasks.task import TaskError
 
 
 class Job(NamedTuple):
@@ -28,18 +30,42 @@ class Plan:
 
     config: ExperimentConfig
 
-    @cached_property
+    @property
     def prompts(self) -> Sequence[Prompt]:
         """Every prompt, read once from where the configuration says."""
+        return self._read.prompts
+
+    @property
+    def rows(self) -> Sequence[dict[str, Any]]:
+        """The row of every prompt, where there is a task; its own columns and the `prompt` as it is written."""
+        return self._read.rows
+
+    @cached_property
+    def _read(self) -> PromptRows:
+        """Prompts, and rows that go with the task; without one they are not kept.
+
+        Raises:
+            PromptError: Prompts cannot be read, or do not go with the task.
+            ConfigError: They make too many texts.
+        """
         source = self.config.prompts
-        if not isinstance(source, PromptSource):
-            return source
-        prompts = source.read()
+        if isinstance(source, PromptSource):
+            found = source.read_rows()
+            try:
+                self.config.refuse_too_many(len(found.prompts))
+            except ValueError as error:
+                raise ConfigError([Problem("the configuration", None, ("samples_per_prompt",), str(error))]) from error
+        else:
+            found = PromptRows(list(source), [{} for _ in source], "the list `prompts`")
+        if self.config.task is None:
+            return found._replace(rows=[])
+        rows = [{"prompt": prompt, **row} for prompt, row in zip(found.prompts, found.rows, strict=True)]
+        _refuse_repeated(found)
         try:
-            self.config.refuse_too_many(len(prompts))
-        except ValueError as error:
-            raise ConfigError([Problem("the configuration", None, ("samples_per_prompt",), str(error))]) from error
-        return prompts
+            self.config.task.check_rows(rows, found.source)
+        except TaskError as error:
+            raise PromptError(str(error), *error.below, field="task") from error
+        return found._replace(rows=rows)
 
     def jobs(self) -> Iterator[Job]:
         """Every job, prompts outermost, so that samples of one prompt can share its prefill."""
@@ -61,6 +87,18 @@ class Plan:
             f"{len(config.policies)} policies x {len(self.prompts)} prompts x {config.samples_per_prompt} samples"
             f" = {len(self):,} texts, at most {len(self) * config.max_new_tokens:,} new tokens, into {config.folder}"
         )
+
+
+def _refuse_repeated(found: PromptRows) -> None:
+    """Raise `PromptError` where two rows make one prompt: the prompt is the unit of what a task says."""
+    first: dict[str, int] = {}
+    for number, prompt in enumerate(found.prompts, start=1):
+        text = prompt if isinstance(prompt, str) else json.dumps(prompt, sort_keys=True)
+        if text in first:
+            raise PromptError(
+                f"rows {first[text]} and {number} of {found.source} make the same prompt {text[:60]!r}: raise samples_per_prompt instead"
+            )
+        first[text] = number
 
 
 def sample_seed(experiment_seed: int, prompt_id: int, sample_id: int, policy: str | None) -> int:

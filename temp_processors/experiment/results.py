@@ -15,15 +15,19 @@ from rich.console import Console
 from temp_processors.comparison.compare import compare_groups
 from temp_processors.comparison.sources import groups_of_run
 from temp_processors.comparison.spreadsheet import as_csv
+from temp_processors.comparison.task_scores import MOST_FAILURES, TaskScores, verdict_of_task
 from temp_processors.config.experiment import ExperimentConfig
 from temp_processors.config.sections import trace_options
 from temp_processors.engines.engine import Engine, ModelError
 from temp_processors.experiment.phases import unopened_phases
 from temp_processors.experiment.prompts import Prompts
+from temp_processors.experiment.tasks import score_task
 from temp_processors.experiment.traces import TracesTooLargeError, write_traces
 from temp_processors.runs.folder import Run, RunFolderError
 from temp_processors.runs.recovery import any_samples
 from temp_processors.runs.writing import read_parquet, write_parquet
+from temp_processors.tasks.scorers.base import Tools
+from temp_processors.tasks.task import NO_TOOLS
 
 KEPT = "every text is kept: make room and go on with --resume"
 
@@ -34,9 +38,10 @@ class MissingTextsError(RunFolderError):
 
 @dataclass(frozen=True)
 class Finished:
-    """A run whose texts are drawn, with the engine that drew them. Scores count in `tokenizer`, remarks go to `console`.
+    """A run whose texts are drawn, with the engine that drew them.
 
-    `planned` is how many texts there have to be, those that could not be drawn included.
+    Scores count in `tokenizer`, remarks go to `console`. `planned` is how many texts there have to be, those that could not be drawn
+    included; `rows` are those of the prompts where there is a task, `tools` what its scorers may use.
     """
 
     config: ExperimentConfig
@@ -46,6 +51,8 @@ class Finished:
     prompts: Prompts
     console: Console
     planned: int
+    rows: Sequence[dict[str, Any]] = ()
+    tools: Tools = NO_TOOLS
 
 
 def conclude(run: Finished, failures: Sequence[dict[str, Any]]) -> None:
@@ -89,11 +96,27 @@ def _write_results(run: Finished, failures: Sequence[dict[str, Any]]) -> None:
         drawn = run.planned - len(failures)
         raise MissingTextsError(f"{samples}: holds {held:,} of {drawn:,} texts that were drawn; go on with --resume")
     scores = score_run(config, folder, run.tokenizer)
-    folder.write("metrics.json", json.dumps({"policies": scores}, indent=2, ensure_ascii=False) + "\n")
+    task = score_task(config, folder, run.prompts.texts, run.rows, run.tools)
+    results = {"policies": scores, **({"task": task.to_dict()} if task is not None else {})}
+    folder.write("metrics.json", json.dumps(results, indent=2, ensure_ascii=False) + "\n")
+    if task is not None:
+        _judge(run, task, scores)
     folder.write("comparison.csv", as_csv(scores))
     (folder.path / "failures.json").unlink(missing_ok=True)
     if failures:
         folder.write("failures.json", json.dumps(failures, indent=2) + "\n")
+
+
+def _judge(run: Finished, task: TaskScores, scores: dict[str, dict[str, dict[str, Any]]]) -> None:
+    """Write the verdict; tell which samples could not be scored."""
+    verdict = verdict_of_task(task, scores)
+    run.folder.write("verdict.json", json.dumps(verdict.to_dict(), indent=2, ensure_ascii=False) + "\n")
+    for failure in task.failures[:MOST_FAILURES]:
+        run.console.print(f"not scored: {failure}", highlight=False, markup=False, soft_wrap=True)
+    if len(task.failures) > MOST_FAILURES:
+        run.console.print(
+            f"not scored: {len(task.failures):,} in all, see answers.jsonl", highlight=False, markup=False
+        )
 
 
 def _trace(run: Finished) -> None:

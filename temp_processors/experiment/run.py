@@ -7,14 +7,15 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from rich.console import Console
 
 from temp_processors.comparison.scoring import tokenizer_named
 from temp_processors.config.experiment import ExperimentConfig
-from temp_processors.engines.continuation import continuation_text
+from temp_processors.config.yaml_lines import ConfigError, Problem
+from temp_processors.engines.continuation import StopTexts, continuation_text
 from temp_processors.engines.decoding.batches import plan_batches
 from temp_processors.engines.engine import Decoded, DecodeRow, DrawOptions, Engine, ModelError
 from temp_processors.engines.load import load_engine
@@ -31,6 +32,8 @@ from temp_processors.runs.recovery import recover
 from temp_processors.runs.resume import compare, locked, refuse_if_changed
 from temp_processors.runs.sample import Key, Sample
 from temp_processors.runs.writing import Part
+from temp_processors.tasks.scorers.base import Tools
+from temp_processors.tasks.task import TaskError
 
 SEEN_WITHIN = 20.0
 """Seconds within which a file of process 0 has to be seen by the others."""
@@ -44,6 +47,7 @@ def run_experiment(
     console: Console | None = None,
     progress: Console | None = None,
     plan: Plan | None = None,
+    allow_code_execution: bool = False,
 ) -> Run:
     """Run `config` from prompts to scores and return its complete run folder.
 
@@ -58,9 +62,10 @@ def run_experiment(
         console: Where the sampler stack and remarks go; nowhere by default.
         progress: Where progress goes, a bar at a terminal and lines elsewhere; nowhere by default.
         plan: That of `config`, where its prompts have been read already.
+        allow_code_execution: Whether a task may run the programs that the model writes (`score: python_tests`).
 
     Raises:
-        ConfigError: A policy has a tag or a token id that does not go with the tokenizer.
+        ConfigError: A policy has a tag or a token id that does not go with the tokenizer, or a scorer cannot work here.
         ModelError: The model cannot be loaded, sets its own sampling values where the configuration refuses that, or
             gives NaN for every text.
         PromptError: The prompts cannot be read.
@@ -82,6 +87,8 @@ def run_experiment(
     processes.from_first(_or_error(early) if processes.first else None)
     plan = plan or Plan(config)
     plan.prompts  # noqa: B018  (errors in reading them come before the model is loaded)
+    tools = Tools(allow_code_execution, folder.path)
+    _prepare_task(config, tools)
     engine = load_engine(config)
     refuse_checkpoint_sampling(engine, config)
     policies = engine.prepare(config)
@@ -96,9 +103,20 @@ def run_experiment(
         processes.gather_or_raise(partial(_refuse_if_not_shared, folder, state, processes), RunFolderError)
         failures = processes.gather_or_raise(partial(work.generate, state.done), RunFolderError, ModelError)
         if processes.first:
-            conclude(Finished(config, folder, engine, tokenizer, prompts, console, len(plan)), failures)
+            size = len(plan)
+            conclude(Finished(config, folder, engine, tokenizer, prompts, console, size, plan.rows, tools), failures)
         processes.wait()
     return folder
+
+
+def _prepare_task(config: ExperimentConfig, tools: Tools) -> None:
+    """Check that the scorers of the task can work here; what they cannot is told at its field."""
+    if config.task is None:
+        return
+    try:
+        config.task.prepare(tools)
+    except TaskError as error:
+        raise ConfigError([Problem("the configuration", None, ("task", *error.below), str(error))]) from error
 
 
 def _scored_by(config: ExperimentConfig, engine: Engine) -> Any:
@@ -245,7 +263,12 @@ class _Work:
         return f"more than {config.max_new_tokens} tokens" if len(sample.token_ids) > config.max_new_tokens else None
 
     def _options(self, meter: Meter) -> DrawOptions:
-        return DrawOptions(self.config.max_new_tokens, self.config.coupled, meter.tokens)
+        ends = self._stops.end if self.config.stop else None
+        return DrawOptions(self.config.max_new_tokens, self.config.coupled, meter.tokens, ends)
+
+    @cached_property
+    def _stops(self) -> StopTexts:
+        return StopTexts(self.engine.tokenizer, self.config.stop)
 
     def _meter(self, texts: int) -> Meter:
         return Meter(self.progress, texts, self.config.max_new_tokens)
@@ -262,9 +285,9 @@ class _Work:
             sample_id=job.sample_id,
             seed=job.seed,
             prompt=self.prompts.texts[job.prompt_id],
-            text=continuation_text(self.engine.tokenizer, prompt_ids, done.token_ids),
+            text=self._stops.cut(continuation_text(self.engine.tokenizer, prompt_ids, done.token_ids)),
             token_ids=done.token_ids,
-            finish_reason="stop" if done.finish_reason == "stop" else "length",
+            finish_reason="length" if done.finish_reason == "nan" else done.finish_reason,
             log_prob=done.log_prob,
         )
 

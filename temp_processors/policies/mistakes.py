@@ -6,7 +6,7 @@ import difflib
 import math
 import re
 from collections.abc import Iterable
-from types import UnionType
+from types import NoneType, UnionType
 from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
 
 import pydantic
@@ -133,6 +133,9 @@ def _bare(annotation: Any) -> Any:
 
 def _as_model(annotation: Any) -> type[pydantic.BaseModel] | None:
     bare = _bare(annotation)
+    if get_origin(bare) in (Union, UnionType):  # a section that may be left out
+        given = [member for member in get_args(bare) if member is not NoneType]
+        bare = _bare(given[0]) if len(given) == 1 else None
     return bare if isinstance(bare, type) and issubclass(bare, pydantic.BaseModel) else None
 
 

@@ -19,9 +19,14 @@ from temp_processors.version import __version__
 
 PACKAGES = ("torch", "transformers", "tokenizers", "accelerate", "datasets", "evaluate", "numpy", "pydantic")
 FILES = ("config.yaml", "environment.json", SUMS, "stack.json", "samples.jsonl")
-RESULTS = ("metrics.json", "comparison.csv", "failures.json", "samples.parquet", "traces.parquet", "DONE")
+RESULTS = (
+    *("answers.jsonl", "verdict.json"),
+    *("metrics.json", "comparison.csv", "failures.json", "samples.parquet", "traces.parquet", "DONE"),
+)
 SIGNED = tuple(name for name in (*FILES, *RESULTS) if name not in (SUMS, "samples.jsonl", "DONE"))
 """The files of `SHA256SUMS`; every line of `samples.jsonl` has a checksum of its own."""
+KEPT_ANSWERS = "judge.jsonl"
+"""What a judge answered: appended to, not signed, and deleted by --overwrite."""
 SHOWN = ("report.html", "comparison.md", "comparison.tex", "plots/*.png", "plots/*.svg")
 """Derived files, deleted by --overwrite."""
 
@@ -86,7 +91,7 @@ class Run:
 
     def _clear(self) -> None:
         """Delete what an earlier run left, `DONE` first, and nothing that no run writes."""
-        for name in (*reversed(RESULTS), *reversed(FILES)):
+        for name in (*reversed(RESULTS), *reversed(FILES), KEPT_ANSWERS):
             (self.path / name).unlink(missing_ok=True)
         for pattern in ("samples.*.jsonl", ".*.partial", *SHOWN):
             for old in self.path.glob(pattern):
@@ -158,6 +163,15 @@ class Run:
         if not isinstance(policies, dict):
             raise RunFolderError(f"{self.path / 'metrics.json'}: is damaged: it has no `policies`")
         return policies
+
+    @property
+    def verdict(self) -> dict[str, Any] | None:
+        """Which policies are best on the task, as in `verdict.json`; None for a run without one.
+
+        Raises:
+            RunFolderError: The file is damaged.
+        """
+        return self.read_json("verdict.json") if (self.path / "verdict.json").exists() else None
 
     @property
     def failures(self) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from temp_processors.config.yaml_lines import ConfigError, parse_yaml
 from temp_processors.runs.checksums import SUMS, read_sums, sum_of, sum_of_file
 from temp_processors.runs.folder import Run, RunFolderError
 
-ADDED = {"tokenizer": "auto"}
+ADDED = {"tokenizer": "auto", "stop": []}
 """Fields of a configuration that earlier versions did not have, with the value that leaves a run as it was."""
 FREE = {"out"}
 """Fields that may differ when a run goes on."""
@@ -145,12 +145,19 @@ def _settings(text: str, folder: Run) -> list[str]:
         raise RunFolderError(f"{error}: the file is damaged") from error
     if not isinstance(data, dict):
         raise RunFolderError(f"{folder.path / 'config.yaml'}: is damaged: it holds no mapping")
-    kept = {name: value for name, value in {**ADDED, **data}.items() if name not in FREE and value is not None}
+    kept = {name: value for name, value in _given({**ADDED, **data}).items() if name not in FREE}
     if isinstance(options := kept.get("engine_options"), dict):
         kept["engine_options"] = {name: value for name, value in options.items() if name not in FREE_OPTIONS}
     if "base_url" in kept:
         kept["base_url"] = "a server"
     return yaml.safe_dump(kept, sort_keys=True, allow_unicode=True).splitlines()
+
+
+def _given(value: Any) -> Any:
+    """Settings without those that are null, at any depth: a later version may have added them."""
+    if isinstance(value, dict):
+        return {name: _given(held) for name, held in value.items() if held is not None}
+    return [_given(held) for held in value] if isinstance(value, list) else value
 
 
 def _other_model(was: Any, now: dict[str, Any]) -> list[str]:

@@ -28,7 +28,8 @@ class Sample:
     """One continuation, as a line of `samples.jsonl`.
 
     `token_ids` are the new tokens without the end-of-sequence token; `log_prob` is their summed natural-log probability
-    (end-of-sequence included where it was drawn) under the model without any temperature.
+    (end-of-sequence included where it was drawn) under the model without any temperature. `finish_reason` is `stop_text` where one of
+    the texts of `stop` appeared: `text` ends before it, `token_ids` with the token that brought it.
     """
 
     policy: str
@@ -38,7 +39,7 @@ class Sample:
     prompt: str
     text: str
     token_ids: list[int]
-    finish_reason: Literal["stop", "length"]
+    finish_reason: Literal["stop", "stop_text", "length"]
     log_prob: float
 
     @property

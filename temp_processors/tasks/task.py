@@ -145,9 +145,13 @@ class Task(BaseModel):
                 self.references(row)
                 for place, scorer in enumerate(self.score):
                     for column in scorer.columns:
-                        _cell(row, column, "score", place)
+                        _cell(row, column, *self._place(place))
             except TaskError as error:
                 raise TaskError(f"row {number} of {source}: {error}", *error.below) from error
+
+    def _place(self, place: int) -> tuple[str | int, ...]:
+        """Where in `task` a scorer stands."""
+        return ("score", place) if len(self.score) > 1 else ("score",)
 
     def prepare(self, tools: Tools) -> None:
         """Check that every scorer can work here.
@@ -159,7 +163,7 @@ class Task(BaseModel):
             try:
                 scorer.prepare(tools)
             except ScorerError as error:
-                raise TaskError(str(error), *(("score", place) if len(self.score) > 1 else ("score",))) from error
+                raise TaskError(str(error), *self._place(place)) from error
 
     def notes(self) -> list[str]:
         """What its scorers load, run or ask."""

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from temp_processors.engines.decoding.alone import rows_together
 from temp_processors.engines.decoding.prefill import draw_kwargs
-from temp_processors.engines.engine import Decoded, DecodeRow, PolicyFactory, ignore
+from temp_processors.engines.engine import Decoded, DecodeRow, Ends, PolicyFactory, ignore
 from temp_processors.sampling import SeededSampling
 
 
@@ -25,10 +25,11 @@ def decode_with_generate(
     pad_token_id: int,
     coupled: bool = False,
     on_tokens: Callable[[int], None] = ignore,
+    ends: Ends | None = None,
 ) -> Iterator[Decoded]:
     """`decode` by `model.generate`, one call per policy and prompt: for models without a batchable cache.
 
-    Arguments as for `decode`; `on_tokens` is called once a row.
+    Arguments as for `decode`; `on_tokens` is called once a row, and what a row drew after `ends` told it to end is thrown away.
     """
     for chosen in _calls(model, rows, pad_token_id):
         prompt_ids, policy = rows[chosen[0]][:2]
@@ -50,9 +51,17 @@ def decode_with_generate(
         tokens = output.sequences[:, width:]
         chances = _log_probs(output.logits, tokens)
         for row, drawn, values in zip(chosen, tokens.tolist(), chances, strict=True):
-            done = _row_of(row, drawn, values, eos_token_ids)
+            done = _told_to_end(_row_of(row, drawn, values, eos_token_ids), values, ends)
             on_tokens(done.steps)
             yield done
+
+
+def _told_to_end(done: Decoded, chances: Tensor, ends: Ends | None) -> Decoded:
+    """The row as far as the first token of which `ends` says that it ends it."""
+    for step in range(1, len(done.token_ids) + 1) if ends is not None else ():
+        if ends is not None and ends(done.token_ids[:step]):
+            return Decoded(done.row, done.token_ids[:step], "stop_text", chances[:step].sum().item())
+    return done
 
 
 def _calls(model: Any, rows: Sequence[DecodeRow], pad_token_id: int) -> Iterator[list[int]]:

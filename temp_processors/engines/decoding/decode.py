@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
@@ -23,7 +23,7 @@ from temp_processors.engines.decoding.prefill import NoBatchableCacheError, pref
 from temp_processors.engines.decoding.remarks import remark
 from temp_processors.engines.decoding.shared_prefix import share_prefix, sharing_view
 from temp_processors.engines.decoding.transformers_seam import forward
-from temp_processors.engines.engine import Decoded, DecodeRow, PolicyFactory, ignore
+from temp_processors.engines.engine import Decoded, DecodeRow, Ends, PolicyFactory, ignore
 from temp_processors.sampling import SeededSampling, choose
 
 COMPACT_AT = 0.25
@@ -42,6 +42,7 @@ def decode(
     pad_token_id: int,
     coupled: bool = False,
     on_tokens: Callable[[int], None] = ignore,
+    ends: Ends | None = None,
 ) -> Iterator[Decoded]:
     """Continue every row of one batch, and yield rows as they finish.
 
@@ -61,8 +62,10 @@ def decode(
         pad_token_id: Fills up shorter prompts.
         coupled: Draw as `SeededSampling(coupled=True)` does.
         on_tokens: Called with the number of tokens drawn, after every step.
+        ends: As in `DrawOptions`.
     """
     options: dict[str, Any] = {
+        "ends": ends,
         "max_new_tokens": max_new_tokens,
         "eos_token_ids": eos_token_ids,
         "pad_token_id": pad_token_id,
@@ -111,9 +114,11 @@ def _decode_together(
     eos_token_ids: Sequence[int],
     pad_token_id: int,
     coupled: bool,
+    ends: Ends | None,
 ) -> Iterator[Decoded]:
     order = sorted(chosen, key=lambda row: rows[row].policy)  # a policy's rows are one slice
-    batch = _Batch(model, [rows[row] for row in order], policies, max_new_tokens, eos_token_ids, pad_token_id, coupled)
+    some = [rows[row] for row in order]
+    batch = _Batch(model, some, policies, max_new_tokens, eos_token_ids, pad_token_id, coupled, ends)
     while batch.size:
         alive, ended = batch.alive, batch.step()
         on_tokens(alive)
@@ -134,6 +139,7 @@ class _Batch:
         eos_token_ids: Sequence[int],
         pad_token_id: int,
         coupled: bool,
+        ends: Ends | None,
     ) -> None:
         prompts = list(dict.fromkeys(row.prompt_ids for row in rows))
         place = {prompt: position for position, prompt in enumerate(prompts)}
@@ -157,7 +163,7 @@ class _Batch:
         self.names = list(range(len(rows)))  # position in `rows` of every row that is still here
         self.ended = torch.zeros(len(rows), dtype=torch.bool, device=device)
         self.wasted, self.alive = 0, len(rows)
-        self.coupled = coupled
+        self.coupled, self.ends = coupled, ends
 
     @property
     def size(self) -> int:
@@ -175,8 +181,9 @@ class _Batch:
         self.length += 1
         stopped = torch.isin(token.squeeze(1), self.eos)
         last = self.length - self.width == self.max_new_tokens
-        now = (stopped | bad | last) & ~self.ended
-        ended = self._rows_ended(now, stopped, bad)
+        told = self._told_to_end(~(stopped | bad | self.ended))
+        now = (stopped | bad | told | last) & ~self.ended
+        ended = self._rows_ended(now, stopped, bad, told)
         self.ended |= now
         self._forward_or_end()
         return ended
@@ -195,8 +202,16 @@ class _Batch:
         token, total = choose(tempered, self.seeds, step, coupled=self.coupled)
         return token, ~(total > 0).squeeze(1) | raw.isnan().any(dim=-1)
 
-    def _rows_ended(self, now: Tensor, stopped: Tensor, bad: Tensor) -> list[Decoded]:
-        """The rows where `now` holds, ended by end-of-sequence, by NaN, or by the limit of length."""
+    def _told_to_end(self, asked: Tensor) -> Tensor:
+        """Of the rows where `asked` holds those of which `ends` says that their last token ends them, (rows,)."""
+        told = torch.zeros_like(asked)
+        if self.ends is not None:
+            for row in asked.nonzero().flatten().tolist():
+                told[row] = self.ends(self.ids[row, self.width : self.length].tolist())
+        return told
+
+    def _rows_ended(self, now: Tensor, stopped: Tensor, bad: Tensor, told: Tensor) -> list[Decoded]:
+        """The rows where `now` holds, ended by end-of-sequence, by NaN, by `ends`, or by the limit of length."""
         ended: list[Decoded] = []
         for row in now.nonzero().flatten().tolist():
             tokens = self.ids[row, self.width : self.length].tolist()
@@ -205,7 +220,8 @@ class _Batch:
             elif stopped[row]:
                 ended.append(Decoded(self.names[row], tokens[:-1], "stop", self.log_prob[row].item()))
             else:
-                ended.append(Decoded(self.names[row], tokens, "length", self.log_prob[row].item()))
+                reason: Literal["stop_text", "length"] = "stop_text" if told[row] else "length"
+                ended.append(Decoded(self.names[row], tokens, reason, self.log_prob[row].item()))
         return ended
 
     def _forward_or_end(self) -> None:
