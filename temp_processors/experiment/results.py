@@ -19,6 +19,7 @@ from temp_processors.comparison.task_scores import MOST_FAILURES, TaskScores, ve
 from temp_processors.config.experiment import ExperimentConfig
 from temp_processors.config.sections import trace_options
 from temp_processors.engines.engine import Engine, ModelError
+from temp_processors.experiment.confirmation import unconfirmed
 from temp_processors.experiment.phases import unopened_phases
 from temp_processors.experiment.prompts import Prompts
 from temp_processors.experiment.tasks import score_task
@@ -129,8 +130,16 @@ def _trace(run: Finished) -> None:
             write_traces(run.folder, run.config, run.engine, run.prompts, options)
         except TracesTooLargeError as error:
             reason = str(error)
+        else:
+            _say_unconfirmed(run)
     if reason is not None:
         run.console.print(f"no traces: {reason}", highlight=False, markup=False)
+
+
+def _say_unconfirmed(run: Finished) -> None:
+    """Warn where one forward pass does not confirm what was drawn."""
+    if (line := unconfirmed(run.folder.path, run.engine.model_config.dtype)) is not None:
+        run.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def _say_unopened(run: Finished) -> None:
