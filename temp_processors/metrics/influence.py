@@ -23,8 +23,8 @@ from temp_processors.metrics.ngrams import repeated_ngrams, run_starts
 
 FEWEST = 4
 """Fewest texts (or prompts) from which anything is said about others."""
-HIGH_ORDER = 2.5
-"""Mean number of texts behind the variance from which triples do not explain it: nearly every n-gram is held by many texts."""
+ROUNDING = 1e-12
+"""Share of a score that is rounding."""
 
 
 @dataclass(frozen=True)
@@ -94,11 +94,11 @@ class Influence:
         units, alone = self.units, self._alone
         if alone <= 0:
             return 0.0
-        if self.order > HIGH_ORDER and self.least <= 0.5:
-            return alone / self.order * self._few
-        together = _unexplained(self.pairs, units) - _scatter(self.triples, units)
-        share = max(0.0, (units - 4) / units)
-        return float(np.clip(alone - share * together, alone * (1 - share * (1 - self.least)), alone)) * self._few
+        pairs, triples = _unexplained(self.pairs, units), _scatter(self.triples, units)
+        together = pairs * _explained_by_one(3 * triples / pairs) if pairs > 0 else 0.0
+        share = max(0.0, (units - 2) / units)
+        floor = alone * (1 - share * (1 - self.least))
+        return float(np.clip(alone - share * together, floor, alone)) * self._few
 
     @cached_property
     def degrees(self) -> float:
@@ -123,7 +123,8 @@ class Influence:
     @cached_property
     def _alone(self) -> float:
         """The variance by leaving out one unit at a time."""
-        return float(np.square(self.own - self.own.mean()).sum()) * self.units / (self.units - 1)
+        found = float(np.square(self.own - self.own.mean()).sum()) * self.units / (self.units - 1)
+        return found if found > (ROUNDING * self.value) ** 2 else 0.0
 
     @property
     def _few(self) -> float:
@@ -137,7 +138,9 @@ def of_ratio(above: Floats, below: Floats, units: Ints, *, total: int = 0, diffe
     count = int(units.max()) + 1
     up, down = (np.bincount(units, weights=values, minlength=count) for values in (above, below))
     value = float(up.sum() / down.sum())
-    return Influence(value, (up - value * down) / down.sum(), total=total, different=different, least=1.0)
+    rest = np.maximum(down.sum() - down, np.finfo(float).tiny)
+    own = (up - value * down) / rest * (count - 1) / count  # by leaving the unit out: more than its share where it is long
+    return Influence(value, own, total=total, different=different, least=1.0)
 
 
 def of_distinct(texts: TokenIds, n: int, units: Ints, different: int) -> Influence:
@@ -197,3 +200,8 @@ def _scatter(triples: Sparse, units: int) -> float:
         return 0.0
     possible = units * (units - 1) * (units - 2) / 6
     return max(0.0, float(np.square(triples.values).sum() - triples.values.sum() ** 2 / possible))
+
+
+def _explained_by_one(rate: float) -> float:
+    return 1.0 if rate < 1e-4 else 2 * (rate + math.expm1(-rate)) / rate**2
+

@@ -16,24 +16,25 @@ import re
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from temp_processors.metrics.arrays import Ints
 from temp_processors.metrics.catalogue import CATALOGUE, Metric
-from temp_processors.metrics.influence import FEWEST, HIGH_ORDER, Influence
+from temp_processors.metrics.ends import Scale, at_the_edge, cold_ends, exp, few_events, score_ends, student
+from temp_processors.metrics.influence import FEWEST, Influence
 from temp_processors.metrics.mover import difference_ends, p_value
 from temp_processors.metrics.score import Score
 from temp_processors.metrics.texts import TokenizedTexts
 
 CONFIDENCE = 0.95
+FEWEST_COMPARED = 8
+"""Fewest texts for a score of what texts have in common: that fewer all differ says little."""
 FEWEST_DIFFERENT = 5
 """Fewest texts that have to differ, and units that have to hold something of their own: of fewer, rare texts were not seen."""
 POWERFUL = 0.8416
 """Standard errors between the edge of significance and a difference that 80 % of experiments show."""
-EDGE = 1e-12
-Scale = Literal["share", "positive", "perplexity"]
 
 
 @dataclass(frozen=True)
@@ -104,8 +105,8 @@ class Measured:
         """Ends of the interval, or bounds for a group that is too cold for one."""
         assert self.influence is not None
         if self.refusal is not None:
-            return _cold_ends(self.influence, confidence)
-        return _ends(self.influence, self.scale, confidence)
+            return cold_ends(self.influence, confidence)
+        return score_ends(self.influence, self.scale, confidence)
 
 
 def measure(
@@ -206,7 +207,7 @@ def difference_of(own: Measured, other: Measured, confidence: float = CONFIDENCE
         return Difference(value, nothing, math.nan, math.nan, ratio, nothing)
     pair = _Pair(own, other)
     found = pair.interval(confidence)
-    edges = all(_at_the_edge(side, own.scale) for side in (own.influence, other.influence))
+    edges = all(at_the_edge(side, own.scale) for side in (own.influence, other.influence))
     p_value = math.nan if edges else pair.p_value()
     return Difference(value, found, p_value, pair.smallest(confidence), ratio, pair.interval(1 - 2 * (1 - confidence)))
 
@@ -258,6 +259,8 @@ def _refused(record: Metric | None, score: Score, units: Ints, *, several: bool)
 
 def _too_little(found: Influence, scale: Scale, noun: str) -> str | None:
     """Why what was seen does not allow an interval; None where it does."""
+    if noun == "texts" and found.least < 1 and found.units < FEWEST_COMPARED:
+        return f"needs {FEWEST_COMPARED} texts (or {FEWEST} prompts): that {found.units} differ says little of others"
     if found.short is not None:
         return found.short
     enough = min(FEWEST_DIFFERENT, found.units)
@@ -265,13 +268,11 @@ def _too_little(found: Influence, scale: Scale, noun: str) -> str | None:
         unseen = round(1 / (1 - (1 - CONFIDENCE) ** (1 / found.units)))
         texts = "is" if found.different == 1 else "are"
         return f"only {found.different} of {found.units} texts {texts} different: texts rarer than 1 in {unseen} may be unseen"
-    if found.variance == 0 or _at_the_edge(found, scale):
-        bounded = _at_the_edge(found, scale) and found.total
+    if found.variance == 0 or at_the_edge(found, scale):
+        bounded = at_the_edge(found, scale) and found.total
         return None if bounded else "all texts have the same value: what varies was not seen"
     if found.pairs.keys.size and 0 < found.contributing < enough:
         return f"only {found.contributing} of {found.units} {noun} hold n-grams of their own: rarer ones may be unseen"
-    if found.least <= 0.5 and found.order > HIGH_ORDER and found.units < 16:
-        return f"nearly every n-gram is held by several {noun}: the score hardly moves any more"
     return None
 
 
@@ -282,55 +283,6 @@ def _no_difference(own: Measured, other: Measured) -> str | None:
         if side.refusal is not None and not bounded:
             return f"{name}{side.refusal}"
     return None
-
-
-def _cold_ends(found: Influence, confidence: float) -> tuple[float, float]:
-    """Bounds where few texts differ: at most a certain share of texts was not seen (Clopper and Pearson 1934, from those that
-    hold what no other holds).
-
-    Texts that were not seen bring new n-grams, or are like no other text; those that were seen may have been luck.
-    """
-    from scipy.special import betaincinv
-
-    once, units = found.rare or 0, found.units
-    unseen = float(betaincinv(once + 1, units - once, (1 + confidence) / 2)) if once < units else 1.0
-    if math.isnan(found.lowest):
-        return max(0.0, found.value - 2 * unseen), 1.0
-    return found.lowest, min(1.0, found.value + unseen)
-
-
-def _ends(found: Influence, scale: Scale, confidence: float) -> tuple[float, float]:
-    """Ends of the interval of one score."""
-    if _at_the_edge(found, scale):  # nothing repeats, or nothing is alike
-        bound = -math.log((1 - confidence) / 2) / found.total
-        return (max(0.0, 1 - bound), 1.0) if found.value > 0.5 else (0.0, min(1.0, bound))
-    reach = _reach(confidence, found.degrees) * math.sqrt(found.variance)
-    if scale == "share":
-        middle, step = math.log(found.value / (1 - found.value)), reach / (found.value * (1 - found.value))
-        return _logistic(middle - step), _logistic(middle + step)
-    step = reach / found.value
-    low, high = found.value * math.exp(-min(step, 700.0)), found.value * math.exp(min(step, 700.0))
-    return (_exp(low), _exp(high)) if scale == "perplexity" else (low, high)
-
-
-def _reach(confidence: float, degrees: float) -> float:
-    """Half the width of a two-sided interval in standard errors, of Student's t."""
-    from scipy.special import stdtrit
-
-    return float(stdtrit(degrees, (1 + confidence) / 2))
-
-
-def _at_the_edge(found: Influence, scale: Scale) -> bool:
-    """Whether a share is 0 or 1, up to rounding."""
-    return scale == "share" and min(found.value, 1 - found.value) < EDGE
-
-
-def _exp(value: float) -> float:
-    return math.exp(value) if value < 700 else math.inf
-
-
-def _logistic(value: float) -> float:
-    return 1 / (1 + math.exp(-value)) if value >= 0 else 1 - 1 / (1 + math.exp(min(value, 700)))
 
 
 @dataclass(frozen=True)
@@ -361,10 +313,11 @@ class _Pair:
         """Of the difference, or of the ratio for perplexity."""
         own, other = self._influences
         if self.own.scale == "perplexity":
-            reach = _reach(confidence, self.both.degrees) * self.error
-            return Interval(_exp(self.both.value - reach), _exp(self.both.value + reach), confidence)
+            reach = student(confidence, self.both.degrees) * self.error
+            return Interval(exp(self.both.value - reach), exp(self.both.value + reach), confidence)
         mine, others = (side.ends(confidence) for side in (self.own, self.other))
-        low, high = difference_ends(own.value, mine, other.value, others, self._correlation())
+        believed = not any(few_events(side, self.own.scale) for side in (own, other))
+        low, high = difference_ends(own.value, mine, other.value, others, self._correlation(), skew_shared=believed)
         return Interval(low, high, confidence)
 
     def _correlation(self) -> float:
@@ -389,6 +342,6 @@ class _Pair:
         if self.error == 0 or self.own.refusal or self.other.refusal:
             return math.nan
         degrees = min(own.degrees, other.degrees)
-        shown = _reach(confidence, degrees) + POWERFUL
+        shown = student(confidence, degrees) + POWERFUL
         reach = shown * self.error
-        return _exp(reach) if self.own.scale == "perplexity" else reach
+        return exp(reach) if self.own.scale == "perplexity" else reach

@@ -16,7 +16,9 @@ SMALLEST_P = 1e-12
 Ends = tuple[float, float]
 
 
-def difference_ends(own: float, own_ends: Ends, other: float, other_ends: Ends, correlation: float) -> Ends:
+def difference_ends(
+    own: float, own_ends: Ends, other: float, other_ends: Ends, correlation: float, *, skew_shared: bool = False
+) -> Ends:
     """Ends of the interval of `own - other`.
 
     Args:
@@ -25,15 +27,20 @@ def difference_ends(own: float, own_ends: Ends, other: float, other_ends: Ends, 
         other: The value that is taken off.
         other_ends: Ends of its interval.
         correlation: Of the two estimates, in [-1, 1].
+        skew_shared: Whether what makes the intervals lopsided is shared too. MOVER cancels an arm of one side with the opposite arm of
+            the other, which shifts the interval of two strongly correlated, skewed estimates; arms of one side cancel where both move
+            together. Which is right depends on where the skew stems from: with this, the mean of the two.
 
     Example:
         >>> difference_ends(0.5, (0.2, 0.8), 0.5, (0.1, 0.9), 0.0)
         (-0.5, 0.5)
     """
-    (a, b), (c, d), value = own_ends, other_ends, own - other
-    below = _together(own - a, d - other, correlation)
-    above = _together(b - own, other - c, correlation)
-    return value - below, value + above
+    value, shared = own - other, max(0.0, correlation) if skew_shared else 0.0
+    below, above = own - own_ends[0], own_ends[1] - own
+    down, up = other - other_ends[0], other_ends[1] - other
+    low = _together(below, up, correlation) - shared * _lopsided(below, up, down)
+    high = _together(above, down, correlation) - shared * _lopsided(above, down, up)
+    return value - math.sqrt(max(0.0, low)), value + math.sqrt(max(0.0, high))
 
 
 def p_value(ends: Callable[[float], Ends], nothing: float = 0.0) -> float:
@@ -46,7 +53,13 @@ def p_value(ends: Callable[[float], Ends], nothing: float = 0.0) -> float:
     return math.exp(high)
 
 
-def _together(first: float, second: float, correlation: float) -> float:
-    """Length of the difference of two arms with this correlation."""
-    square = first * first - 2 * correlation * first * second + second * second
-    return math.sqrt(max(0.0, square)) if math.isfinite(square) else math.inf
+def _together(arm: float, against: float, correlation: float) -> float:
+    """Square of the difference of two arms with this correlation."""
+    square = arm * arm - 2 * correlation * arm * against + against * against
+    return square if math.isfinite(square) else math.inf
+
+
+def _lopsided(arm: float, against: float, along: float) -> float:
+    """Half of what the square loses where arms of one side cancel in place of opposite ones."""
+    lost = ((arm - against) ** 2 - (arm - along) ** 2) / 2
+    return lost if math.isfinite(lost) else 0.0
