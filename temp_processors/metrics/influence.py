@@ -1,13 +1,20 @@
 """Influences: how far a score moves when one text (or all texts of one prompt) is left out, and what two of them do together.
 
 A score of n-grams is far from a mean of texts. Its variance V splits into parts that stem from one text, from pairs, from triples
-(Hoeffding 1948): V = V1 + V2 + V3 + ... Leaving out one text at a time gives V1 + 2 V2 + 3 V3 + ... (Efron and Stein 1981), which is
-twice too much for hot texts, where repeats come from pairs. What two texts share and no third one has gives V2 + 3 V3 + ..., and three
-alike give V3, so
+(Hoeffding 1948): V = V1 + V2 + V3 + ... Leaving out one text at a time gives A = V1 + 2 V2 + 3 V3 + ... (Efron and Stein 1981), which is
+twice too much for hot texts, where repeats come from pairs. What two texts share and no third one has gives P = V2 + 3 V3 + 6 V4 + ...,
+and three alike give T = V3 + 4 V4 + ..., so that
 
-    V = (leaving out one) - (pairs) + (triples)
+    V = A - P + T - ...
 
-is exact up to triples. From U texts the correction is taken in the share (U - 4) / U: few texts say little about pairs.
+For n-grams that most texts hold this is the alternating series of Good and Toulmin (1956), which swings ever wider. An n-gram that is
+held by a Poisson number of texts with mean m has P = A m / 2 and T = A m^2 / 6, and the whole series sums to A (1 - exp(-m)) / m. So
+m is taken from T / P, and the series is summed:
+
+    V = A - P g(3 T / P),   g(m) = 2 (m - 1 + exp(-m)) / m^2,   g(0) = 1
+
+which is exact for means (P = 0), for pairs (T = 0) and for n-grams that are equally common, and never swings. Of U texts the correction
+is taken in the share (U - 2) / U, and at most half of A: few texts say little about pairs.
 """
 
 from __future__ import annotations
@@ -59,10 +66,11 @@ class Influence:
         contributing: Units that hold something that no other unit holds.
         different: Different texts.
         total: n-grams or the like that the score is a share of; 0 where it is no share.
-        least: Smallest part of the one-at-a-time variance that is believed.
+        least: Smallest part of the one-at-a-time variance that is believed; 1 for means of texts and ratios of means.
         rare: Units that hold what no other unit holds: they tell how many units were not seen. None where they do not.
         lowest: A bound that the score cannot fall below where every unseen unit raises it; NaN where it lowers the score.
         short: Why there can be no interval, if the metric itself knows a reason.
+        even: Units that weigh as much as these where all weigh alike (Kish 1965); NaN where every unit does.
     """
 
     value: float
@@ -76,6 +84,7 @@ class Influence:
     rare: int | None = None
     lowest: float = math.nan
     short: str | None = None
+    even: float = math.nan
 
     @property
     def units(self) -> int:
@@ -95,19 +104,20 @@ class Influence:
         if alone <= 0:
             return 0.0
         pairs, triples = _unexplained(self.pairs, units), _scatter(self.triples, units)
-        together = pairs * _explained_by_one(3 * triples / pairs) if pairs > 0 else 0.0
+        together = pairs * _summed(3 * triples / pairs) if pairs > 0 else 0.0
         share = max(0.0, (units - 2) / units)
         floor = alone * (1 - share * (1 - self.least))
         return float(np.clip(alone - share * together, floor, alone)) * self._few
 
     @cached_property
     def degrees(self) -> float:
-        """Degrees of freedom of the variance: fewer where few units make most of it (Satterthwaite 1946)."""
+        """Degrees of freedom of the variance: fewer where few units make most of it (Satterthwaite 1946), or weigh most."""
         squares = np.square(self.own - self.own.mean())
         if not squares.any():
             return 1.0
         effective = squares.sum() ** 2 / np.square(squares).sum()
-        return float(np.clip(3 * effective * (self.units - 1) / self.units - 1, 1, self.units - 1))
+        most = self.units - 1 if math.isnan(self.even) else max(1.0, self.even - 1)
+        return float(np.clip(3 * effective * (self.units - 1) / self.units - 1, 1, most))
 
     def minus(self, other: Influence) -> Influence:
         """The influence on the difference of two scores of the same units: what both share cancels."""
@@ -139,8 +149,11 @@ def of_ratio(above: Floats, below: Floats, units: Ints, *, total: int = 0, diffe
     up, down = (np.bincount(units, weights=values, minlength=count) for values in (above, below))
     value = float(up.sum() / down.sum())
     rest = np.maximum(down.sum() - down, np.finfo(float).tiny)
-    own = (up - value * down) / rest * (count - 1) / count  # by leaving the unit out: more than its share where it is long
-    return Influence(value, own, total=total, different=different, least=1.0)
+    own = (
+        (up - value * down) / rest * (count - 1) / count
+    )  # by leaving the unit out: more than its share where it is long
+    even = float(down.sum() ** 2 / np.square(down).sum())
+    return Influence(value, own, total=total, different=different, least=1.0, even=even)
 
 
 def of_distinct(texts: TokenIds, n: int, units: Ints, different: int) -> Influence:
@@ -202,6 +215,6 @@ def _scatter(triples: Sparse, units: int) -> float:
     return max(0.0, float(np.square(triples.values).sum() - triples.values.sum() ** 2 / possible))
 
 
-def _explained_by_one(rate: float) -> float:
+def _summed(rate: float) -> float:
+    """g of the formula above: pairs, triples and all further terms of the series, as a share of the pairs."""
     return 1.0 if rate < 1e-4 else 2 * (rate + math.expm1(-rate)) / rate**2
-

@@ -22,8 +22,10 @@ def of_distinct_n(texts: Any, units: Ints, n: int) -> Influence:
     """On the share of different n-grams over all texts."""
     tokenized = tokenize(texts)
     found = of_distinct(tokenized, n, units, tokenized.different_texts)
-    if found.units < FEW and _apart(tokenized, units):
-        return replace(found, short=f"the {found.units} have no word in common: they may be a few that come again and again")
+    if len(tokenized) == found.units < FEW and _apart(tokenized, units):
+        return replace(
+            found, short=f"the {found.units} texts have no word in common: they may be a few that come again and again"
+        )
     return found
 
 

@@ -1,10 +1,8 @@
 """Confidence intervals of scores and of their differences, from the influence of every text (or of every prompt).
 
 The target is the expected score of a group of this size under the process that wrote the texts. `influence.py` gives the variance; here
-it becomes an interval that stays in the range of the score: symmetric on the logit for shares, on the logarithm for lengths and for the
-mean negative log-likelihood behind perplexity. Where nothing repeats among G n-grams, the number of repeats is bounded as that of a
-Poisson variable of which none was seen: 3.69 at 95 %. With several prompts the prompt is the unit, because texts of one prompt are not
-independent. A difference takes the intervals of both sides and the covariance of their influences (MOVER, Zou and Donner 2008): what
+it becomes an interval that stays in the range of the score, by `ends.py`. With several prompts the prompt is the unit, because texts of
+one prompt are not independent. A difference takes the intervals of both sides and the covariance of their influences (MOVER, Zou and Donner 2008): what
 both share (prompts, coupled draws) cancels, and it stays in range. Where too little was seen to say anything honest, there is no
 interval but a reason. `coverage.md`, written by `scripts/check_coverage.py`, states how often the intervals hold the truth.
 """
@@ -156,9 +154,10 @@ def interval(
 
     Example:
         >>> from temp_processors.metrics import distinct_n
-        >>> found = interval(distinct_n, ["the fox ran", "the fox sat", "a wolf sat down", "an owl", "the fox ran home", "a hen ran"])
+        >>> tales = ["the fox ran", "the fox sat", "a wolf sat down", "an owl", "the fox ran home", "a hen ran", "the owl", "a fox"]
+        >>> found = interval(distinct_n, tales)
         >>> round(found.low, 2), round(found.high, 2)
-        (0.16, 0.98)
+        (0.11, 0.99)
         >>> interval(distinct_n, ["the fox ran home"] * 16).reason
         'only 1 of 16 texts is different: texts rarer than 1 in 6 may be unseen'
     """

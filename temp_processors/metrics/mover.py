@@ -61,5 +61,6 @@ def _together(arm: float, against: float, correlation: float) -> float:
 
 def _lopsided(arm: float, against: float, along: float) -> float:
     """Half of what the square loses where arms of one side cancel in place of opposite ones."""
-    lost = ((arm - against) ** 2 - (arm - along) ** 2) / 2
+    opposite, same = arm - against, arm - along
+    lost = (opposite * opposite - same * same) / 2  # a power would overflow with an error
     return lost if math.isfinite(lost) else 0.0
