@@ -2,7 +2,7 @@
 
 The target is the expected score of a group of this size under the process that wrote the texts. `influence.py` gives the variance; here
 it becomes an interval that stays in the range of the score, by `ends.py`. With several prompts the prompt is the unit, because texts of
-one prompt are not independent. A difference takes the intervals of both sides and the covariance of their influences (MOVER, Zou and Donner 2008): what
+one prompt are not independent. A difference takes the intervals of both sides and the covariance of their influences (`mover.py`): what
 both share (prompts, coupled draws) cancels, and it stays in range. Where too little was seen to say anything honest, there is no
 interval but a reason. `coverage.md`, written by `scripts/check_coverage.py`, states how often the intervals hold the truth.
 """
@@ -200,15 +200,21 @@ def difference_of(own: Measured, other: Measured, confidence: float = CONFIDENCE
     """The difference of two scores of the same units."""
     ratio = own.scale == "perplexity"
     value = own.score.value / other.score.value if ratio else own.score.value - other.score.value
-    refusal = _no_difference(own, other)
-    if refusal is not None or own.influence is None or other.influence is None:
-        nothing = Interval(math.nan, math.nan, confidence, refusal)
-        return Difference(value, nothing, math.nan, math.nan, ratio, nothing)
+    found = difference_interval(own, other, confidence)
+    if not found.known or own.influence is None or other.influence is None:
+        return Difference(value, found, math.nan, math.nan, ratio, found)
     pair = _Pair(own, other)
-    found = pair.interval(confidence)
     edges = all(at_the_edge(side, own.scale) for side in (own.influence, other.influence))
     p_value = math.nan if edges else pair.p_value()
     return Difference(value, found, p_value, pair.smallest(confidence), ratio, pair.interval(1 - 2 * (1 - confidence)))
+
+
+def difference_interval(own: Measured, other: Measured, confidence: float = CONFIDENCE) -> Interval:
+    """The interval of the difference of two scores of the same units, without its p-value."""
+    refusal = _no_difference(own, other)
+    if refusal is not None or own.influence is None or other.influence is None:
+        return Interval(math.nan, math.nan, confidence, refusal)
+    return _Pair(own, other).interval(confidence)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
