@@ -12,7 +12,8 @@ Example:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,6 +21,7 @@ import pydantic
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_serializer, model_validator
 
 from temp_processors.config.errors import problems_of
+from temp_processors.config.grids import as_written, expand, write_out
 from temp_processors.config.paths import PathText
 from temp_processors.config.prompts import PromptSource, prompts_tag
 from temp_processors.config.sections import (
@@ -109,7 +111,8 @@ class ExperimentConfig(BaseModel):
         seed: Together with policy name, prompt number and sample number it fixes every draw.
         coupled: Policies share the random numbers of a prompt and sample number, so that differences between them have
             less noise (see `SeededSampling`). Every policy by itself draws as it would without.
-        policies: What chooses the temperature; each has a `name`, a `kind` and the parameters of that kind.
+        policies: What chooses the temperature; each has a `name`, a `kind` and the parameters of that kind. A list of values or
+            `{from: 0.1, to: 1.5, step: 0.2}` in place of a value makes one policy of each, named by it (see `config/grids.py`).
         metrics: Scores of the table, computed on the continuations without the prompt.
         tokenizer: What scores count by: `auto` (by the script of the texts: characters for Chinese, Japanese, Thai..., else words),
             `whitespace`, `characters`, `13a`, `intl`, `model` (the tokenizer of the run's own model), or another model's: `fox`, a
@@ -156,6 +159,12 @@ class ExperimentConfig(BaseModel):
     engine_options: EngineOptions = EngineOptions()
     base_url: str | None = None
     out: PathText | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _write_out_grids(cls, data: Any) -> Any:
+        policies = data.get("policies") if isinstance(data, dict) else None
+        return {**data, "policies": [one.data for one in expand(policies)]} if isinstance(policies, list) else data
 
     @model_validator(mode="after")
     def _engine(self) -> ExperimentConfig:
@@ -246,11 +255,14 @@ def _first_repeat(names: Sequence[str]) -> tuple[int, int] | None:
     return None
 
 
-def load_config(path: Path | str, overrides: Sequence[str] = (), out: Path | None = None) -> ExperimentConfig:
+def load_config(
+    path: Path | str | Mapping[str, Any], overrides: Sequence[str] = (), out: Path | None = None
+) -> ExperimentConfig:
     """Read a YAML file, apply `--set` overrides, validate.
 
     Args:
-        path: A file, or the name of a configuration that ships with the package (`fox`, `fox.yaml`).
+        path: A file, the name of a configuration that ships with the package (`fox`, `fox.yaml`), or the data of one, as options of a
+            command give it.
         overrides: `path.to.field=value`, applied in order before validation; values are parsed as YAML.
         out: Run folder that replaces the one in the file.
 
@@ -261,26 +273,33 @@ def load_config(path: Path | str, overrides: Sequence[str] = (), out: Path | Non
         message = f"have to be a list of texts such as ['seed=1'], but are {overrides!r}"
         raise ConfigError([Problem("overrides", None, (), message)])
     source = _read(path, overrides, out)
+    policies = write_out(source)
     try:
-        folder = find_config(Path(path)).resolve().parent
+        folder = Path.cwd() if isinstance(path, Mapping) else find_config(Path(path)).resolve().parent
         config = ExperimentConfig.model_validate(source.data, context={"folder": folder})
     except pydantic.ValidationError as error:
-        raise ConfigError([*source.problems, *problems_of(error, source, ExperimentConfig)]) from error
+        problems = problems_of(error, source, ExperimentConfig)
+        raise ConfigError([*source.problems, *(as_written(one, source, policies) for one in problems)]) from error
     if source.problems:
         raise ConfigError(source.problems)
     return config
 
 
-def located(error: ConfigError, path: Path | str, overrides: Sequence[str] = ()) -> ConfigError:
+def located(error: ConfigError, path: Path | str | Mapping[str, Any], overrides: Sequence[str] = ()) -> ConfigError:
     """An error found after reading, such as a tag that the tokenizer splits, with the file and line of its fields."""
     source = _read(path, overrides, None)
-    return ConfigError(source.problem(problem.path, problem.message) for problem in error.problems)
+    policies = write_out(source)
+    problems = (source.problem(problem.path, problem.message) for problem in error.problems)
+    return ConfigError(as_written(problem, source, policies) for problem in problems)
 
 
-def _read(path: Path | str, overrides: Sequence[str], out: Path | None) -> YamlSource:
+def _read(path: Path | str | Mapping[str, Any], overrides: Sequence[str], out: Path | None) -> YamlSource:
     """The data of a configuration with the overrides applied, not validated."""
-    found = find_config(Path(path))
-    source = read_yaml(found, shown_as=str(path) if found == Path(path) else str(found))
+    if isinstance(path, Mapping):
+        source = YamlSource("the command line", deepcopy(dict(path)))
+    else:
+        found = find_config(Path(path))
+        source = read_yaml(found, shown_as=str(path) if found == Path(path) else str(found))
     if not isinstance(source.data, dict):
         raise ConfigError([Problem(source.name, 1, (), "has to be a mapping of fields such as `name` and `policies`")])
     for assignment in overrides:
