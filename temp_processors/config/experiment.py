@@ -20,6 +20,7 @@ from typing import Annotated, Any, Literal
 import pydantic
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_serializer, model_validator
 
+from temp_processors.config.addresses import Address
 from temp_processors.config.errors import problems_of
 from temp_processors.config.grids import as_written, expand, write_out
 from temp_processors.config.paths import PathText
@@ -127,7 +128,8 @@ class ExperimentConfig(BaseModel):
             token), false (none), or a mapping with `top_k` and `samples_per_policy` (see `TraceOptions`).
         engine: `transformers`, or `vllm` (in this process, or at `base_url`).
         engine_options: How vLLM is set up; see [`EngineOptions`].
-        base_url: A running OpenAI-compatible server, such as `http://localhost:8000/v1`, for `engine: vllm`.
+        base_url: A running OpenAI-compatible server, such as `http://localhost:8000/v1`, for `engine: vllm`. Its key is taken from the
+            environment variable `VLLM_API_KEY`; one inside the address is sent and never shown or written.
         out: Run folder; `runs/NAME` by default.
     """
 
@@ -157,7 +159,7 @@ class ExperimentConfig(BaseModel):
     traces: SwitchOrOptions = True
     engine: Engine = "transformers"
     engine_options: EngineOptions = EngineOptions()
-    base_url: str | None = None
+    base_url: Address | None = None
     out: PathText | None = None
 
     @model_validator(mode="before")

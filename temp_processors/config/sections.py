@@ -96,7 +96,7 @@ def trace_options(traces: bool | TraceOptions) -> TraceOptions | None:
 
 
 Engine = Literal["transformers", "vllm"]
-SERVER_ONLY = ("concurrency", "retries", "timeout")
+SERVER_ONLY = ("concurrency", "retries", "retry_wait", "timeout")
 VLLM_KNOWS = ("revision", "trust_remote_code")
 
 
@@ -112,7 +112,8 @@ class EngineOptions(BaseModel):
         max_num_seqs: Most requests in one batch.
         enforce_eager: No CUDA graphs and no compilation: a quicker start, a slower step.
         concurrency: Requests under way at once at a server (`base_url`).
-        retries: How often a request is sent again when the server is busy or unreachable.
+        retries: How often a request is sent again when the server is busy, unreachable or answers wrongly.
+        retry_wait: Seconds until it is sent again; doubled after every try, at most 16, longer where the server says so (`Retry-After`).
         timeout: Seconds that one request to a server may take.
     """
 
@@ -125,8 +126,9 @@ class EngineOptions(BaseModel):
     max_model_len: Annotated[int, Field(ge=1)] | None = None
     max_num_seqs: Annotated[int, Field(ge=1)] | None = None
     enforce_eager: bool = False
-    concurrency: Annotated[int, Field(ge=1)] = 32
+    concurrency: Annotated[int, Field(ge=1, le=10_000)] = 32
     retries: Annotated[int, Field(ge=0)] = 6
+    retry_wait: Annotated[float, Field(ge=0)] = 0.5
     timeout: Annotated[float, Field(gt=0)] = 600.0
 
 

@@ -16,6 +16,7 @@ import yaml
 from yaml.constructor import ConstructorError
 from yaml.reader import ReaderError
 
+from temp_processors.config.addresses import redacted
 from temp_processors.config.yaml_loader import DEEPEST, Bounded, compose
 from temp_processors.inert import one_line
 
@@ -26,7 +27,7 @@ INDEX = re.compile(r"[0-9]{1,9}")
 
 
 class Problem(NamedTuple):
-    """One thing that is wrong in a configuration. `str()` gives `file:line: path: message`, leaving out what is unknown."""
+    """One thing that is wrong in a configuration. `str()` gives `file:line: path: message`, without what is unknown and without keys."""
 
     source: str
     line: int | None
@@ -36,7 +37,7 @@ class Problem(NamedTuple):
     def __str__(self) -> str:
         place = self.source if self.line is None else f"{self.source}:{self.line}"
         path = f"{'.'.join(map(str, self.path))}: " if self.path else ""
-        return one_line(f"{place}: {path}{self.message}")
+        return one_line(redacted(f"{place}: {path}{self.message}"))
 
 
 def shortened(text: str, longest: int = 60) -> str:

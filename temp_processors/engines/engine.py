@@ -18,6 +18,19 @@ if TYPE_CHECKING:
     from temp_processors.trace.table import TokenTrace
 
 
+class DrawError(ModelError):
+    """Some rows could not be drawn; all others were handed over before this.
+
+    Args:
+        message: How many.
+        failed: Their positions, and why.
+    """
+
+    def __init__(self, message: str, failed: Sequence[tuple[int, str]]) -> None:
+        super().__init__(message)
+        self.failed = failed
+
+
 class DecodeRow(NamedTuple):
     """One continuation to draw: the prompt's token ids, the position of its policy, the seed of its draws."""
 
@@ -103,6 +116,13 @@ class Engine(Protocol):
     def generation_config(self) -> Any:
         """The checkpoint's own sampling values and end-of-sequence ids."""
 
+    @property
+    def independent_rows(self) -> bool:
+        """Whether rows do not depend on what is drawn with them: then one `draw` gets all rows that a run has not yet.
+
+        Where they do (the neighbours in a batch move the last bits), `draw` gets the same whole batches in every run.
+        """
+
     def prepare(self, config: ExperimentConfig) -> Sequence[Any]:
         """The policies of a configuration, in its order, in the form that `draw` takes.
 
@@ -118,6 +138,10 @@ class Engine(Protocol):
             rows: What to draw; `DecodeRow.policy` counts `policies`.
             policies: What `prepare` returned.
             options: Length, coupling, and who hears of progress.
+
+        Raises:
+            DrawError: At the end, where some rows could not be drawn.
+            ModelError: None of the rows that are left can be drawn.
         """
 
     def describe(self) -> dict[str, Any]:

@@ -56,6 +56,11 @@ class LocalEngine:
         return self.model.generation_config
 
     @property
+    def independent_rows(self) -> bool:
+        """False: the rows of a batch move each other's last bits."""
+        return False
+
+    @property
     def eos_token_ids(self) -> list[int]:
         """Ids that end a text."""
         return ends_of(self.generation_config, self.tokenizer)

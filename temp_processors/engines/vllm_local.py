@@ -56,6 +56,11 @@ class VllmEngine(OnVllm):
             on_tokens=options.on_tokens,
         )
 
+    @property
+    def independent_rows(self) -> bool:
+        """False: what vLLM computes together moves last bits."""
+        return False
+
     def describe(self) -> dict[str, Any]:
         """The configuration of the model: its weights are inside vLLM."""
         return self.checkpoint.describe("vllm")

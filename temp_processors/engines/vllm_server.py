@@ -1,28 +1,34 @@
 """Draw continuations at a running OpenAI-compatible server: `vllm serve` with this package's processor.
 
-Prompts are sent as token ids and come back as token ids, so that nothing is tokenised twice. A busy or unreachable server
-is asked again after a while; a request that it refuses stops the run with the server's own words.
+Prompts are sent as token ids and come back as token ids, so that nothing is tokenised twice. One pool of requests works off
+the whole run. A busy or unreachable server and a wrong answer are asked again a bounded number of times; a text that still
+cannot be had is told at the end.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias
 
 import aiohttp
 
 from temp_processors.audit.neutral import SAMPLING_FIELDS
+from temp_processors.config.addresses import Address
 from temp_processors.config.experiment import ExperimentConfig
-from temp_processors.config.sections import EngineOptions, model_spec
-from temp_processors.engines.engine import Decoded, DecodeRow, DrawOptions, ModelError, model_path
-from temp_processors.engines.requests import Checkpoint, OnVllm, as_row, requests_of
+from temp_processors.config.sections import model_spec
+from temp_processors.engines.answers import Asked, Completion, ServedModels, read_answer
+from temp_processors.engines.engine import Decoded, DecodeRow, DrawError, DrawOptions, model_path
+from temp_processors.engines.requests import Checkpoint, OnVllm, requests_of
+from temp_processors.engines.server import RequestError, Server, ServerError
 from temp_processors.serving.rows import KEY
 
-BUSY = frozenset({408, 429, 500, 502, 503, 504})
-FIRST_WAIT, LONGEST_WAIT = 0.5, 16.0  # seconds; doubled after every try
+MOST_WRONG = 256
+"""Texts that fail one after another, without a good one between them, until the rest is not asked for any more."""
 
 # Sent with every request: a server fills what is missing from the checkpoint's generation_config.
 SHARED_FIELDS = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
@@ -33,24 +39,18 @@ NEUTRAL = {
 }
 
 
-class ServerError(ModelError):
-    """A server cannot be used, or refused a request; the message quotes it."""
-
-
 @dataclass(frozen=True)
 class ServerEngine(OnVllm):
     """A model behind `base_url`.
 
     Args:
         checkpoint: Its settings and tokenizer, read on this side.
-        base_url: The server's address, without a slash at its end.
+        server: Where it is, and how it is asked.
         name: Under which it serves the model.
-        options: How many requests at once, how long each may take, how often it is sent again.
     """
 
-    base_url: str
+    server: Server
     name: str
-    options: EngineOptions
 
     @classmethod
     def load(cls, config: ExperimentConfig) -> ServerEngine:
@@ -61,24 +61,35 @@ class ServerEngine(OnVllm):
             ModelError: The checkpoint cannot be read on this side.
             ConfigError, PolicyError: As `requests_of`, before the server is asked.
         """
-        spec, base_url = model_spec(config.model), str(config.base_url).rstrip("/")
+        spec, address = model_spec(config.model), config.base_url
+        assert isinstance(address, Address)  # `load_engine` chose this class
+        server = Server.of(address, config.engine_options)
         checkpoint, path = Checkpoint.read(spec), model_path(spec.name)
         requests_of(config, checkpoint.tokenizer)
-        served = asyncio.run(_served(base_url, config.engine_options))
+        served = asyncio.run(_served(server))
         name = served[0] if len(served) == 1 else path if path in served else spec.name
         if name not in served:
-            raise ServerError(f"base_url: {base_url} serves {', '.join(served) or 'nothing'}, but not {spec.name!r}")
-        return cls(checkpoint, base_url, name, config.engine_options)
+            raise ServerError(server.said(f"serves {', '.join(served) or 'nothing'}, but not {spec.name!r}"))
+        return cls(checkpoint, server, name)
+
+    @property
+    def independent_rows(self) -> bool:
+        """True: a request is a text, whatever else is asked for."""
+        return True
 
     def describe(self) -> dict[str, Any]:
         """The configuration of the model and the name under which it is served; the server may have moved."""
         return self.checkpoint.describe(f"server: {self.name}")
 
     def draw(self, rows: Sequence[DecodeRow], policies: Sequence[Any], options: DrawOptions) -> Iterator[Decoded]:
-        """Continue every row; `on_tokens` is called for every text, since an answer comes whole."""
-        bodies = [self._body(row, policies[row.policy], options.max_new_tokens) for row in rows]
+        """Continue every row; `on_tokens` is called for every text, since an answer comes whole.
+
+        Raises:
+            DrawError: Some rows could not be had; all others were handed over before.
+            ServerError: Every request is refused, or the server is gone.
+        """
         loop = asyncio.new_event_loop()
-        answers = complete_all(self.base_url, bodies, self.options)
+        answers = self._answers(rows, policies, options.max_new_tokens)
         try:
             while (done := loop.run_until_complete(anext(answers, None))) is not None:
                 options.on_tokens(done.steps)
@@ -86,6 +97,59 @@ class ServerEngine(OnVllm):
         finally:
             loop.run_until_complete(answers.aclose())
             loop.close()
+
+    async def _answers(
+        self, rows: Sequence[DecodeRow], policies: Sequence[Any], max_new_tokens: int
+    ) -> AsyncGenerator[Decoded, None]:
+        """Rows in the order in which they finish; each of `concurrency` workers takes the next row once it is free."""
+        todo = iter(range(len(rows)))
+        results: Results = asyncio.Queue()
+        tally = _Tally(len(rows))
+        asked = Asked(max_new_tokens, frozenset(self.checkpoint.eos_token_ids), self.vocabulary)
+        async with self.server.session() as session:
+
+            async def work() -> None:
+                for number in todo:
+                    row = rows[number]
+                    body = self._body(row, policies[row.policy], max_new_tokens)
+                    begun = time.monotonic()
+                    try:
+                        done = await self._complete(session, body, number, row, asked)
+                    except RequestError as error:
+                        tally.bad(number, error, begun)
+                        results.put_nowait(None)
+                    else:
+                        tally.good()
+                        results.put_nowait(done)
+
+            workers = [asyncio.create_task(work()) for _ in range(min(self.server.options.concurrency, len(rows)))]
+            for worker in workers:
+                worker.add_done_callback(partial(_tell, results))
+            try:
+                for _ in range(len(rows)):
+                    result = await results.get()
+                    if isinstance(result, BaseException):
+                        raise result
+                    if result is not None:
+                        yield result
+            finally:
+                for worker in workers:
+                    worker.cancel()
+                await asyncio.gather(*workers, return_exceptions=True)
+        tally.refuse_if_any()
+
+    async def _complete(
+        self, session: aiohttp.ClientSession, body: Any, number: int, row: DecodeRow, asked: Asked
+    ) -> Decoded:
+        def read(content: bytes) -> Decoded:
+            return asked.row_of(number, row, read_answer(content, Completion))
+
+        return await self.server.ask(session, "POST", "/completions", body, read)
+
+    @property
+    def vocabulary(self) -> int | None:
+        """Token ids are smaller than this; None where the configuration of the model does not say."""
+        return getattr(self.model_config.get_text_config(), "vocab_size", None)
 
     def _body(self, row: DecodeRow, request: Any, max_new_tokens: int) -> dict[str, Any]:
         return {
@@ -101,73 +165,44 @@ class ServerEngine(OnVllm):
         }
 
 
-async def _served(base_url: str, options: EngineOptions) -> list[str]:
-    async with _session(options) as session:
-        answer = await send(session, "GET", f"{base_url}/models", None, options.retries)
-    return [str(model["id"]) for model in answer["data"]]
+Results: TypeAlias = "asyncio.Queue[Decoded | BaseException | None]"
 
 
-def _session(options: EngineOptions) -> aiohttp.ClientSession:
-    limit = aiohttp.TCPConnector(limit=options.concurrency)
-    return aiohttp.ClientSession(connector=limit, timeout=aiohttp.ClientTimeout(total=options.timeout))
+def _tell(results: Results, worker: asyncio.Task[None]) -> None:
+    """Pass on what ended a worker, so that nobody waits for its texts."""
+    if not worker.cancelled() and (error := worker.exception()) is not None:
+        results.put_nowait(error)
 
 
-async def complete_all(
-    base_url: str, bodies: Sequence[dict[str, Any]], options: EngineOptions
-) -> AsyncGenerator[Decoded, None]:
-    """Send every body, at most `concurrency` at once, and yield rows in the order in which they finish."""
-    turn = asyncio.Semaphore(options.concurrency)
+class _Tally:
+    """How the requests of a run fare, and whether it is of use to go on."""
 
-    async def one(row: int, body: dict[str, Any]) -> Decoded:
-        async with turn:
-            answer = await send(session, "POST", f"{base_url}/completions", body, options.retries)
-        return row_of_answer(row, answer)
+    def __init__(self, rows: int) -> None:
+        self.rows = rows
+        self.failed: list[tuple[int, str]] = []
+        self.in_a_row = 0
+        self.last_success = time.monotonic()
 
-    async with _session(options) as session:
-        tasks = [asyncio.ensure_future(one(row, body)) for row, body in enumerate(bodies)]
-        try:
-            for task in asyncio.as_completed(tasks):
-                yield await task
-        finally:
-            for left in tasks:
-                left.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+    def good(self) -> None:
+        """A text came."""
+        self.in_a_row, self.last_success = 0, time.monotonic()
 
+    def bad(self, row: int, error: RequestError, begun: float) -> None:
+        """A text that was asked for since `begun` cannot be had. Raises `ServerError` where no other can be had either."""
+        self.failed.append((row, str(error)))
+        self.in_a_row += 1
+        gone = not error.answered and self.last_success <= begun
+        if gone or self.in_a_row >= MOST_WRONG:
+            why = "" if gone else f"; the last {self.in_a_row} texts all failed"
+            raise ServerError(f"{error}{why}")
 
-async def send(session: aiohttp.ClientSession, method: str, url: str, body: Any, retries: int) -> dict[str, Any]:
-    """The JSON that a server answers. Waits 0.5 s, 1 s, 2 s ... (at most 16 s) between tries.
-
-    Raises:
-        ServerError: refused, or still busy or unreachable after `retries` more tries.
-    """
-    for attempt in range(retries + 1):
-        try:
-            async with session.request(method, url, json=body) as response:
-                if response.status < 400:
-                    answer: dict[str, Any] = await response.json()
-                    return answer
-                problem = f"{response.status}: {_message(await response.text())}"
-                if response.status not in BUSY:
-                    raise ServerError(f"{url}: {problem}")
-        except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, asyncio.TimeoutError) as error:
-            problem = str(error) or type(error).__name__
-        if attempt < retries:
-            await asyncio.sleep(min(FIRST_WAIT * 2**attempt, LONGEST_WAIT))
-    raise ServerError(f"{url}: {problem} (asked {retries + 1} times)")
+    def refuse_if_any(self) -> None:
+        """Raise `DrawError` where some texts could not be had."""
+        if self.failed:
+            raise DrawError(f"{len(self.failed):,} of {self.rows:,} texts could not be drawn", self.failed)
 
 
-def _message(text: str) -> str:
-    """The message inside an OpenAI-style error, else the whole answer."""
-    try:
-        answer = json.loads(text)
-    except ValueError:
-        return text.strip()
-    error = answer.get("error", answer) if isinstance(answer, dict) else answer
-    return str(error.get("message", error)) if isinstance(error, dict) else str(error)
-
-
-def row_of_answer(row: int, answer: dict[str, Any]) -> Decoded:
-    """A server's answer as a finished row."""
-    choice = answer["choices"][0]
-    tokens = [int(token) for token in choice["token_ids"]]
-    return as_row(row, tokens, choice["finish_reason"], float(sum(choice["logprobs"]["token_logprobs"])))
+async def _served(server: Server) -> list[str]:
+    async with server.session() as session:
+        answer = await server.ask(session, "GET", "/models", None, lambda content: read_answer(content, ServedModels))
+    return [model.id for model in answer.data]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
 from rich.console import Console
@@ -15,14 +15,12 @@ from rich.console import Console
 from temp_processors.comparison.scoring import tokenizer_named
 from temp_processors.config.experiment import ExperimentConfig
 from temp_processors.config.yaml_lines import ConfigError, Problem
-from temp_processors.engines.continuation import StopTexts, continuation_text
-from temp_processors.engines.decoding.batches import plan_batches
-from temp_processors.engines.engine import Decoded, DecodeRow, DrawOptions, Engine, ModelError
+from temp_processors.engines.engine import Engine, ModelError
 from temp_processors.engines.load import load_engine
-from temp_processors.experiment.plan import Job, Plan, sample_seed
+from temp_processors.experiment.drawing import Work
+from temp_processors.experiment.plan import Plan
 from temp_processors.experiment.processes import Processes
-from temp_processors.experiment.progress import Meter
-from temp_processors.experiment.prompts import Prompts, prepare, tokenizer_digest
+from temp_processors.experiment.prompts import prepare, tokenizer_digest
 from temp_processors.experiment.results import Finished, conclude
 from temp_processors.experiment.sampler_stack import refuse_checkpoint_sampling, sampler_stack, stack_lines
 from temp_processors.metrics.tokenizers import splitter
@@ -30,8 +28,7 @@ from temp_processors.runs.checksums import differing, sum_of_file
 from temp_processors.runs.folder import Run, RunFolderError, start_files
 from temp_processors.runs.recovery import recover
 from temp_processors.runs.resume import compare, locked, refuse_if_changed
-from temp_processors.runs.sample import Key, Sample
-from temp_processors.runs.writing import Part
+from temp_processors.runs.sample import Key
 from temp_processors.tasks.scorers.base import Tools
 from temp_processors.tasks.task import TaskError
 
@@ -94,7 +91,7 @@ def run_experiment(
     policies = engine.prepare(config)
     tokenizer = _scored_by(config, engine)
     prompts = prepare(plan.prompts, engine, config.system_prompt, config.max_new_tokens)
-    work = _Work(config, plan, engine, tokenizer, prompts, policies, folder, console, progress, processes)
+    work = Work(config, plan, engine, tokenizer, prompts, policies, folder, console, progress, processes)
     with ExitStack() as held:
         begin = partial(_begin, work, overwrite, resume, held)
         state = processes.from_first(_or_error(begin) if processes.first else None)
@@ -156,7 +153,7 @@ class _State:
     mark: str | None
 
 
-def _begin(work: _Work, overwrite: bool, resume: bool, held: ExitStack) -> _State:
+def _begin(work: Work, overwrite: bool, resume: bool, held: ExitStack) -> _State:
     """Lock the folder; write what the run begins with, or compare it on --resume and take up what can be trusted."""
     config, folder, engine = work.config, work.folder, work.engine
     model = {**engine.describe(), "prompts": work.prompts.digest, "tokenizer": tokenizer_digest(engine.tokenizer)}
@@ -171,7 +168,7 @@ def _begin(work: _Work, overwrite: bool, resume: bool, held: ExitStack) -> _Stat
     return _State(set(), False, _mark(folder))
 
 
-def _go_on(work: _Work, texts: dict[str, str]) -> _State:
+def _go_on(work: Work, texts: dict[str, str]) -> _State:
     folder = work.folder
     remarks = compare(folder, texts)
     found = recover(folder, work.objection)
@@ -204,94 +201,3 @@ def _refuse_if_not_shared(folder: Run, state: _State, processes: Processes) -> l
             )
         time.sleep(0.1)
     return []
-
-
-@dataclass(frozen=True)
-class _Work:
-    """Everything that generating needs."""
-
-    config: ExperimentConfig
-    plan: Plan
-    engine: Engine
-    tokenizer: Any
-    prompts: Prompts
-    policies: Sequence[Any]
-    folder: Run
-    console: Console
-    progress: Console
-    processes: Processes
-
-    def generate(self, done: set[Key]) -> list[dict[str, Any]]:
-        """Draw this process's share of what is not `done`, whole batches at a time; the samples that gave NaN."""
-        prompts, job_at = self.prompts.token_ids, self.plan.job
-        rows_each = len(self.plan) // len(prompts)
-        lengths = [len(prompt) for prompt in prompts for _ in range(rows_each)]
-        batches = list(self.processes.share(plan_batches(lengths, self.config.batch_size)))
-        rank = self.processes.rank if self.processes.count > 1 else None
-        failures: list[dict[str, Any]] = []
-        todo = [batch for batch in batches if any(self._key(job_at(place)) not in done for place in batch)]
-        with Part(self.folder.path, rank) as part, self._meter(sum(map(len, todo))) as meter:
-            for batch in todo:
-                chosen = [job_at(place) for place in batch]
-                rows = [DecodeRow(prompts[job.prompt_id], job.policy, job.seed) for job in chosen]
-                meter.begin(list(dict.fromkeys(self.config.policies[job.policy].name for job in chosen)))
-                for text in self.engine.draw(rows, self.policies, self._options(meter)):
-                    meter.text(text.steps)
-                    job = chosen[text.row]
-                    if text.finish_reason == "nan":
-                        failures.append(self._failure(job, text))
-                    elif self._key(job) not in done:
-                        part.write(self._sample(job, text))
-        return failures
-
-    def say(self, line: str) -> None:
-        """A remark on the console."""
-        self.console.print(line, highlight=False, markup=False, soft_wrap=True)
-
-    def objection(self, sample: Sample) -> str | None:
-        """Why a sample on disk is none of this run's; None where it is one."""
-        config, names = self.config, [named.name for named in self.config.policies]
-        if sample.policy not in names:
-            return f"policy {sample.policy[:60]!r} is none of this run"
-        counts = (("prompt_id", len(self.prompts.texts)), ("sample_id", config.samples_per_prompt))
-        for name, count in counts:
-            if not 0 <= getattr(sample, name) < count:
-                return f"{name} {getattr(sample, name)} is none of this run, which has {count:,}"
-        seed = sample_seed(config.seed, sample.prompt_id, sample.sample_id, None if config.coupled else sample.policy)
-        if sample.seed != seed or sample.prompt != self.prompts.texts[sample.prompt_id]:
-            return "its seed or its prompt is not that of this sample"
-        return f"more than {config.max_new_tokens} tokens" if len(sample.token_ids) > config.max_new_tokens else None
-
-    def _options(self, meter: Meter) -> DrawOptions:
-        ends = self._stops.end if self.config.stop else None
-        return DrawOptions(self.config.max_new_tokens, self.config.coupled, meter.tokens, ends)
-
-    @cached_property
-    def _stops(self) -> StopTexts:
-        return StopTexts(self.engine.tokenizer, self.config.stop)
-
-    def _meter(self, texts: int) -> Meter:
-        return Meter(self.progress, texts, self.config.max_new_tokens)
-
-    def _key(self, job: Job) -> Key:
-        return self.config.policies[job.policy].name, job.prompt_id, job.sample_id
-
-    def _sample(self, job: Job, done: Decoded) -> Sample:
-        continues = not self.engine.model_config.is_encoder_decoder
-        prompt_ids = self.prompts.token_ids[job.prompt_id] if continues else ()
-        return Sample(
-            policy=self.config.policies[job.policy].name,
-            prompt_id=job.prompt_id,
-            sample_id=job.sample_id,
-            seed=job.seed,
-            prompt=self.prompts.texts[job.prompt_id],
-            text=self._stops.cut(continuation_text(self.engine.tokenizer, prompt_ids, done.token_ids)),
-            token_ids=done.token_ids,
-            finish_reason="length" if done.finish_reason == "nan" else done.finish_reason,
-            log_prob=done.log_prob,
-        )
-
-    def _failure(self, job: Job, text: Decoded) -> dict[str, Any]:
-        policy, prompt_id, sample_id = self._key(job)
-        step = len(text.token_ids)
-        return {"policy": policy, "prompt_id": prompt_id, "sample_id": sample_id, "step": step, "reason": "NaN logits"}

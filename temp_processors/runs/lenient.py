@@ -207,7 +207,7 @@ def _samples(path: Path, notes: list[str]) -> list[dict[str, Any]]:
 
 def _sample(line: bytes, needed: bool) -> dict[str, Any] | None:
     try:
-        data = json.loads(unsealed(line, needed=needed))
+        data: dict[str, Any] = json.loads(unsealed(line, needed=needed))
     except (ValueError, RecursionError):
         return None
     if not is_readable(data):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Sequence
 from importlib import import_module
 from types import SimpleNamespace
@@ -11,12 +12,14 @@ from typing import Any, get_args
 import pytest
 from transformers import GenerationConfig
 
+from temp_processors.config.addresses import Address
 from temp_processors.config.experiment import ExperimentConfig
 from temp_processors.engines import vllm_local, vllm_server
 from temp_processors.engines.engine import DecodeRow, DrawOptions, Engine, ModelError
 from temp_processors.engines.load import ENGINES, load_engine
 from temp_processors.engines.local import LocalEngine
 from temp_processors.engines.requests import Checkpoint
+from temp_processors.engines.server import Server
 from temp_processors.engines.vllm_local import VllmEngine
 from tests.models import tiny_llama, tiny_tokenizer
 
@@ -98,12 +101,13 @@ def on_transformers(_: pytest.MonkeyPatch) -> LocalEngine:
 
 
 def at_a_server(monkeypatch: pytest.MonkeyPatch) -> vllm_server.ServerEngine:
-    async def send(session: Any, method: str, url: str, body: Any, retries: int) -> dict[str, Any]:
+    async def content(*_: Any) -> bytes:
         choice = {"token_ids": [5, 6, 1], "finish_reason": "stop", "logprobs": {"token_logprobs": [-1.0] * 3}}
-        return {"choices": [choice]}
+        return json.dumps({"choices": [choice]}).encode()
 
-    monkeypatch.setattr(vllm_server, "send", send)
-    return vllm_server.ServerEngine(checkpoint(), "http://x", "fox", CONFIG.engine_options)
+    monkeypatch.setattr(Server, "_content", content)
+    server = Server(Address.parse("http://x"), CONFIG.engine_options)
+    return vllm_server.ServerEngine(checkpoint(), server, "fox")
 
 
 @pytest.mark.parametrize("make", [on_transformers, on_vllm, at_a_server])

@@ -11,14 +11,17 @@ from typing import Any, ClassVar
 import pytest
 from transformers import GenerationConfig
 
-import temp_processors.engines.vllm_server as server_engine
+from temp_processors.config.addresses import Address
 from temp_processors.config.experiment import ExperimentConfig
 from temp_processors.config.sections import EngineOptions
-from temp_processors.engines.engine import DecodeRow, DrawOptions
+from temp_processors.engines import vllm_server
+from temp_processors.engines.engine import DecodeRow, DrawError, DrawOptions
 from temp_processors.engines.requests import Checkpoint
-from temp_processors.engines.vllm_server import ServerEngine, ServerError
+from temp_processors.engines.server import Server, ServerError, retry_after
+from temp_processors.engines.vllm_server import ServerEngine
+from tests.models import tiny_llama
 
-OPTIONS = EngineOptions(concurrency=3, retries=2, timeout=10.0)
+OPTIONS = EngineOptions(concurrency=3, retries=2, retry_wait=0.01, timeout=10.0)
 POLICY = {"kind": "fixed", "temperature": 0.5}
 
 
@@ -63,13 +66,12 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[ServerEngine]:
-    monkeypatch.setattr(server_engine, "FIRST_WAIT", 0.01)
+def served() -> Iterator[ServerEngine]:
     Handler.busy, Handler.seen, Handler.most = 0, [], 0
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    checkpoint = Checkpoint(None, None, GenerationConfig(eos_token_id=2))
-    yield ServerEngine(checkpoint, f"http://127.0.0.1:{server.server_port}", "fox", OPTIONS)
+    checkpoint = Checkpoint(None, tiny_llama().config, GenerationConfig(eos_token_id=2))
+    yield ServerEngine(checkpoint, Server(Address.parse(f"http://127.0.0.1:{server.server_port}"), OPTIONS), "fox")
     server.shutdown()
     server.server_close()
 
@@ -106,9 +108,40 @@ def test_a_server_that_stays_busy_stops_the_run(served: ServerEngine) -> None:
 
 
 def test_a_refusal_is_not_repeated_and_is_quoted(served: ServerEngine) -> None:
-    with pytest.raises(ServerError, match="400: temperature_policy: no"):
+    with pytest.raises(DrawError, match="1 of 1 texts could not be drawn") as told:
         list(served.draw([DecodeRow((5,), 0, 400)], [POLICY], DrawOptions(4)))
+    ((row, reason),) = told.value.failed
+    assert row == 0
+    assert reason.endswith("400: temperature_policy: no")
     assert len(Handler.seen) == 1
+
+
+def test_no_rows_ask_nothing(served: ServerEngine) -> None:
+    assert list(served.draw([], [POLICY], DrawOptions(4))) == []
+    assert Handler.seen == []
+
+
+def test_texts_that_all_fail_end_the_run(served: ServerEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vllm_server, "MOST_WRONG", 5)
+    with pytest.raises(ServerError, match="400: temperature_policy: no; the last 5 texts all failed"):
+        list(served.draw([DecodeRow((5,), 0, 400)] * 50, [POLICY], DrawOptions(4)))
+    assert len(Handler.seen) < 10
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("7", 7.0),
+        ("0", 0.0),
+        ("9" * 400, 999999999999.0),
+        ("-1", None),
+        ("", None),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0),
+        ("²", None),
+    ],
+)
+def test_retry_after(value: str, seconds: float | None) -> None:
+    assert retry_after(value) == seconds
 
 
 @pytest.mark.parametrize(

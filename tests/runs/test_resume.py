@@ -111,7 +111,7 @@ def test_another_configuration_is_refused_with_the_difference(whole: Path, tmp_p
 
 def test_another_model_is_refused(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = stopped_at(whole, tmp_path / "cut", 100)
-    load = local.AutoModelForCausalLM.from_pretrained
+    load = AutoModelForCausalLM.from_pretrained
 
     def retrained(*args, **kwargs):
         model = load(*args, **kwargs)
@@ -119,7 +119,7 @@ def test_another_model_is_refused(whole: Path, tmp_path: Path, monkeypatch: pyte
             next(model.parameters()).mul_(1.5)
         return model
 
-    monkeypatch.setattr(local.AutoModelForCausalLM, "from_pretrained", retrained)
+    monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", retrained)
     with pytest.raises(RunFolderError, match=r"-model is .*\n  \+model is "):
         run_experiment(config_in(folder), resume=True)
 

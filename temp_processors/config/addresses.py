@@ -1,0 +1,72 @@
+"""The address of a server, and texts without the keys that stand in addresses."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+HIDDEN = "***"
+USER = re.compile(r"(?<=//)\S+(?=@)|(?<![^\s'\"=(])[^\s/@'\"=:]+:(?!//)\S+(?=@[\w\[])")
+QUERY = re.compile(r"([?&][^=&\s]+=)[^&\s]*[^&\s'\",:;)\]]")
+SUCH_AS = "such as http://localhost:8000/v1"
+
+
+def redacted(text: str) -> str:
+    """The text with the user, the password and the values of a query replaced in every address in it.
+
+    Example:
+        >>> redacted("--set base_url=https://me:secret@host/v1?key=abc&v=2")
+        '--set base_url=https://***@host/v1?key=***&v=***'
+    """
+    return QUERY.sub(rf"\1{HIDDEN}", USER.sub(HIDDEN, text))
+
+
+class Address(str):
+    """An `http` or `https` address. As a text it is redacted, wherever it is shown or written; `full` is for the request alone.
+
+    Example:
+        >>> address = Address.parse("https://me:secret@host/v1/?key=abc")
+        >>> print(address, address.full)
+        https://***@host/v1/?key=*** https://me:secret@host/v1/?key=abc
+    """
+
+    __slots__ = ("full",)
+    full: str
+
+    @classmethod
+    def parse(cls, text: str) -> Address:
+        """The address of a text.
+
+        Raises:
+            ValueError: It is none; the message is redacted.
+        """
+        shown = repr(redacted(text))
+        if not text.isprintable() or " " in text:
+            raise ValueError(f"has to be an address without spaces, {SUCH_AS}, but is {shown}")
+        try:
+            parts = urlsplit(text)
+            scheme, host, _ = parts.scheme, parts.hostname, parts.port
+        except ValueError as error:
+            raise ValueError(f"has to be an address {SUCH_AS}, but is {shown}: {redacted(str(error))}") from error
+        if scheme not in ("http", "https") or not host:
+            raise ValueError(f"has to begin with http:// or https:// and a host, {SUCH_AS}, but is {shown}")
+        if parts.fragment:
+            raise ValueError(f"has to be an address without #, {SUCH_AS}, but is {shown}")
+        address = cls(redacted(text))
+        address.full = text
+        return address
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """A text that `parse` takes, or an address as it is."""
+
+        def read(value: Any, text: Any) -> Address:
+            return value if isinstance(value, Address) else cls.parse(text(value))
+
+        return core_schema.no_info_wrap_validator_function(
+            read, core_schema.str_schema(strict=True), serialization=core_schema.to_string_ser_schema()
+        )
