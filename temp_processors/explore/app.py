@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import os
 from importlib.resources import files
 from typing import Any
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from temp_processors.engines.local import LocalEngine
+from temp_processors.explore import stale
 from temp_processors.explore.forms import HOTTEST, FieldForm, form, policy_kinds
+from temp_processors.explore.guard import Guard, Hosts
 from temp_processors.explore.handlers import Handlers
 from temp_processors.explore.markup import COLOURINGS
-from temp_processors.explore.screen import COLUMNS
+from temp_processors.explore.screen import COLUMNS, LONGEST_PROMPT, LONGEST_TEXT, MOST_SAMPLES
 
 PROMPT = "The quick brown fox"
 TEMPERATURES = (0.5, 1.0, 1.5, 2.0)
 SHOWN = 2
 AT_ONCE = 4  # visitors whose texts are drawn at the same time; the others wait in the queue
-SESSIONS = 200
+SESSIONS = 32
+"""Visitors whose last texts are kept, about a megabyte each; the others' are forgotten, and drawn again when asked for."""
 
 
 class Column:
@@ -65,12 +70,12 @@ class Settings:
     """What is asked once for all policies."""
 
     def __init__(self) -> None:
-        prompt = gr.Textbox(PROMPT, label="prompt", lines=2, elem_id="prompt")
+        prompt = gr.Textbox(PROMPT, label="prompt", lines=2, max_length=LONGEST_PROMPT, elem_id="prompt")
         with gr.Row():
             self.count = gr.Radio([*range(1, len(COLUMNS) + 1)], value=SHOWN, label="policies", elem_id="columns")
-            longest = gr.Slider(1, 256, value=32, step=1, label="longest text (tokens)", elem_id="longest")
+            longest = gr.Slider(1, LONGEST_TEXT, value=32, step=1, label="longest text (tokens)", elem_id="longest")
             seed = gr.Number(0, precision=0, minimum=0, label="seed", elem_id="seed")
-            samples = gr.Slider(1, 64, value=16, step=1, label="samples for diversity", elem_id="samples")
+            samples = gr.Slider(1, MOST_SAMPLES, value=16, step=1, label="samples for diversity", elem_id="samples")
             self.colouring = gr.Radio(list(COLOURINGS), value="entropy", label="colour of tokens", elem_id="colouring")
         self.inputs = [prompt, self.count, longest, seed, samples]
 
@@ -88,7 +93,11 @@ def build_app(loaded: LocalEngine, model: str) -> gr.Blocks:
                 gr.Button("Measure diversity", elem_id="measure"),
                 gr.Button("Stop", elem_id="stop"),
             ]
-        notes = [gr.HTML(elem_id=name) for name in ("problem", "scores", "legend")]
+        problem = gr.HTML(elem_id="problem")
+        gr.HTML(stale.line("scores"), elem_id="stale-scores")
+        scores = gr.HTML(elem_id="scores")
+        gr.HTML(stale.line("texts"), elem_id="stale-texts")
+        notes = [problem, scores, gr.HTML(elem_id="legend")]
         with gr.Row():
             columns = [
                 Column(*pair, visible=i < SHOWN) for i, pair in enumerate(zip(COLUMNS, TEMPERATURES, strict=True))
@@ -120,6 +129,9 @@ def _connect(
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     shared: dict[str, Any] = {"concurrency_limit": AT_ONCE, **quiet}
     changes = [page.load, *(widget.change for widget in inputs)]
+    gr.on([widget.change for widget in inputs], None, inputs, None, js=stale.COMPARED, **quiet)
+    run.click(None, inputs, None, js=stale.made("texts"), **quiet)
+    measure.click(None, inputs, None, js=stale.made("scores"), **quiet)
     gr.on(changes, act.look, [seen, *inputs], [seen, problem, *recipes, *bars], trigger_mode="always_last", **shared)
     drawing = run.click(act.generate, [settings.colouring, *inputs], [texts, problem, legend, *strips], **shared)
     measuring = measure.click(act.measure, inputs, [problem, scores, *lists], **shared)
@@ -132,20 +144,30 @@ def _visible_columns(count: int) -> list[Any]:
     return [gr.update(visible=i < count) for i in range(len(COLUMNS))]
 
 
-def launch(page: gr.Blocks, *, host: str | None = None, port: int | None = None, wait: bool = True) -> str:
+def launch(
+    page: gr.Blocks,
+    *,
+    host: str | None = None,
+    port: int | None = None,
+    hosts: Hosts | None = None,
+    wait: bool = True,
+) -> str:
     """Serve the page from this machine alone, and return its address.
 
     Args:
         page: What `build_app` made.
         host: Address to listen on; 127.0.0.1, or where a Space says (GRADIO_SERVER_NAME).
         port: Port to listen on; the first free one from 7860 by default.
+        hosts: Names under which the page may be asked for; by default those of this machine and of `host`.
         wait: Whether to go on only when the server has ended.
 
     Raises:
         OSError: No such address, or no free port.
     """
     page.queue(max_size=64)
+    allowed = hosts or Hosts.of(host or os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"))
     _, address, _ = page.launch(
+        app_kwargs={"middleware": [Middleware(Guard, hosts=allowed)]},
         server_name=host,
         server_port=port,
         share=False,

@@ -124,8 +124,10 @@ def field_keys() -> list[tuple[str, str]]:
 
 
 def column_mapping(values: Sequence[Any]) -> dict[str, Any]:
-    """The policy of a column from its values: the kind, then one for each of `field_keys()`."""
+    """The policy of a column from its values: the kind, then one for each of `field_keys()`. Raises FormError as `policy_mapping`."""
     kind, *typed = values
+    if kind not in policy_kinds():
+        raise FormError(f"policy: {str(kind)[:40]!r} is none of {', '.join(policy_kinds())}")
     keys = zip(field_keys(), typed, strict=True)
     return policy_mapping(kind, {name: value for (owner, name), value in keys if owner == kind})
 
@@ -152,8 +154,12 @@ def _read(field: FieldForm, typed: Any) -> Any:
         return None
     if field.widget == "whole" and isinstance(typed, float) and typed.is_integer():
         return int(typed)
+    if field.widget == "text" and (not isinstance(typed, str) or len(typed) > LONGEST_YAML):
+        raise FormError(f"{field.name}: takes a text of at most {LONGEST_YAML} characters")
     if field.widget != "yaml":
         return typed
+    if not isinstance(typed, str):
+        raise FormError(f"{field.name}: takes YAML as a text")
     if len(typed) > LONGEST_YAML or set("&*") & set(typed):
         raise FormError(f"{field.name}: takes at most {LONGEST_YAML} characters of YAML, without anchors (& and *)")
     try:

@@ -35,6 +35,7 @@ from temp_processors.explore.screen import (
     METRICS,
     ScreenError,
     as_python,
+    check_settings,
     screen_config,
     screen_data,
 )
@@ -45,6 +46,8 @@ SETTINGS = ("prompt", "columns", "max_new_tokens", "seed", "samples")
 
 FRAME, FRAME_PER_TOKEN = 0.03, 2e-4  # seconds that a browser needs for an empty page, and for each token on it
 WAITED_FOR = 100
+FAILURES = (ValueError, RuntimeError)
+"""What a policy or a prompt that does not fit ends in, and what torch raises where memory does not suffice."""
 
 
 class Seen(NamedTuple):
@@ -77,12 +80,25 @@ class Handlers:
         Raises:
             ScreenError: It is none; the message names column and field.
         """
-        settings = dict(zip(SETTINGS, values, strict=False))
+        settings = self._settings(values)
         shown = COLUMNS[: int(settings["columns"])] if column is None else (column,)
         policies = {name: self._policy(values, name) for name in shown}
-        whole = {name: settings[name] for name in ("max_new_tokens", "seed", "samples")}
+        whole = {name: int(settings[name]) for name in ("max_new_tokens", "seed", "samples")}
         data = screen_data(self.model, settings["prompt"], policies, **whole, neutralise=bool(self.ignored))
         return data, screen_config(data)
+
+    def _settings(self, values: Sequence[Any]) -> dict[str, Any]:
+        """What the page asks once, checked.
+
+        Raises:
+            ScreenError: It is not what this page sends.
+        """
+        settings = dict(zip(SETTINGS, values, strict=False))
+        if len(settings) == len(SETTINGS):
+            check_settings(**settings)
+            if len(values) >= len(SETTINGS) + int(settings["columns"]) * (1 + len(field_keys())):
+                return settings
+        raise ScreenError("the page has changed: load it again")
 
     def _policy(self, values: Sequence[Any], column: str) -> dict[str, Any]:
         width = 1 + len(field_keys())
@@ -95,11 +111,15 @@ class Handlers:
     def look(self, seen: Seen | None, *values: Any) -> tuple[Any, ...]:
         """Before anything is drawn: what was seen, message, YAML, Python, and the bars of every column that is right."""
         bars, problems = [], []
-        for column in COLUMNS[: int(values[SETTINGS.index("columns")])]:
+        try:
+            shown = COLUMNS[: int(self._settings(values)["columns"])]
+        except ScreenError as error:
+            return seen, markup.message(str(error)), "", "", *_filled([])
+        for column in shown:
             try:
                 seen, bar = self._look(seen, values, column)
-            except ValueError as error:
-                problems += str(error).splitlines()
+            except FAILURES as error:
+                problems += _told(error).splitlines()
                 bar = ""
             bars.append(bar)
         if problems:
@@ -121,8 +141,8 @@ class Handlers:
             _, config = self.read(values)
             for texts in paced(stream(self.engine, config)):
                 yield texts, "", *self.colour(texts, colouring)
-        except ValueError as error:
-            yield [], markup.message(str(error)), "", *_filled([])
+        except FAILURES as error:
+            yield [], markup.message(_told(error)), "", *_filled([])
 
     def colour(self, texts: Sequence[Text], colouring: str) -> tuple[str, ...]:
         """Legend and strips of texts that are there already."""
@@ -143,8 +163,8 @@ class Handlers:
             for texts in draw_samples(self.engine, config):
                 table = markup.scores(texts, METRICS, config.samples_per_prompt)
                 yield "", table, *_filled([markup.samples(group) for group in texts.values()])
-        except ValueError as error:
-            yield markup.message(str(error)), "", *_filled([])
+        except FAILURES as error:
+            yield markup.message(_told(error)), "", *_filled([])
 
     def about(self) -> str:
         """A line on the model, and on sampling values of its checkpoint, which are not applied here."""
@@ -152,6 +172,13 @@ class Handlers:
         values = ", ".join(f"{name}={value}" for name, value in self.ignored.items())
         note = f" Its generation_config sets {values}: ignored here, the policies act alone." if values else ""
         return f'<p class="tp-quiet">{markup.prose(self.model)}, {size}.{markup.prose(note)}</p>'
+
+
+def _told(error: Exception) -> str:
+    """An error for a visitor: what was typed wrong, or that the model failed."""
+    if isinstance(error, ValueError):
+        return str(error)
+    return f"the model failed: {(str(error).strip() or type(error).__name__).splitlines()[0]}"
 
 
 def paced(steps: Iterable[list[Text]]) -> Iterator[list[Text]]:

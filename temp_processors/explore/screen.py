@@ -15,11 +15,41 @@ from temp_processors.experiment.plan import sample_seed
 COLUMNS = ("A", "B", "C", "D")
 """Names of the policies: they stay while parameters move, and with them the seeds."""
 
+LONGEST_PROMPT = 20_000
+"""Characters of the prompt; models say themselves where their context ends."""
+LONGEST_TEXT = 256
+MOST_SAMPLES = 64
+LARGEST_SEED = 2**53
+"""Whole numbers above this are not exact in a browser."""
+
 METRICS = ("distinct_1", "distinct_2", "self_bleu_4")
 
 
 class ScreenError(ValueError):
     """What is on the page is no experiment; one line for each problem, naming the column and the field."""
+
+
+def check_settings(prompt: Any, columns: Any, max_new_tokens: Any, seed: Any, samples: Any) -> None:
+    """Refuse what the page itself would not send, whoever sent it: more than a server for everybody can take.
+
+    Raises:
+        ScreenError: Naming the setting and what is allowed.
+    """
+    if not isinstance(prompt, str) or len(prompt) > LONGEST_PROMPT:
+        raise ScreenError(f"prompt: has to be a text of at most {LONGEST_PROMPT:,} characters")
+    for name, value, low, high in (
+        ("policies", columns, 1, len(COLUMNS)),
+        ("longest text", max_new_tokens, 1, LONGEST_TEXT),
+        ("seed", seed, 0, LARGEST_SEED),
+        ("samples", samples, 1, MOST_SAMPLES),
+    ):
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, (int, float))
+            or value != value // 1
+            or not low <= value <= high
+        ):
+            raise ScreenError(f"{name}: has to be a whole number from {low} to {high}, but is {str(value)[:40]}")
 
 
 def screen_data(

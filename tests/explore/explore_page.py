@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from temp_processors.explore.forms import field_keys, form, policy_kinds, policy_mapping
 from temp_processors.explore.screen import COLUMNS, screen_data
+from tests.paths import ROOT
 
 PROMPT = "The quick brown fox"
+
+
+@contextmanager
+def served(*options: str) -> Iterator[tuple[str, int]]:
+    """The page by the real command: its address, and the number of the process."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": "1"}
+    command = [sys.executable, "-m", "temp_processors", "explore", *options]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout
+        said = server.stdout.readline()
+        found = re.fullmatch(r"open (http://\S+:\d+)/ \(Ctrl-C ends it\)\n", said)
+        assert found, said
+        yield found[1], server.pid
+        server.terminate()
 
 
 def start(kind: str) -> dict[str, Any]:

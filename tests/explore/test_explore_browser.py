@@ -168,6 +168,24 @@ def test_tokens_arrive_one_after_the_other(visitor: Any) -> None:
     assert len(page.evaluate("[...window.counts]")) > 8
 
 
+def test_results_of_other_settings_are_marked(visitor: Any) -> None:
+    page = visitor()
+    stale = page.locator("#stale-texts .tp-message")
+    assert not stale.is_visible()
+    generate(page)
+    assert not stale.is_visible()
+    set_temperature(page, "A", "1.7")
+    stale.wait_for(state="visible")
+    assert not page.locator("#stale-scores .tp-message").is_visible()
+    set_temperature(page, "A", "0.5")
+    stale.wait_for(state="hidden")
+    page.fill("#seed input", "3")
+    page.locator("#seed input").press("Tab")
+    stale.wait_for(state="visible")
+    generate(page)
+    stale.wait_for(state="hidden")
+
+
 def test_the_strip_is_coloured_again_without_drawing(visitor: Any) -> None:
     page = visitor()
     generate(page)
