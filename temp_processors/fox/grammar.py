@@ -186,6 +186,26 @@ class _Reader:
         raise NotATaleError(f"none of {list(options)[:4]}... at character {self.at} of {self.text!r}")
 
 
+class _Follower(_Reader):
+    """A reader of a text that may end before its tale does."""
+
+    def say(self, text: str) -> None:
+        rest = self.text[self.at : self.at + len(text)]
+        if len(rest) < len(text) and text.startswith(rest):
+            raise _TextOverError
+        super().say(text)
+
+    def pick(self, options: Mapping[str, float]) -> str:
+        rest = self.text[self.at :]
+        if any(len(rest) < len(choice) and choice.startswith(rest) for choice in options):
+            raise _TextOverError
+        return super().pick(options)
+
+
+class _TextOverError(Exception):
+    """The text is over, and the tale goes on."""
+
+
 class NotATaleError(ValueError):
     """The grammar cannot produce this text; the message says where it departs."""
 
@@ -208,3 +228,33 @@ def log_probability(text: str) -> float:
     if reader.at != len(text):
         raise NotATaleError(f"the tale is over at character {reader.at} of {text!r}")
     return reader.log_prob
+
+
+def departure(text: str) -> int | None:
+    """Where a text leaves the grammar: the character from which no tale goes on as it does; None where it is the beginning of a tale.
+
+    Exact, because no option begins another: a text is followed along one way only. The place is that of the piece of the tale that does not
+    fit, so it may lie a few characters before the letter that is wrong.
+
+    Example:
+        >>> departure("The quick brown fox jumped over the la"), departure("The quick brown dog")
+        (None, 0)
+    """
+    follower = _Follower(text)
+    try:
+        tell(follower)
+    except _TextOverError:
+        return None
+    except NotATaleError:
+        return follower.at
+    return None if follower.at == len(text) else follower.at
+
+
+def begins_a_tale(answer: str, row: Mapping[str, str]) -> bool:
+    """Whether prompt and text together are the beginning of a tale that the grammar can tell: a scorer for a `task`.
+
+    Args:
+        answer: The text as it was drawn, the space at its beginning included.
+        row: With the `prompt` that it continues.
+    """
+    return departure(row["prompt"] + answer) is None

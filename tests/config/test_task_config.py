@@ -171,3 +171,14 @@ def test_templates(template: str, row: dict[str, Any], expected: str) -> None:
 def test_what_is_no_template(template: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         checked_template(template)
+
+
+def test_the_shipped_questions_are_many_and_go_with_their_task() -> None:
+    plan = Plan(load_config("smollm2_questions"))
+    assert len(plan.prompts) >= 80
+    assert {row["kind"] for row in plan.rows} == {"counting", "sum", "capital", "opposite", "choice"}
+    assert plan.config.task is not None
+    for row in plan.rows:
+        for right in row["answer"]:
+            found = plan.config.task.answer.extract(f" {right}\nQ:")
+            assert found.text == right
