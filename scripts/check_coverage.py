@@ -60,11 +60,9 @@ def experiment(name: str, size: int, prompts: int, seed: int) -> list[tuple[floa
         found = own.interval()
         rows[0].append((scale(own.score.value), scale(found.low), scale(found.high), _bounded(own)))
         for place, side in enumerate((other, coupled), start=1):
-            change = difference_of(side, own)
-            ends = change.interval
-            rows[place].append(
-                (scale(change.value), scale(ends.low), scale(ends.high), _bounded(own) or _bounded(side))
-            )
+            ends = difference_interval(side, own)
+            value = scale(side.score.value) - scale(own.score.value)
+            rows[place].append((value, scale(ends.low), scale(ends.high), _bounded(own) or _bounded(side)))
     return [row for part in rows for row in part]
 
 
