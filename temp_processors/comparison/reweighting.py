@@ -13,19 +13,24 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from temp_processors.comparison.sources import configuration
-from temp_processors.comparison.traced import RANGE, Traced, read_traced
+from temp_processors.comparison.traced import RANGE, Traced, in_a_row, read_traced
 from temp_processors.datafiles import RowsError
+from temp_processors.datafiles.errors import reason_of
 from temp_processors.metrics.arrays import Floats
 from temp_processors.metrics.distinct_n import distinct_n
 from temp_processors.metrics.texts import tokenize
+from temp_processors.metrics.tokenizers import Splitter, splitter
 
+CURVE_POINTS = 25
+BEYOND = 1.15
+"""How far a curve goes beyond the temperatures that were drawn, as a factor."""
 FEWEST_SHARE = 0.25
 """Smallest effective sample size, as a share of the texts, that scores are given for."""
 
@@ -76,18 +81,40 @@ def reweighted(run: Path, at: float, metrics: Sequence[str] = (), *, tokenizer: 
     for name in metrics:
         if name not in REWEIGHTED:
             raise ValueError(f"{name!r} cannot be reweighted: only means over texts can: {', '.join(REWEIGHTED)}")
-    fixed = fixed_temperatures(run)
-    traced = read_traced(run)
-    found = [
-        _of_policy(name, temperature, traced[name], at, metrics or DEFAULT, tokenizer)
-        for name, temperature in fixed.items()
-        if traced.get(name)
-    ]
-    if not found:
+    drawn = _drawn(run, tokenizer)
+    if not drawn.texts:
         raise RowsError(
             f"{run}: no policy has traces and one fixed temperature in [{low:g}, {high:g}] to reweight from"
         )
-    return found
+    return [_of_policy(drawn, name, at, metrics or DEFAULT) for name in drawn.texts]
+
+
+def reweighted_curve(
+    run: Path, metrics: Sequence[str] = (), *, tokenizer: Any = "auto", points: int = CURVE_POINTS
+) -> list[tuple[float, list[Reweighted]]]:
+    """Scores over temperature, from a little below the coldest policy to a little above the hottest one.
+
+    Args:
+        run, metrics, tokenizer: As for `reweighted`.
+        points: Temperatures, at equal ratios, beside those of the policies.
+
+    Returns:
+        (temperature, what each policy says there) in ascending order, without policies whose effective sample size is below N / 4
+        there; empty where the run has no traces of fixed temperatures.
+
+    Raises:
+        RowsError: The traces are damaged or of another version.
+    """
+    drawn = _drawn(run, tokenizer)
+    own = {drawn.temperatures[name] for name in drawn.texts}
+    if not own:
+        return []
+    grid = np.geomspace(max(RANGE[0], min(own) / BEYOND), min(RANGE[1], max(own) * BEYOND), points)
+    found = []
+    for at in sorted({*map(float, grid), *own}):
+        said = [_of_policy(drawn, name, at, metrics or DEFAULT) for name in drawn.texts]
+        found.append((at, [held for held in said if held.scores]))
+    return [(at, said) for at, said in found if said]
 
 
 def fixed_temperatures(run: Path) -> dict[str, float]:
@@ -112,16 +139,64 @@ def effective_size(log_weights: Floats) -> float:
     return float(weights.sum() ** 2 / np.square(weights).sum())
 
 
-def _of_policy(
-    name: str, temperature: float, texts: Sequence[Traced], at: float, metrics: Sequence[str], tokenizer: Any
-) -> Reweighted:
-    log_weights = np.array([text.log_probability(at) - text.log_probability(temperature) for text in texts])
-    effective = effective_size(log_weights)
-    if effective < FEWEST_SHARE * len(texts):
-        return Reweighted(name, temperature, len(texts), effective, {})
-    weights = np.exp(log_weights - log_weights.max())
-    scores = {metric: REWEIGHTED[metric](texts, weights, tokenizer) for metric in metrics}
-    return Reweighted(name, temperature, len(texts), effective, scores)
+@dataclass(frozen=True)
+class _Drawn:
+    """The traced texts of the policies that are one fixed temperature, and what all of them are tokenized with."""
+
+    texts: dict[str, list[Traced]]
+    rows: dict[str, Traced]
+    own: dict[str, Floats]
+    temperatures: dict[str, float]
+    tokenizer: Splitter
+
+
+def _drawn(run: Path, tokenizer: Any) -> _Drawn:
+    temperatures, traced = fixed_temperatures(run), read_traced(run)
+    texts = {name: traced[name] for name in temperatures if traced.get(name)}
+    every = [text.sample.text for held in texts.values() for text in held]
+    try:
+        rows = {name: in_a_row(held) for name, held in texts.items()}
+    except ValueError as error:
+        raise RowsError(f"{run}: texts have unequal numbers of traced tokens a step: {reason_of(error)}") from error
+    own = {name: whole.step_log_probs(temperatures[name]) for name, whole in rows.items()}
+    return _Drawn(texts, rows, own, temperatures, splitter(tokenizer, every))
+
+
+@dataclass(frozen=True)
+class _Weighted:
+    """The texts of one policy with their log-weights for another temperature."""
+
+    name: str
+    texts: Sequence[Traced]
+    log_weights: Floats
+
+    @cached_property
+    def effective(self) -> float:
+        return effective_size(self.log_weights)
+
+    @property
+    def share(self) -> float:
+        return self.effective / len(self.texts)
+
+    def scores(self, metrics: Sequence[str], tokenizer: Splitter) -> dict[str, float]:
+        """The scores; none where the effective sample size is too small."""
+        if self.share < FEWEST_SHARE:
+            return {}
+        weights = np.exp(self.log_weights - self.log_weights.max())
+        return {metric: REWEIGHTED[metric](self.texts, weights, tokenizer) for metric in metrics}
+
+
+def _weighted(drawn: _Drawn, name: str, at: float) -> _Weighted:
+    texts, whole = drawn.texts[name], drawn.rows[name]
+    starts = np.cumsum([0, *(len(text.token_ids) for text in texts[:-1])])
+    change = whole.step_log_probs(at) - drawn.own[name]
+    return _Weighted(name, texts, np.add.reduceat(change, starts))
+
+
+def _of_policy(drawn: _Drawn, name: str, at: float, metrics: Sequence[str]) -> Reweighted:
+    held = _weighted(drawn, name, at)
+    scores = held.scores(metrics, drawn.tokenizer)
+    return Reweighted(name, drawn.temperatures[name], len(held.texts), held.effective, scores)
 
 
 def _ratio(above: Floats, below: Floats, weights: Floats) -> float:

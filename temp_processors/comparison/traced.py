@@ -73,10 +73,17 @@ class Traced:
 
     def log_normaliser(self, temperature: Floats) -> Floats:
         """ln Z at one temperature a step, shape (steps,)."""
-        scaled = np.column_stack([self.gaps / temperature[:, None], tail_at(self.tails, temperature)])
+        scaled = np.column_stack([self.gaps / temperature[:, None], self._tail_at(temperature)])
         largest = scaled.max(axis=1)
         found: Floats = largest + np.log(np.exp(scaled - largest[:, None]).sum(axis=1))
         return found
+
+    @cached_property
+    def _tail_groups(self) -> list[tuple[Any, Floats]]:
+        return grouped(self.tails)
+
+    def _tail_at(self, temperature: Floats) -> Floats:
+        return tail_at(self._tail_groups, len(self.tails), temperature)
 
     @cached_property
     def gap(self) -> Floats:
@@ -86,10 +93,15 @@ class Traced:
         found: Floats = np.where(held.any(axis=1), np.where(held, self.gaps, 0.0).sum(axis=1), outside)
         return found
 
+    def step_log_probs(self, temperature: float) -> Floats:
+        """Of every token, were it drawn at one temperature, shape (steps,)."""
+        at = np.full(len(self.token_ids), temperature)
+        found: Floats = self.gap / at - self.log_normaliser(at)
+        return found
+
     def log_probability(self, temperature: float) -> float:
         """Of the whole text, were it drawn at one temperature."""
-        at = np.full(len(self.token_ids), temperature)
-        return float((self.gap / at - self.log_normaliser(at)).sum())
+        return float(self.step_log_probs(temperature).sum())
 
     @property
     def cross_entropy(self) -> Floats | None:
@@ -162,13 +174,43 @@ def _traced(sample: Sample, rows: Sequence[dict[str, Any]]) -> Traced:
     )
 
 
-def tail_at(tails: Sequence[Sequence[float] | None], temperature: Floats) -> Floats:
-    """tail(T) of every step at its own temperature, by barycentric interpolation as in `trace/tail.py`; -inf where nothing is left."""
-    found = np.full(len(tails), -math.inf)
+def in_a_row(texts: Sequence[Traced]) -> Traced:
+    """The steps of several texts as if they were one, so that they are computed at once; `sample` is that of the first.
+
+    Raises:
+        ValueError: Texts have unequal numbers of recorded tokens a step, or there are none.
+    """
+
+    def joined(name: str) -> Any:
+        return np.concatenate([getattr(text, name) for text in texts])
+
+    return Traced(
+        sample=texts[0].sample,
+        entropy=joined("entropy"),
+        entropy_after=joined("entropy_after"),
+        temperature=joined("temperature"),
+        log_prob=joined("log_prob"),
+        token_ids=joined("token_ids"),
+        top_ids=joined("top_ids"),
+        gaps=joined("gaps"),
+        tails=[tail for text in texts for tail in text.tails],
+    )
+
+
+def grouped(tails: Sequence[Sequence[float] | None]) -> list[tuple[Any, Floats]]:
+    """The steps that have a tail by the number of its values: their places, and the values, shape (steps, values)."""
+    found = []
     for count in {len(tail) for tail in tails if tail is not None}:
         places = [place for place, tail in enumerate(tails) if tail is not None and len(tail) == count]
-        values = np.array([tails[place] for place in places], dtype=np.float64)
-        found[places] = (values * _weights(count, temperature[places])).sum(axis=1)
+        found.append((np.array(places), np.array([tails[place] for place in places], dtype=np.float64)))
+    return found
+
+
+def tail_at(groups: Iterable[tuple[Any, Floats]], steps: int, temperature: Floats) -> Floats:
+    """tail(T) of every step at its own temperature, by barycentric interpolation as in `trace/tail.py`; -inf where nothing is left."""
+    found = np.full(steps, -math.inf)
+    for places, values in groups:
+        found[places] = (values * _weights(values.shape[1], temperature[places])).sum(axis=1)
     return found
 
 

@@ -14,9 +14,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from temp_processors.metrics.catalogue import described
+from temp_processors.report.curves import curves
 from temp_processors.report.footnotes import remarks
 from temp_processors.report.tokens import token_pieces
-from temp_processors.report.wording import by_baseline, score_words, visible
+from temp_processors.report.wording import by_baseline, display_with_unit, score_words, visible
 from temp_processors.runs.lenient import LoadedRun, SampleKey, Trace
 from temp_processors.trace.columns import NUMBERS
 
@@ -49,10 +50,11 @@ def page_data(run: LoadedRun, share: float = 1.0) -> dict[str, Any]:
         "temperatures": run.temperatures,
         "prompts": _prompts(run, samples),
         "metrics": {name: {m: score_words(score) for m, score in row.items()} for name, row in run.metrics.items()},
+        "curves": curves(run),
         "baseline": next(iter(by_baseline(run.metrics)), None),
         "visible": visible(run.metrics),
         "remarks": remarks(run.metrics) if run.metrics else [],
-        "metricNames": {m: described(m).display for row in run.metrics.values() for m in row},
+        "metricNames": {m: display_with_unit(m, run.metrics) for row in run.metrics.values() for m in row},
         "larger": {m: described(m).larger for row in run.metrics.values() for m in row},
         "config": run.config_text,
         "environment": run.environment,

@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from temp_processors.inert import figure_text
 from temp_processors.metrics.catalogue import described
-from temp_processors.metrics.length import unit_of
 from temp_processors.report.figures import blank_figure, colours, legend_below, save, styled
 from temp_processors.report.softmax import log_softmax
-from temp_processors.report.wording import Scores, bounds, number
+from temp_processors.report.wording import Scores, bounds, display_with_unit, number
 from temp_processors.runs.lenient import LoadedRun, Trace, load_run, own_file, own_folder
 
 if TYPE_CHECKING:
@@ -68,16 +67,8 @@ def metric_figure(policies: Scores, metric: str, temperatures: Mapping[str, floa
         labels = [*dict.fromkeys(f"{known[n]:g}" for n in fixed), *map(figure_text, others)]
         axes.set_xticks(ticks, labels, rotation=40, ha="right", rotation_mode="anchor")
     axes.set_xlabel("temperature" if fixed and not others else "temperature, or policy" if fixed else "policy")
-    axes.set_ylabel(described(metric).display + _unit(policies, metric))
+    axes.set_ylabel(display_with_unit(metric, policies))
     return figure
-
-
-def _unit(policies: Scores, metric: str) -> str:
-    """What lengths are counted in; other metrics have no unit."""
-    if metric != "mean_length":
-        return ""
-    signatures = [str(row[metric].get("signature")) for row in policies.values() if metric in row]
-    return f" ({unit_of(signatures[0])})" if signatures else ""
 
 
 def _with_intervals(axes: Axes, points: Sequence[tuple[float, float, float, float]], style: str, colour: Any) -> None:

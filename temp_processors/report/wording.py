@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from temp_processors.metrics.catalogue import described
+from temp_processors.metrics.length import unit_of
 
 Scores = Mapping[str, Mapping[str, Mapping[str, Any]]]
 """Policy -> metric -> score, the part `policies` of `metrics.json`."""
@@ -186,3 +187,15 @@ def _together(value: str, interval: str) -> str:
 
 def _half(ends: tuple[float, float] | None) -> float:
     return math.nan if ends is None else (ends[1] - ends[0]) / 2
+
+
+def display_with_unit(metric: str, policies: Scores) -> str:
+    """The name of a metric for people, a length with what it is counted in.
+
+    Example:
+        >>> display_with_unit("mean_length", {"cold": {"mean_length": {"signature": "mean_length|tok:characters|len:full|v:1"}}})
+        'mean length (characters)'
+    """
+    signatures = [str(row[metric].get("signature")) for row in policies.values() if metric in row]
+    unit = f" ({unit_of(signatures[0])})" if metric == "mean_length" and signatures else ""
+    return described(metric).display + unit

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +13,15 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from typer.testing import CliRunner
 
 from temp_processors.cli.app import app
-from temp_processors.comparison.reweighting import effective_size, reweighted
-from temp_processors.comparison.traced import RANGE, cross_entropies, read_traced, tail_at
+from temp_processors.comparison.reweighting import effective_size, reweighted, reweighted_curve
+from temp_processors.comparison.traced import RANGE, cross_entropies, grouped, read_traced, tail_at
 from temp_processors.config.experiment import load_config
 from temp_processors.datafiles import RowsError
 from temp_processors.experiment.run import run_experiment
 from temp_processors.fox import FOX_PATH
 from temp_processors.metrics import entropy_rate, expected_perplexity
+from temp_processors.report.curves import curves
+from temp_processors.runs.lenient import load_run
 from temp_processors.trace.tail import TAIL_TEMPERATURES, interpolate_tail
 
 SETTINGS = ["samples_per_prompt=24", "max_new_tokens=10", "metrics=[distinct_2]", "prompts=[The fox]"]
@@ -125,7 +128,7 @@ def test_tails_are_interpolated_as_in_the_trace(run: Path) -> None:
     assert RANGE == TAIL_TEMPERATURES
     tails = [tail for text in read_traced(run)["T=1.5"][:4] for tail in text.tails]
     for temperature in (0.1, 0.33, 1.0, 5.0):
-        found = tail_at(tails, np.full(len(tails), temperature))
+        found = tail_at(grouped(tails), len(tails), np.full(len(tails), temperature))
         for tail, value in zip(tails, found, strict=True):
             expected = (
                 -math.inf
@@ -169,3 +172,30 @@ def test_the_command_shows_both_and_refuses_in_a_line(run: Path, tmp_path: Path)
         assert message in shown
     with pytest.raises(RowsError, match=r"holds no traces\.parquet"):
         read_traced(tmp_path)
+
+
+def test_a_curve_has_what_every_policy_says_that_reaches_a_temperature(run: Path) -> None:
+    curve = reweighted_curve(run, ["perplexity", "mean_length"])
+    temperatures = [temperature for temperature, _ in curve]
+    assert temperatures == sorted(temperatures)
+    assert {0.1, 0.5, 1.0, 1.5} <= set(temperatures)
+    for temperature, said in curve[::5]:
+        alone = {
+            found.policy: found for found in reweighted(run, temperature, ["perplexity", "mean_length"]) if found.scores
+        }
+        assert {held.policy for held in said} == set(alone)
+        assert all(held.effective >= held.texts / 4 for held in said)
+        assert all(held.scores == pytest.approx(alone[held.policy].scores) for held in said)
+
+
+def test_the_curve_of_the_page_passes_through_what_was_drawn(run: Path) -> None:
+    loaded = load_run(run)
+    scores = {name: {"perplexity": {"value": 2.0 + place}} for place, name in enumerate(loaded.temperatures)}
+    points = {point[0]: point for point in curves(replace(loaded, metrics=scores))["perplexity"]}
+    for name, temperature in loaded.temperatures.items():
+        assert points[temperature][1] == pytest.approx(scores[name]["perplexity"]["value"], rel=0.02)
+    assert all(effective >= texts / 4 for _, _, effective, texts in points.values())
+    assert curves(replace(loaded, traces={})) == {}
+    assert set(curves(replace(loaded, metrics=scores, config={**loaded.config, "tokenizer": "model"}))) == {
+        "perplexity"
+    }

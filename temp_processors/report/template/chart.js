@@ -28,7 +28,7 @@ function range(points, names, log) {
 function chart(title, points, x, y, lines = []) {
   const { width, height, left, right, top, bottom } = SIZE;
   const base = height - bottom - (x.slanted ? 40 : 0);
-  const xs = x.range || range(points, ["x", "xLow", "xHigh"], x.log), ys = range(points, ["y", "yLow", "yHigh"]);
+  const xs = x.range || range(points, ["x", "xLow", "xHigh"], x.log), ys = range([...points, ...lines.flat()], ["y", "yLow", "yHigh"]);
   const px = scale(...xs, left, width - right, x.log), py = scale(...ys, base, top);
   const svg = drawn("svg", { viewBox: `0 0 ${width} ${height}`, class: "chart", role: "group", "aria-label": title });
   const xTicks = x.ticks || (x.log ? logTicks(...xs) : ticks(...xs, 6)).map((v) => [v, String(v)]);
@@ -48,7 +48,7 @@ function chart(title, points, x, y, lines = []) {
   svg.append(drawn("text", { x: 14, y: middle, class: "name", "text-anchor": "middle", transform: `rotate(-90 14 ${middle})` }, y.label));
   for (const line of lines) {
     const d = line.map((p, i) => `${i ? "L" : "M"}${px(p.x)} ${py(p.y)}`).join("");
-    svg.append(drawn("path", { d, class: "line", stroke: ramp(line[0].share).colour }));
+    svg.append(drawn("path", { d, class: line[0].dashed ? "line dashed" : "line", stroke: ramp(line[0].share).colour }));
   }
   for (const point of points) svg.append(marker(point, px, py));
   const hollow = points.every(known) ? null : element("p", { class: "quiet" }, "hollow: no interval is known, and the point says why");

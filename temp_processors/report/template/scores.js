@@ -58,8 +58,24 @@ function metricChart(metric, name) {
   const marks = [...new Set(known)].sort((a, b) => a - b).map((t) => [t, String(t)]);
   marks.push(...others.map((policy, i) => [last + gap * (i + 1), policy.length > 14 ? policy.slice(0, 13) + "…" : policy]));
   const label = known.length ? (others.length ? "temperature, or policy" : "temperature") : "policy";
+  const curves = DATA.runs.flatMap((run, r) => reweighted(run, metric, DATA.runs.length > 1 ? 0.85 * r / (DATA.runs.length - 1) : null));
   const end = last + gap * (others.length + 0.4), start = known.length ? Math.min(...known) - gap * 0.4 : gap * 0.6;
-  return chart(`${name} against ${label}`, points, { label, ticks: marks, slanted: others.length > 0, range: [start, end] }, { label: name }, lines.filter((l) => l.length > 1));
+  const straight = lines.filter((l) => l.length > 1 && !(DATA.runs[l[0].r].curves[metric] || []).length);
+  const picture = chart(`${name} against ${label}`, points, { label, ticks: marks, slanted: others.length > 0, range: [start, end] }, { label: name }, [...straight, ...curves]);
+  if (curves.length) picture.append(element("p", { class: "quiet" }, curveNote(metric)));
+  return picture;
+}
+
+// Between what was drawn: the scores that the traced texts would have at other temperatures, by importance sampling.
+function reweighted(run, metric, share) {
+  const points = (run.curves[metric] || []).map(([x, y]) => ({ x, y, share: share ?? 0.5, dashed: true }));
+  return points.length > 1 ? [points] : [];
+}
+
+function curveNote(metric) {
+  const held = DATA.runs.flatMap((run) => run.curves[metric] || []), sizes = held.map(([, , effective]) => effective);
+  const texts = Math.max(...held.map((point) => point[3]));
+  return `dashed: the first ${texts} texts of each temperature, reweighted to those between; as good as ${Math.floor(Math.min(...sizes))} to ${Math.floor(Math.max(...sizes))} texts`;
 }
 
 function frontier(diversity, name) {
