@@ -6,18 +6,19 @@ figure that outlives its use.
 
 from __future__ import annotations
 
+import re
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from temp_processors.inert import figure_text
+from temp_processors.report.names import apart, families, longest_line, say_missing, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 STYLE: Any = {
-    "font.family": "DejaVu Sans",
     "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -30,7 +31,13 @@ STYLE: Any = {
     "text.parse_math": True,
 }
 LEGEND_WIDTH = 56
-"""Characters of a legend that a figure of one column holds."""
+"""Columns of text that the legend of a figure of one column holds."""
+HANDLE = 6
+"""Of these, what the sign before a name takes."""
+LINE = 0.16
+"""Height of a line of a legend, in inches."""
+NAME_LINES = 3
+MISSING = re.compile(r"Glyph (\d+) .*missing from font")
 # Metadata that keeps the date out of the file, so that the same figure gives the same bytes.
 UNDATED: dict[str, dict[str, Any]] = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
 
@@ -51,7 +58,7 @@ def styled() -> Iterator[None]:
     """The settings of every picture, for the time of a `with` block or, as `@styled()`, of a function."""
     import matplotlib
 
-    with matplotlib.rc_context(STYLE):
+    with matplotlib.rc_context({**STYLE, "font.family": families()}):
         yield
 
 
@@ -64,9 +71,15 @@ def colours(count: int) -> list[tuple[float, float, float, float]]:
 
 
 def legend_below(figure: Figure, handles: Mapping[str, Any], columns: int) -> None:
-    """The legend under the figure, where it covers no data: one entry a name, whatever the name, in fewer columns if names are long."""
-    longest = max(map(len, handles), default=0)
-    fitting = max(1, min(columns, LEGEND_WIDTH // (longest + 6)))
+    """The legend under the figure, where it covers no data: one entry a name, whatever the name, in fewer columns if names are long.
+
+    Long names are wrapped, and the figure grows by what the legend takes beyond two lines.
+    """
+    names = apart([wrapped(name, LEGEND_WIDTH - HANDLE, NAME_LINES) for name in handles])
+    fitting = max(1, min(columns, LEGEND_WIDTH // (longest_line(names) + HANDLE)))
+    rows = -(-len(names) // fitting)
+    further = sum(name.count("\n") for name in names)
+    figure.set_figheight(figure.get_figheight() + LINE * max(0, rows + further - 2))
     legend = figure.legend(
         list(handles.values()),
         [str(i) for i in range(len(handles))],
@@ -74,8 +87,8 @@ def legend_below(figure: Figure, handles: Mapping[str, Any], columns: int) -> No
         ncols=fitting,
         frameon=False,
     )
-    for text, name in zip(legend.get_texts(), handles, strict=True):
-        text.set_text(figure_text(name))  # as a label, a name that begins with `_` would be left out
+    for text, name in zip(legend.get_texts(), names, strict=True):
+        text.set_text(name)  # as a label, a name that begins with `_` would be left out
 
 
 def save(figure: Figure, path: Path) -> Path:
@@ -88,6 +101,14 @@ def save(figure: Figure, path: Path) -> Path:
         raise ValueError(f"a picture ends in {', '.join(UNDATED)}, but this is {str(path)!r}")
     if not path.parent.is_dir():
         raise ValueError(f"{path.parent}: no such folder")
-    with styled():
+    with styled(), warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
         figure.savefig(path, dpi=200, metadata=UNDATED[path.suffix.lower()])
+    missing = {str(warning.message): warning for warning in said if MISSING.match(str(warning.message))}
+    if missing:
+        codes = sorted(int(MISSING.match(message)[1]) for message in missing)  # type: ignore[index]
+        say_missing("".join(map(chr, codes[:20])))
+    for warning in said:
+        if str(warning.message) not in missing:
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
     return path

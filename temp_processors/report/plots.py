@@ -12,9 +12,9 @@ from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from temp_processors.inert import figure_text
 from temp_processors.metrics.catalogue import described
 from temp_processors.report.figures import blank_figure, colours, legend_below, save, styled
+from temp_processors.report.names import apart, log_ticks, longest_line, wrapped
 from temp_processors.report.softmax import log_softmax
 from temp_processors.report.wording import Scores, bounds, display_with_unit, number
 from temp_processors.runs.lenient import LoadedRun, Trace, load_run, own_file, own_folder
@@ -28,6 +28,10 @@ MARKERS = "osD^vPX*"
 FRONTIERS = ("distinct_2", "self_bleu_4")
 """Metrics of diversity that are drawn against perplexity."""
 MOST_BANDS = 4
+TICK_WIDTH, TITLE_WIDTH = 28, 46
+"""Columns of a name at an axis, and of one above a row of axes."""
+SLANTED = 0.045
+"""Height that a further column of a slanted name takes, in inches: the figure grows by it, so that its axes stay as they are."""
 
 
 def value_and_interval(score: Mapping[str, Any]) -> tuple[float, float, float]:
@@ -64,7 +68,9 @@ def metric_figure(policies: Scores, metric: str, temperatures: Mapping[str, floa
         if fixed:
             axes.axvline(first + gap / 2, color="0.8", linewidth=0.8)
         ticks = [*dict.fromkeys(places[n] for n in fixed), *(places[n] for n in others)]
-        labels = [*dict.fromkeys(f"{known[n]:g}" for n in fixed), *map(figure_text, others)]
+        names = apart([wrapped(name, TICK_WIDTH, 1) for name in others])
+        labels = [*dict.fromkeys(f"{known[n]:g}" for n in fixed), *names]
+        figure.set_figheight(figure.get_figheight() + max(0.0, longest_line(names) - 8) * SLANTED)
         axes.set_xticks(ticks, labels, rotation=40, ha="right", rotation_mode="anchor")
     axes.set_xlabel("temperature" if fixed and not others else "temperature, or policy" if fixed else "policy")
     axes.set_ylabel(display_with_unit(metric, policies))
@@ -126,11 +132,13 @@ def frontier_figure(policies: Scores, diversity: str = "distinct_2", quality: st
 
 
 def _plain_log_ticks(axes: Axes) -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    low, high = axes.get_xlim()
+    axes.xaxis.set_major_locator(FixedLocator(log_ticks(low, high)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlim(low, high)
 
 
 @styled()
@@ -171,7 +179,7 @@ def _steps_apart(traces: Mapping[str, Sequence[Trace]]) -> Figure:
     for (left, right), (name, group) in zip(grid, traces.items(), strict=True):
         _band(left, [trace.entropy for trace in group], colour)
         _band(right, [trace.temperature for trace in group], colour)
-        left.set_title(figure_text(name), loc="left", fontsize=8, pad=2)
+        left.set_title(wrapped(name, TITLE_WIDTH, 1), loc="left", fontsize=8, pad=2)
         if all(math.isnan(number(value)) for trace in group for value in trace.temperature):
             right.text(
                 0.5, 0.5, "no single temperature", transform=right.transAxes, fontsize=7, ha="center", color="0.4"
@@ -226,7 +234,7 @@ def distribution_figure(
     for temperature, colour in zip(temperatures, colours(len(temperatures)), strict=True):
         probabilities = [math.exp(p) for p in log_softmax(logits, temperature)]
         axes.plot(probabilities, places, "o-", color=colour, markersize=4, linewidth=1, label=f"T = {temperature:g}")
-    axes.set_yticks(places, [figure_text(label) for label in labels])
+    axes.set_yticks(places, [wrapped(label, TICK_WIDTH, 1) for label in labels])
     axes.invert_yaxis()
     axes.set_xlim(left=0)
     axes.set_xlabel("probability among the tokens shown")

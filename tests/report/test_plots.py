@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from temp_processors.report.figures import colours, save
+from temp_processors.report.names import families, say_missing
 from temp_processors.report.plots import distribution_figure, frontier_figure, metric_figure, steps_figure, write_plots
 from temp_processors.runs.lenient import Trace
 from tests.report.report_run import make_run
@@ -127,3 +128,74 @@ def test_colours_are_told_apart_by_lightness_alone() -> None:
 def test_importing_the_report_does_not_import_matplotlib() -> None:
     code = "import sys, temp_processors.report.plots; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+LONG = "cooling from one point five to zero point three over twenty-four steps, then held, and a little more"
+AWKWARD = [
+    "_baseline",
+    "冷的温度策略，一个很长很长的名字，还要更长一些才行",
+    LONG,
+    "no_space_in_it" * 9,
+    LONG[:-4] + "less",
+    "[red]$x^2$",
+]
+
+
+def boxes(figure: Any, texts: Any) -> list[Any]:
+    """Where texts stand in the picture, in points of the screen."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return [text.get_window_extent(canvas.get_renderer()) for text in texts(figure) if text.get_text()]
+
+
+@pytest.mark.parametrize("count", [1, 2, 6])
+def test_long_names_fit_and_leave_the_axes_their_room(count: int) -> None:
+    scores = dict.fromkeys(AWKWARD[:count], SCORES["T=1.0"])
+    figure = frontier_figure(scores)
+    inside = boxes(figure, lambda f: f.legends[0].get_texts())
+    assert len(inside) == count
+    assert all(box.x0 >= 0 and box.x1 <= figure.bbox.width and box.y0 >= 0 for box in inside)
+    assert figure.axes[0].get_position().height * figure.get_figheight() > 1.2
+    ticks = metric_figure(scores, "distinct_2")
+    labels = boxes(ticks, lambda f: f.axes[0].get_xticklabels())
+    assert len(labels) == count
+    assert all(box.y0 >= 0 for box in labels)
+    assert ticks.axes[0].get_position().height * ticks.get_figheight() > 1.2
+    apart = steps_figure({name: [step_trace(1.0, 2.0)] for name in AWKWARD})
+    titles = boxes(apart, lambda f: [axes.title if axes.title.get_text() else axes._left_title for axes in f.axes[::2]])
+    assert len(titles) == 6
+    assert all(box.x1 <= apart.bbox.width for box in titles)
+
+
+@pytest.mark.parametrize("low", [1.01, 2.0, 9.0, 1234.0])
+@pytest.mark.parametrize("span", [1.02, 1.3, 2.0, 5.0, 12.0, 100.0, 5e3, 1e6, 1e9])
+def test_ticks_of_perplexity_do_not_overprint(low: float, span: float) -> None:
+    scores = {
+        name: {"distinct_2": {"value": 0.5}, "perplexity": {"value": value}}
+        for name, value in (("a", low), ("b", low * span))
+    }
+    figure = frontier_figure(scores)
+    labels = sorted(boxes(figure, lambda f: f.axes[0].get_xticklabels()), key=lambda box: box.x0)
+    assert len(labels) >= 2
+    assert all(left.x1 < right.x0 for left, right in itertools.pairwise(labels))
+
+
+def test_chinese_is_drawn_in_a_font_that_has_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    say_missing.cache_clear()
+    for number in range(2):
+        save(frontier_figure({"冷 狐狸": SCORES["T=1.0"]}), tmp_path / f"{number}.png")
+    assert len(caplog.messages) == (0 if len(families()) > 1 else 1)
+
+
+def test_without_such_a_font_one_line_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    say_missing.cache_clear()
+    monkeypatch.setattr("temp_processors.report.figures.families", lambda: ["DejaVu Sans"])
+    for end in ("png", "svg"):
+        save(frontier_figure({"狐狸": SCORES["T=1.0"]}), tmp_path / f"x.{end}")
+    assert caplog.messages == [
+        "pictures show boxes for 狐狸: no installed font has them; Noto Sans CJK has Chinese, Japanese and Korean"
+    ]
