@@ -12,14 +12,18 @@ import typer
 from temp_processors.cli.compare import compare_command
 from temp_processors.cli.console import replace_what_cannot_be_written
 from temp_processors.cli.explore import explore_command
+from temp_processors.cli.plan import plan_command
 from temp_processors.cli.report import report_command
 from temp_processors.cli.run import run_command
 from temp_processors.cli.score import score_command
 from temp_processors.cli.softmax import softmax_command
+from temp_processors.cli.tune import tune_command
 from temp_processors.version import __version__
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 app.command("run")(run_command)
+app.command("tune")(tune_command)
+app.command("plan")(plan_command)
 app.command("report")(report_command)
 app.command("softmax")(softmax_command)
 app.command("explore")(explore_command)

@@ -18,40 +18,55 @@ if TYPE_CHECKING:
     from temp_processors.runs.folder import Run
 
 
+Config = Annotated[Path, typer.Argument(help="A YAML file, or the name of a shipped configuration: fox.")]
+Overrides = Annotated[list[str] | None, typer.Option("--set", help="policies.0.temperature=0.2; repeatable.")]
+Out = Annotated[Path | None, typer.Option("--out", help="Run folder; runs/NAME by default.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a run that is already in the folder.")]
+AllowCode = Annotated[
+    bool, typer.Option("--allow-code-execution", help="Let `score: python_tests` run programs that the model writes.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print errors only.")]
+Source = tuple[Path | dict[str, Any], Sequence[str]]
+"""Where a configuration comes from, its file or its data, and what `--set` changes of it."""
+
+
 def run_command(
-    config: Annotated[Path, typer.Argument(help="A YAML file, or the name of a shipped configuration: fox.")],
-    overrides: Annotated[
-        list[str] | None, typer.Option("--set", help="policies.0.temperature=0.2; repeatable.")
+    config: Annotated[
+        Path | None, typer.Argument(help="A YAML file, or the name of a shipped configuration: fox.")
     ] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Run folder; runs/NAME by default.")] = None,
+    overrides: Overrides = None,
+    out: Out = None,
+    model: Annotated[str | None, typer.Option(help="Without CONFIG: fox, a folder, a Hub id; fox by default.")] = None,
+    prompt: Annotated[list[str] | None, typer.Option(help="Without CONFIG: a text to continue; repeatable.")] = None,
+    temperatures: Annotated[
+        str | None, typer.Option(help="Without CONFIG: 0.1,0.5,1 or 0.1:1.5:0.2 (from:to:step).")
+    ] = None,
+    task: Annotated[Path | None, typer.Option(help="Without CONFIG: a file with what stands under `task:`.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run, and stop.")] = False,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a run that is already in the folder.")
-    ] = False,
+    overwrite: Overwrite = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that stopped.")] = False,
-    allow_code_execution: Annotated[
-        bool,
-        typer.Option("--allow-code-execution", help="Let `score: python_tests` run programs that the model writes."),
-    ] = False,
+    allow_code_execution: AllowCode = False,
     report: Annotated[bool, typer.Option(help="End with the page, the pictures and what they need.")] = True,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print errors only.")] = False,
+    quiet: Quiet = False,
     push_to_hub: Annotated[
         str | None, typer.Option("--push-to-hub", help="Upload run and page to this dataset repository: USER/NAME.")
     ] = None,
 ) -> None:
-    """Generate continuations under every policy of CONFIG and compare their diversity."""
+    """Generate continuations under every policy of CONFIG, or of --model at --temperatures, and compare their diversity."""
     first = os.environ.get("RANK", "0") == "0"
     from temp_processors.runs.folder import RunFolderError
 
     console = InertConsole(quiet=not first or (quiet and not dry_run))
-    plan = _planned(config, overrides or (), out, console)
+    chosen = {"--model": model, "--prompt": prompt, "--temperatures": temperatures, "--task": task}
+    source = _source(config, chosen), overrides or ()
+    plan = planned(*source, out, console)
     if dry_run:
         _say_where(plan, console)
         return
     if push_to_hub is not None:
         _refuse_push(push_to_hub)
     how = {"overwrite": overwrite, "resume": resume, "allow_code_execution": allow_code_execution}
-    run = _run(plan, (config, overrides or ()), console, **how)
+    run = run_planned(plan, source, console, **how)
     if not first:
         return
     page = _report(run) if report else None  # files before the terminal
@@ -65,7 +80,23 @@ def run_command(
         raise _failed(run.failures)
 
 
-def _planned(config: Path, overrides: Sequence[str], out: Path | None, console: Console) -> Plan:
+def _source(config: Path | None, chosen: dict[str, Any]) -> Path | dict[str, Any]:
+    """The file of a configuration, or the data of one that options describe."""
+    given = [option for option, value in chosen.items() if value]
+    if config is not None:
+        if given:
+            raise refused(f"{given[0]}: CONFIG says it already; change it with --set, or leave CONFIG out")
+        return config
+    from temp_processors.cli.without_file import config_data
+
+    missing = [option for option in ("--prompt", "--temperatures") if not chosen[option]]
+    if missing:
+        raise refused(f"give CONFIG, or a run without a file: {missing[0]} is missing")
+    with told(ValueError):
+        return config_data(chosen["--model"] or "fox", chosen["--prompt"], chosen["--temperatures"], chosen["--task"])
+
+
+def planned(config: Path | dict[str, Any], overrides: Sequence[str], out: Path | None, console: Console) -> Plan:
     """What to run, after a line that says how much it is."""
     from temp_processors.config.experiment import load_config, located
     from temp_processors.config.prompts import PromptError
@@ -95,7 +126,8 @@ def _say_where(plan: Plan, console: Console) -> None:
         console.print(f"model: {spec.name}: {find_model(spec).described}", markup=False, soft_wrap=True)
 
 
-def _run(plan: Plan, source: tuple[Path, Sequence[str]], console: Console, **how: bool) -> Run:
+def run_planned(plan: Plan, source: Source, console: Console, **how: bool) -> Run:
+    """Run a plan, with one line for whatever goes wrong."""
     from transformers.utils import logging as transformers_logging
 
     from temp_processors.config.experiment import located

@@ -138,13 +138,24 @@ def prompts_needed(difference: float, spread: float, *, level: float = 0.05, pow
         >>> prompts_needed(0.1, 0.5), prompts_needed(0.1, 0.5, level=0.05 / 28)
         (200, 400)
     """
-    from scipy.special import stdtrit
 
     def shown_by(count: int) -> bool:
-        reach = float(stdtrit(count - 1, 1 - level / 2) + stdtrit(count - 1, power))
-        return reach * math.sqrt(spread**2 / count + ALLOWANCE / count**2) <= difference
+        return smallest_difference(count, spread, level=level, power=power) <= difference
 
     return bisect_left(range(MOST_PROMPTS), True, lo=4, key=shown_by)
+
+
+def smallest_difference(prompts: int, spread: float, *, level: float = 0.05, power: float = POWER) -> float:
+    """The difference that so many prompts show; the other arguments as for `prompts_needed`.
+
+    Example:
+        >>> round(smallest_difference(200, 0.5), 3)
+        0.1
+    """
+    from scipy.special import stdtrit
+
+    reach = float(stdtrit(prompts - 1, 1 - level / 2) + stdtrit(prompts - 1, power))
+    return reach * math.sqrt(spread**2 / prompts + ALLOWANCE / prompts**2)
 
 
 def level_of(policies: int, confidence: float = 0.95) -> float:

@@ -1,0 +1,53 @@
+"""A configuration from options of the command line: a model, prompts, temperatures."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+
+def config_data(model: str, prompts: list[str], temperatures: str, task: Path | None = None) -> dict[str, Any]:
+    """The data of a configuration: one fixed temperature each, named `T=...`.
+
+    Args:
+        model: As in a configuration.
+        prompts: Texts to continue.
+        temperatures: `0.1,0.5,1`, or `0.1:1.5:0.2` for from, to and step.
+        task: A YAML file with what stands under `task:`, if any.
+
+    Raises:
+        ValueError: Temperatures that are none, or a task file that cannot be read (`ConfigError`).
+
+    Example:
+        >>> data = config_data("org/small-model", ["The quick brown fox"], "0.1:0.5:0.2")
+        >>> data["name"], data["policies"]
+        ('small-model-temperatures', [{'kind': 'fixed', 'temperature': {'from': 0.1, 'to': 0.5, 'step': 0.2}}])
+    """
+    name = re.sub(r"[^\w.-]+", "-", model.rstrip("/").rsplit("/", 1)[-1]).strip(".-") or "model"
+    data: dict[str, Any] = {
+        "name": f"{name}-temperatures",
+        "model": model,
+        "prompts": prompts,
+        "policies": [{"kind": "fixed", "temperature": _temperatures(temperatures)}],
+    }
+    if task is not None:
+        from temp_processors.config.yaml_lines import read_yaml
+
+        data["task"] = read_yaml(task).data
+    return data
+
+
+def _temperatures(text: str) -> dict[str, float] | list[float]:
+    parts = text.split(":") if ":" in text else text.split(",")
+    try:
+        numbers = [float(part) for part in parts]
+    except ValueError as error:
+        raise ValueError(
+            f"--temperatures: has to be numbers such as 0.1,0.5,1, or from:to:step such as 0.1:1.5:0.2, but is {text!r}"
+        ) from error
+    if ":" not in text:
+        return numbers
+    if len(numbers) != 3:
+        raise ValueError(f"--temperatures: has to have three parts, from:to:step, but is {text!r}")
+    return dict(zip(("from", "to", "step"), numbers, strict=True))
