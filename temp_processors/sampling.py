@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from transformers import LogitsProcessor
 
-from temp_processors.policies.checks import FINITE, check_prompt_length, check_whole
+from temp_processors.policies.checks import FINITE, check_prompt_length, check_whole, longest_prompt
 from temp_processors.policies.distribution import top_score, working_dtype
 from temp_processors.policies.positions import per_row, steps_after
 
@@ -67,11 +67,12 @@ class SeededSampling(LogitsProcessor):
         whole = [check_whole(f"seeds[{row}]", seed, FINITE) & _MASK for row, seed in enumerate(values)]
         self.seeds = torch.tensor([_signed(seed) for seed in whole], dtype=torch.long)
         self.prompt_length = check_prompt_length(prompt_length)
+        self._longest_prompt = longest_prompt(self.prompt_length)
         self.coupled = coupled
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """0 at each row's choice, -inf elsewhere, in a new tensor of the shape and dtype of `scores`."""
-        step = steps_after(input_ids, scores, self.prompt_length)
+        step = steps_after(input_ids, scores, self.prompt_length, self._longest_prompt)
         choice, total = choose(scores, per_row(self.seeds, "seeds", scores), step, coupled=self.coupled)
         mark = torch.log(total / total).nan_to_num(nan=-torch.inf)  # 0, or -inf where there is nothing to draw
         mark = torch.where(torch.isnan(total), total, mark).to(scores.dtype)

@@ -17,6 +17,7 @@ from transformers import GenerationConfig, LogitsProcessor
 
 from temp_processors.audit.findings import Finding, dropped_values, find_problems, refused
 from temp_processors.audit.neutral import SAMPLING_FIELDS, off_values
+from temp_processors.audit.prompt_length import prompt_lengths
 from temp_processors.audit.stack import StackEntry, asked_for, describe, record
 from temp_processors.sampling import SeededSampling
 
@@ -98,15 +99,17 @@ def audit(
     if paged:
         del arguments["cache_implementation"]
     try:
-        mode, applied, prepared = record(model, generation_config, [] if paged else list(processors), arguments)
+        seen = record(model, generation_config, [] if paged else list(processors), arguments)
     except ValueError as error:
         return Audit("refused", (), None, "none: generate() refuses this call", (refused(error),))
     asked = {name: asked_for(name, generate_kwargs, generation_config, model) for name in SAMPLING_FIELDS}
-    stack = tuple(describe(processor, processors, prepared, asked) for processor in applied)
-    temperature, effective = _effective(stack, mode)
-    dropped = {} if prepared.do_sample else dropped_values(prepared, asked)
-    findings = find_problems(stack, "paged" if paged else mode, list(processors), dropped)
-    return Audit("continuous_batching" if paged else mode, stack, temperature, effective, tuple(findings))
+    stack = tuple(describe(processor, processors, seen.config, asked) for processor in seen.applied)
+    temperature, effective = _effective(stack, seen.mode)
+    dropped = {} if seen.config.do_sample else dropped_values(seen.config, asked)
+    findings = list(find_problems(stack, "paged" if paged else seen.mode, list(processors), dropped))
+    if not paged:
+        findings += prompt_lengths(stack, seen.rows, seen.prompt)
+    return Audit("continuous_batching" if paged else seen.mode, stack, temperature, effective, tuple(findings))
 
 
 def plain_sampling_kwargs() -> dict[str, Any]:

@@ -50,23 +50,43 @@ class StackEntry:
         return f"{self.name}({values})  [{self.origin}]"
 
 
+class Recorded(NamedTuple):
+    """What a call of `generate` hands to its decoding loop.
+
+    Args:
+        mode: transformers' name of the decoding mode.
+        applied: The processors, in the order in which they act.
+        config: The configuration that results from the call, the one it passes and that of the checkpoint.
+        rows: Rows of the batch, beams and samples of one prompt included.
+        prompt: Tokens that processors see before the first new one, padding included: 0 with `inputs_embeds`, the decoder's own for
+            an encoder-decoder. None where the call has no input.
+    """
+
+    mode: str
+    applied: list[LogitsProcessor]
+    config: GenerationConfig
+    rows: int
+    prompt: int | None
+
+
 def record(
     model: Any, config: GenerationConfig | None, processors: list[LogitsProcessor], arguments: dict[str, Any]
-) -> tuple[str, list[LogitsProcessor], GenerationConfig]:
-    """Mode, processors and configuration of a call of `generate`, whose decoding loop is replaced by one that notes them and stops."""
+) -> Recorded:
+    """What a call of `generate` hands to its decoding loop, which is replaced by one that notes it and stops."""
     seen: dict[str, Any] = {}
 
     def recorder(  # the signature that generate() calls its decoding loops with
         model: Any, input_ids: Tensor, logits_processor: Any, generation_config: GenerationConfig, **_: Any
     ) -> Tensor:
-        seen.update(applied=list(logits_processor), config=generation_config)
+        seen.update(applied=list(logits_processor), config=generation_config, shape=input_ids.shape)
         raise _RecordedError
 
     if not any(
         _field(source, "max_length", "max_new_tokens") for source in (arguments, config, model.generation_config)
     ):
         config, arguments = _with_length(config, arguments)
-    if not {"inputs", "input_ids", "inputs_embeds", model.main_input_name} & set(arguments):
+    stand_in = not {"inputs", "input_ids", "inputs_embeds", model.main_input_name} & set(arguments)
+    if stand_in:
         arguments["inputs"] = torch.zeros(1, 1, dtype=torch.long, device=model.device)
         arguments["attention_mask"] = torch.ones(1, 1, dtype=torch.long, device=model.device)
     arguments.pop("streamer", None)  # it would be handed the prompt, and changes nothing of the stack
@@ -78,7 +98,9 @@ def record(
             **arguments,
         )
     mode = seen["config"].get_generation_mode(arguments.get("assistant_model"))
-    return str(mode.value), seen["applied"], seen["config"]
+    rows, width = seen["shape"]
+    known = not stand_in or model.config.is_encoder_decoder
+    return Recorded(str(mode.value), seen["applied"], seen["config"], rows, width if known else None)
 
 
 def _field(source: Any, *names: str) -> bool:

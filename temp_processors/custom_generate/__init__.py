@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from transformers import GenerationConfig
+from transformers import GenerationConfig, GenerationMixin
 
 from temp_processors.audit.audit import plain_sampling_kwargs
+from temp_processors.audit.stack import record
 from temp_processors.policies.kinds import build_policy
 from temp_processors.sampling import SeededSampling
 
@@ -87,7 +88,11 @@ def _prompt_length(model: Any, call: Mapping[str, Any]) -> int:
     if model.config.is_encoder_decoder:
         if call.get("decoder_input_ids") is not None:
             raise ValueError("`prompt_length` has to be given with `decoder_input_ids`: count the start token")
-        return 1
+        if type(model).generate is GenerationMixin.generate:
+            return 1
+        given = {name: value for name, value in call.items() if name not in ("generation_config", "logits_processor")}
+        recorded = record(model, call.get("generation_config"), [], given).prompt  # Whisper: language and task come too
+        return 1 if recorded is None else recorded
     for name in ("inputs", "input_ids"):
         if call.get(name) is not None:
             return int(call[name].shape[-1])

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from transformers import LogitsProcessor
 
-from temp_processors.policies.checks import check_prompt_length
+from temp_processors.policies.checks import check_prompt_length, longest_prompt
 from temp_processors.policies.distribution import at_temperature, working_dtype
 from temp_processors.policies.positions import steps_after
 
@@ -63,6 +63,7 @@ class PolicyLogitsWarper(LogitsProcessor):
 
     def __init__(self, *, prompt_length: int | Tensor = 0) -> None:
         self.prompt_length = check_prompt_length(prompt_length)
+        self._longest_prompt = longest_prompt(self.prompt_length)
 
     def temperature(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """Temperature for every row: broadcastable to (batch, 1), or to (batch, steps, 1) for 3-D scores.
@@ -82,11 +83,12 @@ class PolicyLogitsWarper(LogitsProcessor):
         """The same policy for prompts of another length; the original keeps its own."""
         other = copy.copy(self)
         other.prompt_length = check_prompt_length(prompt_length)
+        other._longest_prompt = longest_prompt(other.prompt_length)
         return other
 
     def steps(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """Number of new tokens before each prediction, 0 for the first; shape as `prefix_lengths` with prompts."""
-        return steps_after(input_ids, scores, self.prompt_length)
+        return steps_after(input_ids, scores, self.prompt_length, self._longest_prompt)
 
 
 def no_temperature(scores: Tensor) -> Tensor:

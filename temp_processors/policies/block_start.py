@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from temp_processors.policies.base import PolicyLogitsWarper
-from temp_processors.policies.checks import Temperature, TokenIds, as_ids, checked
+from temp_processors.policies.checks import AnyTokenIds, Temperature, TokenIds, as_ids, checked
 from temp_processors.policies.distribution import working_dtype
 from temp_processors.policies.positions import at_prefixes, is_one_of, last_place, prefix_lengths
 
@@ -18,7 +18,8 @@ class BlockStartLogitsWarper(PolicyLogitsWarper):
     A block starts where a newline token is followed by one or more indent tokens: the token after them is drawn at
     `start_temperature`, every other at `temperature`. The prompt counts, a prompt that ends in an indented line
     starts a block. As in the published code, the first token of a text that is neither counts as the end of a line, so
-    that a text of one token and an indent starts a block.
+    that a text of one token and an indent starts a block. Padding on the left is no part of a text: ids below 0, as engines
+    lay out their batches, and a run of `pad_ids` at the beginning.
 
     Args:
         newline_ids (token ids): Tokens that end a line.
@@ -27,6 +28,8 @@ class BlockStartLogitsWarper(PolicyLogitsWarper):
         temperature (`float`, *optional*, defaults to 0.6): Elsewhere, >= 0.
         initial_temperature (`float`, *optional*, defaults to `temperature`): Where the text so far is nothing but
             indents, >= 0.
+        pad_ids (token ids, *optional*): Tokens that `generate` is given as padding on the left of shorter prompts; `build_policy`
+            takes that of its tokenizer, unless texts begin with it.
         prompt_length: Not used; every policy takes it.
 
     Source: Zhu et al. 2024, arXiv 2309.02772, and its code, whose rule is: after a newline the position is 1, after any
@@ -56,18 +59,22 @@ class BlockStartLogitsWarper(PolicyLogitsWarper):
         start_temperature: Temperature = 0.8,
         temperature: Temperature = 0.6,
         initial_temperature: Temperature | None = None,
+        pad_ids: AnyTokenIds = (),
         *,
         prompt_length: int | Tensor = 0,
     ) -> None:
         super().__init__(prompt_length=prompt_length)
         self.newline_ids, self.indent_ids = as_ids(newline_ids), as_ids(indent_ids)
+        self.pad_ids = as_ids(pad_ids)
         self.at_start, self.elsewhere = start_temperature, temperature
         self.initial = temperature if initial_temperature is None else initial_temperature
 
     def temperature(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        newline = is_one_of(input_ids, self.newline_ids)
-        indent = is_one_of(input_ids, self.indent_ids) & ~newline
-        position = line_positions(newline, indent)
+        padding = (input_ids < 0) | is_one_of(input_ids, self.pad_ids)
+        padding = padding.cumprod(dim=-1).bool()  # at the beginning alone
+        newline = is_one_of(input_ids, self.newline_ids) & ~padding
+        indent = is_one_of(input_ids, self.indent_ids) & ~newline & ~padding
+        position = line_positions(newline, indent | padding)
         after_indent = last_place(indent) > last_place(~indent)
         lengths = prefix_lengths(input_ids, scores)
         value = torch.full_like(position, self.elsewhere, dtype=working_dtype(scores))
@@ -78,7 +85,7 @@ class BlockStartLogitsWarper(PolicyLogitsWarper):
 def line_positions(newline: Tensor, indent: Tensor) -> Tensor:
     """Position in the line after each prefix, indents not counted: 0 before anything, 1 after a newline.
 
-    Two boolean tensors (batch, length) -> (batch, length + 1).
+    Two boolean tensors (batch, length) -> (batch, length + 1). What is neither is a word; padding is to be given as indent.
     """
     none = torch.zeros(newline.shape[0], 1, dtype=torch.long, device=newline.device)
     words = torch.cat([none, (~newline & ~indent).cumsum(dim=-1)], dim=-1)

@@ -103,6 +103,13 @@ def check_prompt_length(value: object) -> int | Tensor:
     return value.long()
 
 
+def longest_prompt(prompt_length: int | Tensor) -> int:
+    """The largest of checked prompt lengths, 0 where there is none."""
+    if isinstance(prompt_length, Tensor):
+        return int(prompt_length.max()) if prompt_length.numel() else 0
+    return prompt_length
+
+
 def check_points(name: str, value: object) -> tuple[tuple[float, float], ...]:
     """(step, temperature) pairs with strictly rising steps."""
     if not isinstance(value, Sequence) or isinstance(value, str) or not value:

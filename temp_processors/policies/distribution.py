@@ -133,4 +133,6 @@ def _divided(scores: Tensor, temperature: Tensor) -> Tensor:
 
 def _all_safe(temperature: Tensor, dtype: torch.dtype) -> bool:
     """Whether no row can need the greedy branch. Asked only where the answer costs no synchronisation."""
+    if temperature.numel() == 0:  # a batch without rows
+        return True
     return not without_sync(temperature) and float(temperature.amin()) >= may_overflow(dtype)

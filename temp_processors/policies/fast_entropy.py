@@ -115,6 +115,7 @@ def entropy_share(scores: Tensor, scale: float = 1.0, offset: float = 0.0) -> tu
     certain = quick is not None and sure(quick)
     spread = quick.neg() if quick is not None and certain else careful_entropy(scores, quick)
     precise = spread.to(precise_dtype(spread))  # in float32 a few rows at once round otherwise than one (SIMD lanes)
+    certain = certain or scores.numel() == 0  # a batch without rows
     whole = not without_sync(scores) and vocabulary > 1 and (certain or bool(scores.amin() > -torch.inf))
     if whole:
         return (precise * (scale / math.log(vocabulary)) + offset).to(spread.dtype), None

@@ -60,7 +60,7 @@ from temp_processors.policies.mistakes import in_our_words
 from temp_processors.policies.phase import PhaseLogitsWarper
 from temp_processors.policies.quadratic import QuadraticLogitsWarper
 from temp_processors.policies.scheduled import ScheduledTemperatureLogitsWarper
-from temp_processors.policies.tags import AS_TEXT, CodePoints, check_known, check_tags, resolve_tag
+from temp_processors.policies.tags import AS_TEXT, CodePoints, check_known, check_tags, padding_of, resolve_tag
 from temp_processors.policies.truncation import TopPDecayLogitsWarper, TruncateThenTemperLogitsWarper
 
 WARPERS: dict[str, type[PolicyLogitsWarper]] = {
@@ -123,6 +123,8 @@ class BasePolicy(BaseModel):
         for name, value in fields.items():
             if tokenizer is not None and name.endswith("_ids"):
                 check_known(name, value or (), tokenizer)
+        if "pad_ids" in fields and not fields["pad_ids"]:
+            fields["pad_ids"] = padding_of(tokenizer)
         return {name: _built(value, tokenizer) for name, value in fields.items()}
 
 

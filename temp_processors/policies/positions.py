@@ -33,13 +33,27 @@ def per_row(values: Tensor, name: str, scores: Tensor) -> Tensor:
     return values.to(scores.device, non_blocking=True).view(-1, *[1] * (scores.ndim - 1))
 
 
-def steps_after(input_ids: Tensor, scores: Tensor, prompt_length: int | Tensor) -> Tensor:
-    """Prefix lengths minus `prompt_length`, never below 0 (inside the prompt)."""
+NO_TOKEN = -1
+"""The id that stands for padding where a batch is laid out for policies: no tag, newline or sentence end is spelled with it."""
+
+
+def steps_after(input_ids: Tensor, scores: Tensor, prompt_length: int | Tensor, longest: int) -> Tensor:
+    """Prefix lengths minus `prompt_length`, never below 0 (inside the prompt).
+
+    Args:
+        input_ids: (batch, length).
+        scores: (batch, vocab) or (batch, steps, vocab).
+        prompt_length: One for all rows, or (batch,).
+        longest: The largest of them, known since they were given: looking at a tensor on a device would synchronise it.
+
+    Raises:
+        ValueError: `input_ids` ends before the longest prompt does, as with `inputs_embeds`, where the prompt has no ids.
+    """
+    if longest > input_ids.shape[-1]:
+        raise ValueError(f"`prompt_length` is {longest}, but `input_ids` has only {input_ids.shape[-1]} tokens")
     lengths = prefix_lengths(input_ids, scores)
     if isinstance(prompt_length, Tensor):
         return (lengths - per_row(prompt_length, "prompt_length", scores)).clamp(min=0)
-    if prompt_length > input_ids.shape[-1]:
-        raise ValueError(f"`prompt_length` is {prompt_length}, but `input_ids` has only {input_ids.shape[-1]} tokens")
     return (lengths - prompt_length).clamp(min=0)
 
 

@@ -95,6 +95,12 @@ def _stands_in(run: Sequence[int], ids: Sequence[int]) -> bool:
     return any(tuple(ids[start : start + len(run)]) == tuple(run) for start in range(len(ids) - len(run) + 1))
 
 
+def padding_of(tokenizer: Any) -> tuple[int, ...]:
+    """The token that a tokenizer pads with; none where there is no tokenizer, or texts may begin with that token."""
+    pad = getattr(tokenizer, "pad_token_id", None)
+    return () if pad is None or pad == tokenizer.bos_token_id else (int(pad),)
+
+
 def check_known(name: str, ids: tuple[int, ...], tokenizer: Any) -> None:
     """Refuse token ids that the tokenizer does not have. Without one they pass, and never match."""
     for place, token in enumerate(ids):

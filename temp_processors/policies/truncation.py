@@ -20,7 +20,7 @@ class TopPDecayLogitsWarper(PolicyLogitsWarper):
 
     t counts the new tokens since the sentence began, 0 for its first: since the last new token in `reset_ids`, or since
     the prompt. Tokens outside the nucleus go to -inf, the others keep their scores; the most likely token always
-    stays. The nucleus is that of transformers' `TopPLogitsWarper`, and of equally likely tokens the first go in first.
+    stays. The nucleus is that of transformers' `TopPLogitsWarper`, to the token: of equally likely ones it takes the last.
 
     Args:
         top_p (`float`, *optional*, defaults to 0.9): p of the first token of a sentence, in (0, 1].
@@ -75,7 +75,7 @@ class TopPDecayLogitsWarper(PolicyLogitsWarper):
         return no_temperature(scores)
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        ordered, order = (part.flip(-1) for part in scores.sort(dim=-1, descending=True, stable=True))
+        ordered, order = scores.sort(dim=-1)
         cumulated = ordered.to(working_dtype(scores)).softmax(dim=-1).cumsum(dim=-1)
         drop = cumulated <= 1.0 - self.top_p(input_ids, scores)
         drop[..., -1] = False

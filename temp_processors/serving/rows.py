@@ -31,9 +31,9 @@ from temp_processors.config.errors import problems_of
 from temp_processors.config.yaml_lines import YamlSource
 from temp_processors.policies.base import PolicyLogitsWarper
 from temp_processors.policies.kinds import PolicyConfig, build_policy
+from temp_processors.policies.positions import NO_TOKEN
 
 KEY = "temperature_policy"  # the name under which a request carries its policy
-NO_TOKEN = -1  # pads on the left: no tag, newline or sentence end is ever spelled with it
 
 
 class PolicyError(ValueError):

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from temp_processors.distribution import entropy, log_probs, working_dtype
 from temp_processors.policies.base import PolicyLogitsWarper
+from temp_processors.policies.positions import NO_TOKEN
 from temp_processors.trace.table import TokenTrace, until_end
 from temp_processors.trace.tail import tail_values
 
@@ -61,7 +62,7 @@ def policy_log_probs(
         torch.Size([1, 2])
     """
     scores = _scores(model, input_ids, prompt_length, attention_mask)
-    processed = policy.with_prompt_length(prompt_length)(input_ids[:, :-1], scores)
+    processed = policy.with_prompt_length(prompt_length)(_text(input_ids, attention_mask)[:, :-1], scores)
     return chosen(processed, input_ids[:, prompt_length:])
 
 
@@ -84,8 +85,9 @@ def trace_tokens(
     with torch.no_grad():
         scores = _scores(model, input_ids, prompt_length, attention_mask)
         tokens, policy = input_ids[:, prompt_length:], policy.with_prompt_length(prompt_length)
-        processed = policy(input_ids[:, :-1], scores)
-        seen = measure(policy, input_ids[:, :-1], scores, processed, top_k)
+        text = _text(input_ids, attention_mask)[:, :-1]
+        processed = policy(text, scores)
+        seen = measure(policy, text, scores, processed, top_k)
         before, after = chosen(scores, tokens), chosen(processed, tokens)
     return as_trace(tokens, eos_token_ids, seen, before, after)
 
@@ -103,6 +105,15 @@ def measure(policy: Any, input_ids: Tensor, scores: Tensor, processed: Tensor, t
 def chosen(scores: Tensor, tokens: Tensor) -> Tensor:
     """Log-probability of the tokens: (..., vocab) and (...) -> (...)."""
     return log_probs(scores).gather(-1, tokens[..., None])[..., 0]
+
+
+def _text(input_ids: Tensor, attention_mask: Tensor | None) -> Tensor:
+    """`input_ids` as policies see them in a batch: padding is no token."""
+    if attention_mask is None:
+        return input_ids
+    text = input_ids.clone()
+    text[:, : attention_mask.shape[-1]].masked_fill_(attention_mask == 0, NO_TOKEN)
+    return text
 
 
 def _scores(model: Any, input_ids: Tensor, prompt_length: int, attention_mask: Tensor | None) -> Tensor:

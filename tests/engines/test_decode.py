@@ -23,6 +23,7 @@ from temp_processors.engines.decoding.batches import plan_batches, rectangle
 from temp_processors.engines.decoding.by_generate import decode_with_generate
 from temp_processors.engines.decoding.decode import decode
 from temp_processors.engines.engine import DecodeRow
+from temp_processors.policies.block_start import BlockStartLogitsWarper
 from temp_processors.policies.fixed import FixedTemperatureLogitsWarper
 from temp_processors.sampling import SeededSampling
 
@@ -268,3 +269,25 @@ def test_moving_rows_keeps_their_past(monkeypatch):
     wanted = by_row(decode(model, ROWS, POLICIES, **OPTIONS))
     monkeypatch.setattr(decoding, "COMPACT_AT", 1e9)
     assert_same(by_row(decode(model, ROWS, POLICIES, **OPTIONS)), wanted)
+
+
+NEWLINE, INDENT = 7, 8
+
+
+def test_padding_is_no_word_of_a_policy():
+    """A short prompt beside a longer one: `[5, indent]` starts a block in both, and is told apart from it by nothing else."""
+    model = build(gpt2)
+    seen = []
+
+    class Kept(BlockStartLogitsWarper):
+        def temperature(self, input_ids, scores):
+            seen.append(input_ids.tolist())
+            return super().temperature(input_ids, scores)
+
+    def policy(prompt_length):
+        return Kept(NEWLINE, INDENT, start_temperature=3.0, temperature=0.2, prompt_length=prompt_length)
+
+    rows = [DecodeRow(prompt, 0, seed) for prompt in ((5, INDENT), (9, 8, 7, 6, 5)) for seed in range(6)]
+    got = by_row(decode(model, rows, [policy], **OPTIONS))
+    assert [row[:3] for row in seen[0][:6]] == [[-1] * 3] * 6
+    assert_same(got, [a._replace(row=i) for i, a in enumerate(one_by_one(model, rows, [policy]))])

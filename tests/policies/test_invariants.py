@@ -108,6 +108,15 @@ def test_three_dimensions_equal_two(policy: PolicyLogitsWarper) -> None:
         same(together[:, step], policy(input_ids[:, : 8 - 6 + 1 + step], scores[:, step]))
 
 
+@pytest.mark.parametrize("shape", [(0, VOCAB), (0, 6, VOCAB), (0, 200_000)], ids=str)
+def test_a_batch_without_rows(policy: PolicyLogitsWarper, shape: tuple[int, ...]) -> None:
+    input_ids, scores = torch.zeros(0, 9, dtype=torch.long), torch.zeros(shape)
+    assert policy(input_ids, scores).shape == shape
+    assert policy.temperature(input_ids, scores).expand(*shape[:-1], 1).numel() == 0
+    none = policy.with_prompt_length(torch.zeros(0, dtype=torch.long))
+    assert none(input_ids, scores.requires_grad_()).sum() == 0
+
+
 def test_rows_of_several_policies_are_each_policy_alone() -> None:
     input_ids, scores = batch()
     names = ["linear", "dynamic", "linear", "quadratic", "top_p_decay"]

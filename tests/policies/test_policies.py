@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from transformers import TemperatureLogitsWarper
+from transformers import TemperatureLogitsWarper, TopPLogitsWarper
 
 from temp_processors import (
     BlockStartLogitsWarper,
@@ -17,9 +17,13 @@ from temp_processors import (
     EntropyTargetLogitsWarper,
     FixedTemperatureLogitsWarper,
     ScheduledTemperatureLogitsWarper,
+    SeededSampling,
     TopPDecayLogitsWarper,
+    TruncateThenTemperLogitsWarper,
+    build_policy,
 )
 from temp_processors.distribution import entropy
+from tests.models import tiny_tokenizer
 
 IDS = torch.zeros(1, 2, dtype=torch.long)
 
@@ -195,11 +199,69 @@ def test_refused_with_name_interval_and_value(make: object, message: str) -> Non
         make()
 
 
-def test_of_a_tie_the_nucleus_takes_the_first() -> None:
-    """Half of six equal tokens: the first three."""
-    nucleus = TopPDecayLogitsWarper(top_p=0.5, minimum=0.0)
-    kept = nucleus(torch.zeros(1, 0, dtype=torch.long), torch.zeros(1, 6, dtype=torch.float64))
-    assert torch.isfinite(kept)[0].tolist() == [True] * 3 + [False] * 3
+@pytest.mark.parametrize("top_p", [0.25, 0.5, 0.6, 0.9, 1.0])
+@pytest.mark.parametrize(
+    "scores", [[0.0] * 4, [0.0] * 6, [1.0, 2.0, 2.0, 1.0], [3.0, 3.0, -torch.inf, 0.0], [0.0, 1.0, 0.0, 1.0, 0.0]]
+)
+def test_ties_in_a_nucleus_fall_as_in_transformers(scores: list[float], top_p: float) -> None:
+    """Uniform over 4 at p = 0.5: tokens 2 and 3, in every class that keeps a nucleus."""
+    row = torch.tensor([scores])
+    theirs = TopPLogitsWarper(top_p)(IDS, row) if top_p < 1 else row
+    assert torch.equal(TopPDecayLogitsWarper(top_p=top_p, minimum=0.0)(IDS[:, :0], row), theirs)
+    one = FixedTemperatureLogitsWarper(1.0)
+    assert torch.equal(TruncateThenTemperLogitsWarper(one, top_p=top_p)(IDS, row), theirs)
+    if scores == [0.0] * 4 and top_p == 0.5:
+        assert torch.isfinite(theirs)[0].tolist() == [False, False, True, True]
+
+
+NEWLINE, INDENT, PAD = 14, 15, 0
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ([5, INDENT], 0.8),
+        ([INDENT], 0.7),
+        ([5, 6, INDENT], 0.6),
+        ([5, NEWLINE, INDENT], 0.8),
+        ([5, PAD, INDENT], 0.6),
+        ([5], 0.6),
+    ],
+)
+@pytest.mark.parametrize("padding", [[], [PAD] * 3, [-1] * 3])
+def test_a_block_starts_beside_a_longer_row_as_it_does_alone(text: list[int], value: float, padding: list[int]) -> None:
+    policy = BlockStartLogitsWarper(NEWLINE, INDENT, initial_temperature=0.7, pad_ids=PAD)
+    ids = torch.tensor([padding + text])
+    assert policy.temperature(ids, torch.zeros(1, 9)).item() == pytest.approx(value)
+    steps = policy.temperature(ids, torch.zeros(1, len(text), 9))[0, -1]
+    assert steps.item() == pytest.approx(value)
+
+
+def test_the_padding_of_a_tokenizer_is_no_word() -> None:
+    config = {"kind": "block_start", "newline_ids": [NEWLINE], "indent_ids": [INDENT]}
+    tokenizer = tiny_tokenizer()
+    ids = torch.tensor([[tokenizer.pad_token_id] * 2 + [5, INDENT], [7, 8, 9, 5]])
+    nested = {"kind": "product", "policies": [config, {"kind": "fixed", "temperature": 1.0}]}
+    for policy in (build_policy(config, tokenizer=tokenizer), build_policy(nested, tokenizer=tokenizer)):
+        assert policy.temperature(ids, torch.zeros(2, 9)).flatten().tolist() == pytest.approx([0.8, 0.6])
+    tokenizer.bos_token = tokenizer.pad_token  # a text may begin with it: nothing is taken for padding
+    assert build_policy(config, tokenizer=tokenizer).temperature(ids, torch.zeros(2, 9))[0].item() == pytest.approx(0.6)
+
+
+@pytest.mark.parametrize("length", [5, torch.tensor(5), torch.tensor([5]), torch.tensor([2, 5])], ids=str)
+def test_a_prompt_that_is_not_in_the_input(length: int | torch.Tensor) -> None:
+    """As with inputs_embeds, where the prompt has no ids: a tensor is refused as the number is."""
+    rows = len(length) if isinstance(length, torch.Tensor) and length.ndim else 1
+    ids, scores = torch.zeros(rows, 2, dtype=torch.long), torch.zeros(rows, 4)
+    for processor in (
+        ScheduledTemperatureLogitsWarper("linear", 1.5, 0.5, 4, prompt_length=length),
+        ScheduledTemperatureLogitsWarper("linear", 1.5, 0.5, 4, reset_ids=[9], prompt_length=length),
+        ScheduledTemperatureLogitsWarper("linear", 1.5, 0.5, 4).with_prompt_length(length),
+        TopPDecayLogitsWarper(prompt_length=length),
+        SeededSampling([1] * rows, prompt_length=length),
+    ):
+        with pytest.raises(ValueError, match="`prompt_length` is 5, but `input_ids` has only 2 tokens"):
+            processor(ids, scores)
 
 
 def test_one_temperature_per_row_of_the_batch() -> None:

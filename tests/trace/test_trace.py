@@ -13,6 +13,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
 from temp_processors.fox import FOX_PATH
 from temp_processors.policies.adaptive import DynamicTemperatureLogitsWarper, EDTLogitsWarper
 from temp_processors.policies.base import PolicyLogitsWarper
+from temp_processors.policies.block_start import BlockStartLogitsWarper
 from temp_processors.policies.fixed import FixedTemperatureLogitsWarper
 from temp_processors.policies.scheduled import ScheduledTemperatureLogitsWarper
 from temp_processors.trace.recompute import policy_log_probs, trace_tokens
@@ -262,3 +263,14 @@ def test_the_tail_of_a_trained_model(where: str, request: pytest.FixtureRequest)
         head = torch.exp((top - top[0]) / temperatures[:, None])
         torch.testing.assert_close(head / (head.sum(-1) + tail.exp())[:, None], p, atol=1e-6, rtol=0)
     assert max(lengths) <= 49
+
+
+def test_padding_is_no_word_in_one_pass_over_finished_texts() -> None:
+    """`[5, indent]` starts a block, with padding before it too."""
+    policy = BlockStartLogitsWarper(newline_ids=14, indent_ids=15)
+    model, texts = tiny_llama(), torch.tensor([[0, 0, 5, 15, 7, 9], [6, 7, 8, 15, 7, 9]])
+    mask = torch.tensor([[0, 0, 1, 1], [1, 1, 1, 1]])
+    trace = trace_tokens(model, texts, policy, 4, attention_mask=mask)
+    assert trace.temperature[:, 0].tolist() == pytest.approx([0.8, 0.6])
+    padded = policy_log_probs(model, texts, policy, 4, mask)[0]
+    torch.testing.assert_close(padded, policy_log_probs(model, texts[:1, 2:], policy, 2)[0], rtol=1e-5, atol=1e-5)

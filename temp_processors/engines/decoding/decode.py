@@ -24,6 +24,7 @@ from temp_processors.engines.decoding.remarks import remark
 from temp_processors.engines.decoding.shared_prefix import share_prefix, sharing_view
 from temp_processors.engines.decoding.transformers_seam import forward
 from temp_processors.engines.engine import Decoded, DecodeRow, Ends, PolicyFactory, ignore
+from temp_processors.policies.positions import NO_TOKEN
 from temp_processors.sampling import SeededSampling, choose
 
 COMPACT_AT = 0.25
@@ -151,6 +152,10 @@ class _Batch:
         self.width = self.length = start.input_ids.shape[1]
         self.ids = start.input_ids.new_full((len(rows), self.width + max_new_tokens), pad_token_id)
         self.ids[:, : self.width] = start.input_ids[index]
+        self.text = self.ids.clone()  # what policies see: padding is no part of a text
+        mask = start.model_kwargs.get("attention_mask")
+        if mask is not None and not model.config.is_encoder_decoder:
+            self.text[:, : self.width].masked_fill_(mask[index, : self.width] == 0, NO_TOKEN)
         view = sharing_view(model, start, index)
         self.model = model if view is None else view
         self.kwargs = (share_out if view is None else share_prefix)(start, index, self.width + max_new_tokens)
@@ -177,7 +182,7 @@ class _Batch:
         token, bad = self._draw(raw)
         chance = raw.gather(1, token) - raw.logsumexp(dim=-1, keepdim=True)
         self.log_prob += torch.where(self.ended, 0.0, chance.squeeze(1).double())
-        self.ids[:, self.length] = token.squeeze(1)
+        self.ids[:, self.length] = self.text[:, self.length] = token.squeeze(1)
         self.length += 1
         stopped = torch.isin(token.squeeze(1), self.eos)
         last = self.length - self.width == self.max_new_tokens
@@ -190,8 +195,8 @@ class _Batch:
 
     def _draw(self, raw: Tensor) -> tuple[Tensor, Tensor]:
         """The token of every row, (rows, 1), and whether there was none to draw because of NaN, (rows,)."""
-        ids = self.ids[:, : self.length]
-        scores = self.processors(ids, raw.clone()) if self.processors else raw
+        scores = self.processors(self.ids[:, : self.length], raw.clone()) if self.processors else raw
+        ids = self.text[:, : self.length]
         tempered = torch.empty_like(scores)
         begin = 0
         for policy, group in groupby(self.policy_of):
@@ -239,7 +244,8 @@ class _Batch:
     def _compact(self, keep: Tensor) -> None:
         """Go on with the rows at `keep` alone, moved together."""
         self.kwargs = keep_rows(self.kwargs, keep, self.size)
-        self.ids, self.seeds, self.log_prob = self.ids[keep], self.seeds[keep], self.log_prob[keep]
+        self.ids, self.text = self.ids[keep], self.text[keep]
+        self.seeds, self.log_prob = self.seeds[keep], self.log_prob[keep]
         self.ended, self.wasted = self.ended[keep], 0
         rows = keep.tolist()
         self.names = [self.names[row] for row in rows]
