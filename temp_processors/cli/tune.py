@@ -30,6 +30,16 @@ def tune_command(
     budget: Annotated[
         int | None, typer.Option(min=1, help="Tokens after which no further round of a race begins.")
     ] = None,
+    compare_families: Annotated[
+        bool,
+        typer.Option(
+            "--compare-families", help="Tune each family of policies on half of the prompts, judge on the other."
+        ),
+    ] = False,
+    family: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=PATTERN of policy names; repeatable. By default the kinds are the families."),
+    ] = None,
     overwrite: Overwrite = False,
     allow_code_execution: AllowCode = False,
     quiet: Quiet = False,
@@ -39,7 +49,10 @@ def tune_command(
 
     console = InertConsole(quiet=quiet)
     plan = planned(config, overrides or (), out, console)
-    if method == "turn":
+    if compare_families or family:
+        how = {"overwrite": overwrite, "resume": not overwrite, "allow_code_execution": allow_code_execution}
+        lines = _families(plan, (config, overrides or ()), console, family or [], how)
+    elif method == "turn":
         with told(TuneError):
             grid_of(plan.config)
         run = run_planned(plan, (config, overrides or ()), console, overwrite=overwrite, resume=not overwrite)
@@ -49,6 +62,23 @@ def tune_command(
         lines = _race(plan, (config, list(overrides or ())), console, rounds, budget, overwrite, allow_code_execution)
     for line in lines:
         InertConsole().print(line, soft_wrap=True)
+
+
+def _families(plan: Plan, source: Source, console: Console, patterns: list[str], how: dict[str, bool]) -> list[str]:
+    from temp_processors.runs.folder import RunFolderError
+    from temp_processors.tuning.families import FEWEST_PROMPTS, FamilyError, families_of
+    from temp_processors.tuning.planning import PilotError
+    from temp_processors.tuning.tune import compare_families_of
+
+    if plan.config.task is None:
+        raise refused("--compare-families needs a `task`, which says what a text is worth")
+    if len(plan.prompts) < FEWEST_PROMPTS:
+        raise refused(f"--compare-families needs {FEWEST_PROMPTS} prompts, but there are {len(plan.prompts)}")
+    with told(FamilyError):
+        families = families_of({named.name: named.policy.kind for named in plan.config.policies}, patterns)
+    run = run_planned(plan, source, console, **how)
+    with told(FamilyError, PilotError, RunFolderError):
+        return list(compare_families_of(run, plan.config, families).lines())
 
 
 def _race(

@@ -29,11 +29,7 @@ def pilot_spread(folder: Path) -> Spread:
     Raises:
         PilotError: No run with answers, fewer than two policies, or fewer than 4 prompts.
     """
-    path = folder / "answers.jsonl"
-    if not path.is_file():
-        raise PilotError(f"{path}: no such file: a pilot is a finished run of a configuration with a `task`")
-    with path.open(encoding="utf-8") as lines:
-        scores = _scores(map(json.loads, lines))
+    scores = scores_of_run(folder)
     if len(scores) < 2:
         raise PilotError(f"{folder}: a pilot needs two policies, but has {len(scores)}")
     try:
@@ -43,8 +39,20 @@ def pilot_spread(folder: Path) -> Spread:
     return Spread(float(np.mean([s.between for s in found])), float(np.mean([s.within for s in found])))
 
 
+def scores_of_run(folder: Path) -> dict[str, list[Floats]]:
+    """Policy -> scores of the samples of every prompt, in order of their numbers, NaN where there is none; of the first scorer.
+
+    Raises:
+        PilotError: No run with answers.
+    """
+    path = folder / "answers.jsonl"
+    if not path.is_file():
+        raise PilotError(f"{path}: no such file: a pilot is a finished run of a configuration with a `task`")
+    with path.open(encoding="utf-8") as lines:
+        return _scores(map(json.loads, lines))
+
+
 def _scores(rows: Iterator[Mapping[str, object]]) -> dict[str, list[Floats]]:
-    """Policy -> scores of the samples of every prompt, in order of their numbers, NaN where there is none."""
     held: dict[str, dict[tuple[int, int], float]] = {}
     for row in rows:
         score = next(iter(row["scores"].values()))  # type: ignore[attr-defined]

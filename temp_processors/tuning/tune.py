@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 from rich.console import Console
 
 from temp_processors.comparison.best import TaskVerdict, task_verdict
+from temp_processors.comparison.verdicts import MARGIN
 from temp_processors.config.experiment import ExperimentConfig
 from temp_processors.config.sections import trace_options
 from temp_processors.experiment.plan import Plan
@@ -22,6 +24,8 @@ from temp_processors.tasks.measures import Outcome, mean_score
 from temp_processors.tasks.scorers.base import Tools
 from temp_processors.tasks.task import Task
 from temp_processors.tuning.drawing import Drawing
+from temp_processors.tuning.families import FamilyComparison, compare_families
+from temp_processors.tuning.planning import scores_of_run
 from temp_processors.tuning.race import Race
 from temp_processors.tuning.turning_point import FEWEST_TEMPERATURES, TurningPoint, turning_point
 
@@ -213,6 +217,29 @@ def turning_point_of(run: Run, config: ExperimentConfig) -> TurningPoint:
     np.add.at(sums, (rows, columns), table["entropy_after"].to_numpy())
     np.add.at(tokens, (rows, columns), 1.0)
     return turning_point([temperatures[name] for name in order], sums, tokens, seed=config.seed)
+
+
+def compare_families_of(run: Run, config: ExperimentConfig, families: Mapping[str, Sequence[str]]) -> FamilyComparison:
+    """The families of a finished run with a task; written to its `families.json`.
+
+    Raises:
+        PilotError, FamilyError: The run has no answers, or the families cannot be compared.
+        RunFolderError: The file cannot be written.
+    """
+    scores = scores_of_run(run.path)
+    means = {name: np.array([_known_mean(row) for row in rows]) for name, rows in scores.items()}
+    tokens: Counter[str] = Counter()
+    for sample in run.samples:
+        tokens[sample.policy] += sample.scored_tokens
+    margin = config.task.margin if config.task is not None else MARGIN
+    found = compare_families(means, families, seed=config.seed, margin=margin, tokens=tokens)
+    run.write("families.json", json.dumps(found.to_dict(), indent=2, ensure_ascii=False) + "\n")
+    return found
+
+
+def _known_mean(row: Floats) -> float:
+    known = row[~np.isnan(row)]
+    return float(known.mean()) if len(known) else float("nan")
 
 
 def turning_lines(found: TurningPoint) -> Iterator[str]:

@@ -94,6 +94,20 @@ def test_a_turning_point(config: Path) -> None:
     assert again == (code, output)  # from the run that is there
 
 
+def test_families(config: Path) -> None:
+    grid = "policies=[{kind: fixed, temperature: [0.1, 0.8]}, {kind: edt, temperature: [0.5, 1.0], theta: 0.1}]"
+    code, output = command("tune", str(config), "--compare-families", "--set", grid, "--quiet")
+    assert code == 0, output
+    assert output.startswith("2 settings of each family, tuned on 6 prompts, judged on 6 others\n")
+    found = json.loads(Path("runs/tales/families.json").read_text())
+    assert set(found["chosen"]) == {"fixed", "edt"}
+    assert found["verdict"]["prompts"] == 6
+    assert f"tokens drawn: fixed {found['tokens']['fixed']:,}, edt" in output
+    code, output = command("tune", str(config), "--family", "cold=T=0.1", "--family", "warm=T=0.8", "--set", grid)
+    assert code == 0, output
+    assert "1 settings of each family" in output
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -108,6 +122,16 @@ def test_a_turning_point(config: Path) -> None:
         (
             ["--method", "turn", "--set", "traces=false", "--set", "policies.0.temperature=[1, 2, 3, 4, 5]"],
             "--method turn needs traces, which hold the entropies: `traces: true`",
+        ),
+        (["--compare-families"], "a comparison needs two families, but there is only fixed"),
+        (["--compare-families", "--set", "task=null"], "--compare-families needs a `task`"),
+        (["--compare-families", "--set", "prompts.limit=7"], "--compare-families needs 8 prompts, but there are 7"),
+        (["--family", "cold"], "--family: has to look like NAME=PATTERN, but is 'cold'"),
+        (["--family", "cold=X*"], "--family: no policy is named like 'X*'; policies: T=0.1, T=0.4, T=6"),
+        (["--family", "a=T=0.1", "--family", "b=T=0*"], "policy 'T=0.1' is in a family twice"),
+        (
+            ["--family", "a=T=6", "--family", "b=T=0*"],
+            "the same number of settings, or the one with more has more luck",
         ),
         (["--rounds", "0"], "Invalid value for '--rounds'"),
     ],
