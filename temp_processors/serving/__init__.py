@@ -1,9 +1,9 @@
 """Policies inside engines that batch continuously: requests come, go and change rows, each with its own policy."""
 
+from temp_processors.policies.positions import NO_TOKEN as NO_TOKEN
 from temp_processors.serving.continuous import PolicyCarrier as PolicyCarrier
 from temp_processors.serving.continuous import with_policy as with_policy
 from temp_processors.serving.rows import KEY as KEY
-from temp_processors.serving.rows import NO_TOKEN as NO_TOKEN
 from temp_processors.serving.rows import PolicyError as PolicyError
 from temp_processors.serving.rows import PolicyRows as PolicyRows
 from temp_processors.serving.rows import Request as Request
