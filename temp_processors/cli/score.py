@@ -40,6 +40,18 @@ def score_command(
     stream: Annotated[
         bool, typer.Option("--stream", help="Read texts once and keep none: for files larger than memory.")
     ] = False,
+    task: Annotated[
+        Path | None,
+        typer.Option(
+            help="Score on the task of this YAML file instead: also logs of lm-evaluation-harness, inspect_ai, evalplus."
+        ),
+    ] = None,
+    rows: Annotated[
+        Path | None, typer.Option(help="With --task: a file with more columns of the prompts, such as their tests.")
+    ] = None,
+    allow_code_execution: Annotated[
+        bool, typer.Option("--allow-code-execution", help="With --task: let `score: python_tests` run the texts.")
+    ] = False,
     out: Annotated[Path, typer.Option(help="Folder for metrics.json and comparison.csv, .md, .tex.")] = Path("scores"),
 ) -> None:
     """Score texts that are already there, and write metrics.json and the tables."""
@@ -52,6 +64,13 @@ def score_command(
 
     with told(ValueError):
         out = expanded_path(out)
+    if task is not None:
+        if stream or metrics or baseline or primary or length:
+            raise refused(
+                "--task: takes no --stream, --metric, --baseline, --primary or --length: its scores are those of the file"
+            )
+        score_on_task(sources, task, (text_column, group_by, prompt_column), out, rows, allow=allow_code_execution)
+        return
     cut = length or ("full" if stream else "paired")
     options = {"text_column": text_column, "group_by": group_by, "split": split, "length": cut, "tokenizer": tokenizer}
     compared = {} if stream else {"baseline": baseline, "primary": primary, "prompt_column": prompt_column}
@@ -69,3 +88,48 @@ def score_command(
         raise refused(f"{out}: cannot be written: {error.strerror}") from error
     show(scored)
     say(f"scores: {out / 'metrics.json'}")
+
+
+def score_on_task(
+    sources: list[str],
+    task: Path,
+    columns: tuple[str, str | None, str | None],
+    out: Path,
+    rows: Path | None,
+    *,
+    allow: bool,
+) -> None:
+    """Write metrics.json, verdict.json and answers.jsonl of a task, and print the verdict.
+
+    Args:
+        sources: Files of texts.
+        task: YAML file.
+        columns: Those of the text, the group and the prompt.
+        out: Folder to write to.
+        rows: File with more columns of the prompts.
+        allow: Whether programs in texts may run.
+    """
+    from temp_processors.comparison.generated import Naming
+    from temp_processors.comparison.task_scores import MOST_FAILURES, verdict_of_task
+    from temp_processors.comparison.task_sources import failures_of, score_sources_on
+    from temp_processors.config.task_file import load_task
+    from temp_processors.report.verdict import verdict_lines
+    from temp_processors.tasks.scorers.base import Tools
+
+    with told(ValueError):
+        chosen = load_task(task)
+        for note in chosen.notes():
+            say(note)
+        found = score_sources_on(chosen, sources, Naming(*columns), rows=rows, tools=Tools(allow))
+        verdict = verdict_of_task(found.scores).to_dict()
+    results = {"metrics.json": {"policies": {}, "task": found.scores.to_dict()}, "verdict.json": verdict}
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "answers.jsonl").write_text("".join(found.lines), encoding="utf-8")
+        for name, data in results.items():
+            (out / name).write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise refused(f"{out}: cannot be written: {error.strerror}") from error
+    for line in (*failures_of(found.scores, MOST_FAILURES), *verdict_lines(verdict)):
+        say(line)
+    say(f"scores: {out / 'metrics.json'}, verdict.json and answers.jsonl")

@@ -16,6 +16,7 @@ from temp_processors.comparison.compare import compare_groups
 from temp_processors.comparison.sources import groups_of_run
 from temp_processors.comparison.spreadsheet import as_csv
 from temp_processors.comparison.task_scores import MOST_FAILURES, TaskScores, verdict_of_task
+from temp_processors.comparison.task_sources import failures_of
 from temp_processors.config.experiment import ExperimentConfig
 from temp_processors.config.sections import trace_options
 from temp_processors.engines.engine import Engine, ModelError
@@ -112,12 +113,8 @@ def _judge(run: Finished, task: TaskScores, scores: dict[str, dict[str, dict[str
     """Write the verdict; tell which samples could not be scored."""
     verdict = verdict_of_task(task, scores)
     run.folder.write("verdict.json", json.dumps(verdict.to_dict(), indent=2, ensure_ascii=False) + "\n")
-    for failure in task.failures[:MOST_FAILURES]:
-        run.console.print(f"not scored: {failure}", highlight=False, markup=False, soft_wrap=True)
-    if len(task.failures) > MOST_FAILURES:
-        run.console.print(
-            f"not scored: {len(task.failures):,} in all, see answers.jsonl", highlight=False, markup=False
-        )
+    for line in failures_of(task, MOST_FAILURES):
+        run.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def _trace(run: Finished) -> None:

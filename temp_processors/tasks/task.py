@@ -142,12 +142,16 @@ class Task(BaseModel):
         """
         for number, row in enumerate(rows, start=1):
             try:
-                self.references(row)
-                for place, scorer in enumerate(self.score):
-                    for column in scorer.columns:
-                        _cell(row, column, *self._place(place))
+                self.check_row(row)
             except TaskError as error:
                 raise TaskError(f"row {number} of {source}: {error}", *error.below) from error
+
+    def check_row(self, row: Mapping[str, Any]) -> None:
+        """Refuse one row, as `check_rows` does."""
+        self.references(row)
+        for place, scorer in enumerate(self.score):
+            for column in scorer.columns:
+                _cell(row, column, *self._place(place))
 
     def _place(self, place: int) -> tuple[str | int, ...]:
         """Where in `task` a scorer stands."""
