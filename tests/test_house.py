@@ -23,6 +23,7 @@ PACKAGE = ROOT / "temp_processors"
 ORDER = (
     "version",
     "inert",
+    "addresses",
     "fox",
     "evaluate_modules",
     "policies",
@@ -49,7 +50,7 @@ ORDER = (
 )
 """Rooms and the few modules beside them, from the bottom up: each may import from itself and from those before it."""
 
-LONE = {"version", "inert", "distribution", "sampling", "vllm", "__main__"}
+LONE = {"version", "inert", "addresses", "distribution", "sampling", "vllm", "__main__"}
 """The modules that stand outside of a room, beside `__init__`."""
 
 SCRIPTS = (

@@ -20,7 +20,7 @@ from typing import Annotated, Any, Literal
 import pydantic
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_serializer, model_validator
 
-from temp_processors.config.addresses import Address
+from temp_processors.addresses import Address
 from temp_processors.config.errors import problems_of
 from temp_processors.config.grids import as_written, expand, write_out
 from temp_processors.config.paths import PathText

@@ -16,7 +16,7 @@ import yaml
 from yaml.constructor import ConstructorError
 from yaml.reader import ReaderError
 
-from temp_processors.config.addresses import redacted
+from temp_processors.addresses import redacted
 from temp_processors.config.yaml_loader import DEEPEST, Bounded, compose
 from temp_processors.inert import one_line
 

@@ -7,19 +7,17 @@ ask again as a failed connection, and whether to go on at all depends on how all
 from __future__ import annotations
 
 import asyncio
-import base64
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple, TypeVar
-from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
 import aiohttp
 from pydantic_core import from_json
 
-from temp_processors.config.addresses import HIDDEN, Address
+from temp_processors.addresses import HIDDEN, Address
 from temp_processors.config.sections import EngineOptions
 from temp_processors.config.yaml_lines import shortened
 from temp_processors.engines.answers import WrongAnswerError, error_of
@@ -108,7 +106,7 @@ class Server:
         """Connections for a whole run: at most `concurrency`, kept open between requests."""
         limit = aiohttp.TCPConnector(limit=self.options.concurrency)
         timeout = aiohttp.ClientTimeout(total=self.options.timeout)
-        return aiohttp.ClientSession(connector=limit, timeout=timeout, headers=self._headers())
+        return aiohttp.ClientSession(connector=limit, timeout=timeout, headers=self.address.authorization(self.key))
 
     async def ask(
         self, session: aiohttp.ClientSession, method: str, path: str, body: Any, read: Callable[[bytes], Read]
@@ -135,14 +133,13 @@ class Server:
 
     def said(self, text: str) -> str:
         """What is told of the server: one line, not long, without any key."""
-        for secret in sorted(self._secrets(), key=len, reverse=True):
-            text = text.replace(secret, HIDDEN)
+        text = self.address.without_keys(text, self.key)
         return f"base_url: {self.address}: {one_line(shortened(text, 400))}"
 
     async def _content(self, session: aiohttp.ClientSession, method: str, path: str, body: Any) -> bytes:
         """The bytes of a good answer. Raises `TryError` for what may be repeated."""
         try:
-            async with session.request(method, self._url(path), json=body, allow_redirects=False) as response:
+            async with session.request(method, self.address.at(path), json=body, allow_redirects=False) as response:
                 content = await _bounded(response)
         except asyncio.TimeoutError as error:
             raise TryError(Trouble(f"no answer within {self.options.timeout:g} s", None, False)) from error
@@ -169,33 +166,6 @@ class Server:
         if status < 400:
             raise TryError(Trouble(reason, None, True))
         raise RequestError(self.said(reason), answered=True)
-
-    def _url(self, path: str) -> str:
-        """The address of a request without the user in it; a query stays behind the path."""
-        parts = urlsplit(self.address.full)
-        host = parts.netloc.rpartition("@")[2]
-        return urlunsplit((parts.scheme, host, parts.path.rstrip("/") + path, parts.query, ""))
-
-    def _headers(self) -> dict[str, str]:
-        user = urlsplit(self.address.full).netloc.rpartition("@")[0]
-        if user:
-            return {"Authorization": f"Basic {base64.b64encode(unquote(user).encode()).decode()}"}
-        return {} if self.key is None else {"Authorization": f"Bearer {self.key}"}
-
-    def _secrets(self) -> set[str]:
-        parts = urlsplit(self.address.full)
-        user = parts.netloc.rpartition("@")[0]
-        query = [value for _, value in parse_qsl(parts.query)]
-        held = [
-            self.key or "",
-            user,
-            unquote(user),
-            *user.split(":", 1),
-            *unquote(user).split(":", 1),
-            parts.query,
-            *query,
-        ]
-        return {secret for secret in held if len(secret) > 2}
 
 
 def retry_after(value: str | None) -> float | None:

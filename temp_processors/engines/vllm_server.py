@@ -17,8 +17,8 @@ from typing import Any, TypeAlias
 
 import aiohttp
 
+from temp_processors.addresses import Address
 from temp_processors.audit.neutral import SAMPLING_FIELDS
-from temp_processors.config.addresses import Address
 from temp_processors.config.experiment import ExperimentConfig
 from temp_processors.config.sections import model_spec
 from temp_processors.engines.answers import Asked, Completion, ServedModels, read_answer
@@ -95,8 +95,7 @@ class ServerEngine(OnVllm):
                 options.on_tokens(done.steps)
                 yield done
         finally:
-            loop.run_until_complete(answers.aclose())
-            loop.close()
+            _finish(loop, answers)
 
     async def _answers(
         self, rows: Sequence[DecodeRow], policies: Sequence[Any], max_new_tokens: int
@@ -163,6 +162,16 @@ class ServerEngine(OnVllm):
             "return_token_ids": True,
             "vllm_xargs": {KEY: json.dumps(request)},
         }
+
+
+def _finish(loop: asyncio.AbstractEventLoop, answers: AsyncGenerator[Decoded, None]) -> None:
+    """Close the requests under way, also where Ctrl-C came while one was waited for."""
+    if under_way := asyncio.all_tasks(loop):
+        for task in under_way:
+            task.cancel()
+        loop.run_until_complete(asyncio.wait(under_way))
+    loop.run_until_complete(answers.aclose())
+    loop.close()
 
 
 Results: TypeAlias = "asyncio.Queue[Decoded | BaseException | None]"

@@ -119,7 +119,8 @@ class Run:
     @property
     def begun(self) -> bool:
         """Whether a run was begun here, so that --resume can continue it."""
-        return (self.path / "stack.json").exists()
+        samples = (self.path / "samples.jsonl").exists() or any(self.path.glob("samples.*.jsonl"))
+        return samples or (self.path / "stack.json").exists()
 
     def sign(self, *names: str) -> None:
         """Put the checksums of these files into `SHA256SUMS`, or take them out where there is no such file.

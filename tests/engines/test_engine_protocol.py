@@ -12,7 +12,7 @@ from typing import Any, get_args
 import pytest
 from transformers import GenerationConfig
 
-from temp_processors.config.addresses import Address
+from temp_processors.addresses import Address
 from temp_processors.config.experiment import ExperimentConfig
 from temp_processors.engines import vllm_local, vllm_server
 from temp_processors.engines.engine import DecodeRow, DrawOptions, Engine, ModelError

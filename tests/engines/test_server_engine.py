@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import pytest
 from transformers import GenerationConfig
 
-from temp_processors.config.addresses import Address
+from temp_processors.addresses import Address
 from temp_processors.config.experiment import ExperimentConfig
 from temp_processors.config.sections import EngineOptions
 from temp_processors.engines import vllm_server

@@ -5,7 +5,10 @@ from __future__ import annotations
 
 import json
 import logging
+import signal
 import socket
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -166,6 +169,31 @@ def test_the_first_sample_of_every_prompt_is_asked_for_first(server: FaultyServe
     run_experiment(config_at(server, tmp_path / "run", concurrency=1))
     asked = [tuple(body["prompt"]) for body in server.bodies]
     assert len(set(asked[:2])) == 2
+
+
+def test_ctrl_c_keeps_what_came(server: FaultyServer, tmp_path: Path, whole: list[Sample]) -> None:
+    """While two texts hang; the four others are on disk."""
+    hanging = {sample.seed for sample in whole[-2:]}
+    (tmp_path / "served.yaml").write_text(config_at(server, tmp_path / "run", concurrency=6).to_yaml())
+    server.fault, server.hits = FAULTS["a hang"].does, lambda seed, earlier: seed in hanging
+
+    def interrupt() -> None:
+        samples = tmp_path / "run" / "samples.jsonl"
+        while not (samples.exists() and samples.read_bytes().count(b"\n") == 4):
+            time.sleep(0.01)
+        signal.raise_signal(signal.SIGINT)
+
+    waiting = threading.Thread(target=interrupt)
+    waiting.start()
+    done = CliRunner().invoke(app, ["run", str(tmp_path / "served.yaml"), "--quiet"])
+    waiting.join()
+    assert done.exit_code == 130
+    assert isinstance(done.exception, SystemExit)
+    assert "go on with the same command and --resume" in done.stderr
+    assert texts(tmp_path / "run") == whole[:4]
+    server.heal()
+    run_experiment(config_at(server, tmp_path / "run"), resume=True)
+    assert texts(tmp_path / "run") == whole
 
 
 SECRETS = ("hunter2", "sk-12345", "me-myself")

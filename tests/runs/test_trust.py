@@ -197,6 +197,15 @@ def test_a_damaged_file_of_an_earlier_version_is_refused_by_name(
         run_experiment(config_in(run), resume=True)
 
 
+@pytest.mark.parametrize("name", RESULTS)
+def test_a_file_that_is_gone_is_written_again(name: str, run: Path, whole: Path) -> None:
+    before = (run / "samples.jsonl").stat().st_mtime_ns
+    (run / name).unlink()
+    resumed(run, whole)
+    assert_equal(run, whole)
+    assert (run / "samples.jsonl").stat().st_mtime_ns == before
+
+
 def flip(folder: Path, seed: int) -> str:
     """One bit of one file, by chance over all bits of the folder; what was flipped."""
     draw = random.Random(seed)

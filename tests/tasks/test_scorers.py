@@ -17,6 +17,7 @@ from temp_processors.tasks.scorers.base import Item, Mark, Scorer, ScorerError, 
 from temp_processors.tasks.scorers.kinds import SCORERS, ScorerConfig, scorer
 from temp_processors.tasks.scorers.python_tests import passes
 from temp_processors.tasks.task import Task, TaskError, score_texts
+from tests.engines.faulty_server import MODELS, serving
 
 READ: TypeAdapter[Scorer] = TypeAdapter(ScorerConfig)
 ROMAN = {"options": ["Rome", "Paris", "Oslo"]}
@@ -294,6 +295,35 @@ def test_judge(chat: str, tmp_path: Path) -> None:
         scorer("judge", **{**options, "model": "other"}).prepare(tools)
     with pytest.raises(ScorerError, match="does not say which models it has"):
         scorer("judge", **{**options, "base_url": "http://127.0.0.1:9/v1"}).prepare(tools)
+
+
+def test_the_keys_of_a_judge_are_sent_to_it_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A password goes before a key; neither is shown, written, or taken along to where a redirect leads."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-12345")
+    with serving() as server:
+        for address, header in (
+            (f"http://me:hunter2@{server.address}/v1?key=hunter3", "Basic bWU6aHVudGVyMg=="),
+            (f"http://{server.address}/v1", "Bearer sk-12345"),
+        ):
+            judge = scorer("judge", base_url=address, model="fox", retries=0)
+            judge.prepare(Tools())
+            assert server.headers_seen[-1]["Authorization"] == header
+            assert "hunter" not in judge.model_dump_json() + repr(judge) + str(judge.notes())
+        server.models_fault = MODELS["301"].does
+        with pytest.raises(ScorerError, match="does not say which models it has: 301"):
+            judge.prepare(Tools())
+        said = {"error": "bad key sk-12345"}
+        server.models_fault = lambda handler, body: handler.json(said, 401)
+        with pytest.raises(ScorerError, match=r"401: .*bad key \*\*\*"):
+            judge.prepare(Tools())
+        server.models_fault = MODELS["HTML"].does
+        with pytest.raises(ScorerError, match="does not say which models it has"):
+            judge.prepare(Tools())
+        server.models_fault = lambda handler, body: handler.bytes(b"{}", Content_Length="50", Connection="close")
+        with pytest.raises(ScorerError, match=r"no whole answer: IncompleteRead|does not say"):
+            scorer("judge", base_url=address, model="fox", retries=0, timeout=0.5).prepare(Tools())
+    with pytest.raises(ScorerError, match=r"was written without its key"):
+        scorer("judge", base_url="http://***@localhost/v1", model="fox").prepare(Tools())
 
 
 @pytest.mark.parametrize(

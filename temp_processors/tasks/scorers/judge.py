@@ -15,15 +15,26 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPException
 from pathlib import Path
 from threading import Lock
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from temp_processors.addresses import HIDDEN, Address
 from temp_processors.tasks.answers.number import Number, value_of
 from temp_processors.tasks.scorers.base import Item, Mark, Scorer, ScorerError, Tools, filled
 
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """Takes a redirect for an error: the key would go along to wherever it leads."""
+
+    def redirect_request(self, *_: Any) -> None:
+        """Not followed."""
+
+
+OPENER = urllib.request.build_opener(_NoRedirect)
 BUSY = frozenset({408, 429, 500, 502, 503, 504})
 FIRST_WAIT, LONGEST_WAIT = 0.5, 16.0
 TEMPLATE = """You grade an answer. Write one number and nothing else: {highest} if it is right and complete, {lowest} if it is wrong.
@@ -41,7 +52,7 @@ class Judge(Scorer):
     """What a model at a server thinks of an answer.
 
     Args:
-        base_url: `http://localhost:8000/v1`.
+        base_url: `http://localhost:8000/v1`; a key inside it is sent, and never shown or written.
         model: Its name there.
         template: What it is asked: `{answer}`, `{text}`, `{reference}`, `{prompt}` and the columns of the row are filled in.
         temperature: Of the judge; 0 by default.
@@ -55,7 +66,7 @@ class Judge(Scorer):
 
     needs_reference: ClassVar[bool] = False
     kind: Literal["judge"] = "judge"
-    base_url: Annotated[str, Field(pattern=r"^https?://\S+$")]
+    base_url: Address
     model: Annotated[str, Field(min_length=1)]
     template: Annotated[str, Field(pattern=r"\{(answer|text)\}")] = TEMPLATE
     temperature: Annotated[float, Field(ge=0, le=10)] = 0.0
@@ -79,8 +90,10 @@ class Judge(Scorer):
 
     def prepare(self, tools: Tools) -> None:
         """See that the server is there and has the model."""
+        if HIDDEN in self.base_url.full:
+            raise ScorerError(f"judge: {self.base_url} was written without its key: give the address itself")
         try:
-            served = [str(model["id"]) for model in self._sent("models", None)["data"]]
+            served = [str(model["id"]) for model in self._sent("/models", None)["data"]]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ScorerError(f"judge: {self.base_url} does not say which models it has: {error}") from error
         if self.model not in served:
@@ -137,7 +150,7 @@ class Judge(Scorer):
             "max_tokens": self.max_tokens,
         }
         try:
-            said = str(self._sent("chat/completions", body)["choices"][0]["message"]["content"])
+            said = str(self._sent("/chat/completions", body)["choices"][0]["message"]["content"])
         except (OSError, ValueError) as error:
             return f"the judge did not answer: {error}"
         except (KeyError, IndexError, TypeError):
@@ -147,19 +160,21 @@ class Judge(Scorer):
 
     def _sent(self, path: str, body: Any) -> Any:
         """The JSON that the server answers; a busy one is asked again after 0.5 s, 1 s, 2 s, ..."""
-        headers = {"Content-Type": "application/json"}
-        if key := os.environ.get(self.api_key_variable):
-            headers["Authorization"] = f"Bearer {key}"
+        key = os.environ.get(self.api_key_variable)
+        headers = {"Content-Type": "application/json", **self.base_url.authorization(key)}
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"{self.base_url.rstrip('/')}/{path}", data, headers)
+        request = urllib.request.Request(self.base_url.at(path), data, headers)
         for attempt in range(self.retries + 1):
             try:
-                with urllib.request.urlopen(request, timeout=self.timeout) as answer:
+                with OPENER.open(request, timeout=self.timeout) as answer:
                     return json.load(answer)
             except urllib.error.HTTPError as error:
-                said = error.read()[:300].decode("utf-8", "replace")
+                said = self.base_url.without_keys(error.read()[:300].decode("utf-8", "replace"), key)
                 if error.code not in BUSY or attempt == self.retries:
                     raise OSError(f"{error.code}: {said}") from error
+            except HTTPException as error:
+                if attempt == self.retries:
+                    raise OSError(f"no whole answer: {type(error).__name__}") from error
             except OSError:
                 if attempt == self.retries:
                     raise

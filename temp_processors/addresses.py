@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
@@ -59,6 +60,36 @@ class Address(str):
         address = cls(redacted(text))
         address.full = text
         return address
+
+    def at(self, path: str) -> str:
+        """Where a request goes: the path behind that of the address, before its query, and nobody's name or password.
+
+        Example:
+            >>> Address.parse("https://me:secret@host/v1/?key=abc").at("/models")
+            'https://host/v1/models?key=abc'
+        """
+        parts = urlsplit(self.full)
+        host = parts.netloc.rpartition("@")[2]
+        return urlunsplit((parts.scheme, host, parts.path.rstrip("/") + path, parts.query, ""))
+
+    def authorization(self, key: str | None) -> dict[str, str]:
+        """The header that says who asks: the user and password of the address, else the key, else none."""
+        if user := self._user:
+            return {"Authorization": f"Basic {base64.b64encode(unquote(user).encode()).decode()}"}
+        return {"Authorization": f"Bearer {key}"} if key else {}
+
+    def without_keys(self, text: str, key: str | None = None) -> str:
+        """What a server said, without the key and what stands in the address, should it repeat them."""
+        user, query = self._user, urlsplit(self.full).query
+        named = [part for whole in (user, unquote(user)) for part in (whole, *whole.split(":", 1))]
+        held = {key or "", query, *named, *(value for _, value in parse_qsl(query))}
+        for secret in sorted((secret for secret in held if len(secret) > 2), key=len, reverse=True):
+            text = text.replace(secret, HIDDEN)
+        return text
+
+    @property
+    def _user(self) -> str:
+        return urlsplit(self.full).netloc.rpartition("@")[0]
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:

@@ -7,7 +7,7 @@ import pickle
 
 import pytest
 
-from temp_processors.config.addresses import Address, redacted
+from temp_processors.addresses import Address, redacted
 from temp_processors.config.experiment import ExperimentConfig, load_config
 from temp_processors.config.yaml_lines import ConfigError
 
