@@ -17,8 +17,8 @@ from temp_processors.cli.app import app
 app(sys.argv[1:], standalone_mode=False)
 print(len(opens))
 """
-MOST = 3
-"""Appending, `samples.parquet`, and the page with its pictures."""
+MOST = 4
+"""Appending, `samples.parquet`, the page with its pictures, and its curve between the temperatures."""
 
 
 def test_a_run_opens_its_samples_once_a_stage(tmp_path: Path) -> None:
