@@ -90,6 +90,8 @@ def _race(
     overwrite: bool,
     allow_code_execution: bool,
 ) -> list[str]:
+    from transformers.utils import logging as transformers_logging
+
     from temp_processors.config.experiment import located
     from temp_processors.config.yaml_lines import ConfigError
     from temp_processors.engines.engine import ModelError
@@ -98,7 +100,11 @@ def _race(
     from temp_processors.tuning.tune import TuneError, run_race
 
     if not plan.config.coupled and plan.config.engine == "transformers":
-        console.print("`coupled: true` would tell the policies apart sooner: they would share their random numbers")
+        console.print(
+            "`coupled: true` would tell the policies apart sooner: they would share their random numbers",
+            soft_wrap=True,
+        )
+    transformers_logging.disable_progress_bar()  # one bar is enough: ours
     folder = plan.config.folder if plan.config.out is not None else Path(f"{plan.config.folder}-tune")
     try:
         result = run_race(

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from temp_processors.comparison.best import TaskVerdict, task_verdict
+from temp_processors.comparison.verdicts import MARGIN, as_dict
 from temp_processors.metrics import metric_record
 from temp_processors.metrics.arrays import Floats
-from temp_processors.metrics.intervals import CONFIDENCE
+from temp_processors.metrics.intervals import CONFIDENCE, holm
 from temp_processors.tasks.measures import (
     Outcome,
     agreement,
@@ -23,6 +24,7 @@ from temp_processors.tasks.measures import (
     forecasts_of,
     majority_at_k,
     mean_score,
+    paired_difference,
     pooled,
     reliability_curve,
     solved_only,
@@ -136,16 +138,40 @@ def scorer_scores(tables: Mapping[str, Table]) -> dict[str, Any]:
         return {"policies": policies}
     largest = min(largest_k(table) for table in tables.values())
     pool = pooled(tables)
-    votes = {
-        str(k): _mean(np.array([majority_at_k(row, k) for row in pool]))
-        for k in ks_up_to(largest)
-        if any(outcome.answer is not None for row in pool for outcome in row)
-    }
+    answered = any(outcome.answer is not None for row in pool for outcome in row)
+    ks = ks_up_to(largest) if answered else ()
+    mixed = {k: np.array([majority_at_k(row, k) for row in pool]) for k in ks}
+    votes = {str(k): _mean(values) for k, values in mixed.items()}
     alone = {
         name: {"prompts": list(found.prompts), "expected": found.expected, "p_value": found.p_value}
         for name, found in solved_only(tables).items()
     }
-    return {"policies": policies, "pooled": {"maj@k": votes}, "solved_only": alone}
+    return {
+        "policies": policies,
+        "pooled": {"maj@k": votes, "differences": _pool_differences(tables, mixed)},
+        "solved_only": alone,
+    }
+
+
+def _pool_differences(tables: Mapping[str, Table], mixed: Mapping[int, Floats]) -> dict[str, dict[str, Any]]:
+    """maj@k of the pool minus that of each policy alone at the same k, paired by prompt; Holm over all of them."""
+    alone = {
+        (name, k): np.array([majority_at_k(row, k) for row in table]) for name, table in tables.items() for k in mixed
+    }
+    changes = {key: paired_difference(mixed[key[1]], values) for key, values in alone.items()}
+    corrected = dict(zip(changes, holm([change.p_value for change in changes.values()]), strict=True))
+    found: dict[str, dict[str, Any]] = {name: {} for name in tables}
+    for (name, k), change in changes.items():
+        found[name][str(k)] = as_dict(
+            change,
+            corrected[name, k],
+            baseline_name=name,
+            baseline=float(alone[name, k].mean()),
+            confidence=CONFIDENCE,
+            scale="share",
+            margin=MARGIN,
+        )
+    return found
 
 
 def policy_scores(table: Table) -> dict[str, Any]:

@@ -137,7 +137,12 @@ def run_race(
     texts = len(order) * plan.config.samples_per_prompt
     full = round(sum(float(np.mean(tokens)) * texts for tokens in counted.values() if tokens))
     tokens_of = {name: float(np.mean(tokens)) for name, tokens in counted.items() if tokens}
-    verdict = task_verdict({name: race.values(name) for name in race.alive}, margin=task.margin, tokens=tokens_of)
+    verdict = task_verdict(
+        {name: race.values(name) for name in race.alive},
+        measure=f"mean {next(iter(task.scorers))}",
+        margin=task.margin,
+        tokens=tokens_of,
+    )
     result = RaceResult(race, verdict, done, full)
     folder.write("tune.json", json.dumps(result.to_dict(), indent=2, ensure_ascii=False) + "\n")
     return result

@@ -17,6 +17,8 @@ from temp_processors.comparison.sample_size import (
     spread_from_accuracy,
     spread_from_pilot,
 )
+from temp_processors.comparison.task_scores import scorer_scores
+from temp_processors.tasks.measures import Outcome
 
 
 def drawn(accuracies: dict[str, float], prompts: int, samples: int = 16, seed: int = 0) -> dict[str, np.ndarray]:
@@ -95,6 +97,25 @@ def test_all_right_and_all_equal() -> None:
     assert found.policies[1].statement == "not resolved (could be up to 0.19)"
     assert found.policies[1].more_prompts
     assert task_verdict({"a": np.ones(20)}).sentence == "a stands alone (accuracy 1, 0.813 to 1)."
+
+
+def test_the_vote_of_several_policies_against_each_alone() -> None:
+    """Each policy knows half of the prompts and gives wrong answers that differ elsewhere: together they win every vote."""
+
+    def table(knows: int) -> list[list[Outcome]]:
+        return [
+            [Outcome(1, "right") if prompt % 2 == knows else Outcome(0, f"{knows} {sample}") for sample in range(4)]
+            for prompt in range(40)
+        ]
+
+    found = scorer_scores({"cold": table(0), "warm": table(1)})["pooled"]
+    assert list(found["maj@k"]) == ["1", "2", "4"]
+    assert found["maj@k"]["1"]["value"] == 0.5
+    assert found["maj@k"]["4"]["value"] > 0.7
+    change = found["differences"]["cold"]["4"]
+    assert change["value"] == pytest.approx(found["maj@k"]["4"]["value"] - 0.5)
+    assert (change["baseline"], change["verdict"]) == ("cold", "higher")
+    assert found["differences"]["warm"]["1"]["statement"].startswith("not resolved")
 
 
 @pytest.mark.parametrize(
