@@ -8,6 +8,7 @@ import gzip
 import json
 import lzma
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ def zstandard(data: bytes) -> bytes:
 
 
 PACKED: dict[str, Callable[[bytes], bytes]] = {
-    ".gz": gzip.compress,
+    ".gz": partial(gzip.compress, mtime=0),  # the same bytes at every collection, which name the cases
     ".bz2": bz2.compress,
     ".xz": lzma.compress,
     ".zst": zstandard,
@@ -66,7 +67,7 @@ def rows_of(path: Path, content: bytes) -> list[dict[str, Any]]:
         ("saved_v1.0", CSV[5:]),
         *((f"x.jsonl{suffix}", pack(JSONL)) for suffix, pack in PACKED.items()),
         *((f"X.CSV{suffix.upper()}", pack(CSV)) for suffix, pack in PACKED.items()),
-        ("x.txt.gz", gzip.compress(CSV[5:10]) + gzip.compress(CSV[10:])),
+        ("x.txt.gz", gzip.compress(CSV[5:10], mtime=0) + gzip.compress(CSV[10:], mtime=0)),
         ("x.txt.zst", zstandard(CSV[5:10]) + zstandard(CSV[10:])),
     ],
 )
@@ -144,7 +145,7 @@ LONG = b"9" * 5_000
         ("x.txt", "hello".encode("utf-16"), "x.txt:1: is not UTF-8 (byte 0 of the line)"),
         ("x.parquet", b"PAR1" + b"\0" * 100 + b"PAR1", "x.parquet: is not a Parquet file, or damaged"),
         ("x.jsonl.gz", JSONL, "x.jsonl.gz: cannot be read: "),
-        ("x.jsonl.gz", gzip.compress(JSONL)[:-9], "x.jsonl.gz: cannot be read: "),
+        ("x.jsonl.gz", gzip.compress(JSONL, mtime=0)[:-9], "x.jsonl.gz: cannot be read: "),
         ("x.jsonl.bz2", JSONL, "x.jsonl.bz2: cannot be read: "),
         ("x.jsonl.xz", lzma.compress(JSONL)[:-9], "x.jsonl.xz: cannot be read: "),
         ("x.jsonl.zst", zstandard(JSONL)[:-5], "x.jsonl.zst: cannot be read: "),
