@@ -24,7 +24,7 @@ from coverage_designs import DESIGNS, log_probs, pool
 from temp_processors.fox.grammar import sample_story
 from temp_processors.metrics import CATALOGUE, tokenize
 from temp_processors.metrics.ends import few_events
-from temp_processors.metrics.intervals import Measured, difference_of, holm, measure
+from temp_processors.metrics.intervals import Measured, difference_interval, difference_of, holm, measure
 
 METRICS = (
     "distinct_1",
