@@ -35,7 +35,7 @@ from temp_processors.config.sections import (
     model_spec,
 )
 from temp_processors.config.yaml_lines import ConfigError, Problem, YamlSource, read_yaml, write_yaml
-from temp_processors.datafiles import RowsError, expanded
+from temp_processors.datafiles import RowsError, expanded, is_there
 from temp_processors.metrics import metric_record
 from temp_processors.policies.kinds import PolicyConfig
 from temp_processors.policies.mistakes import INLINE, suggestion
@@ -325,8 +325,8 @@ def find_config(path: Path) -> Path:
     except RowsError as error:
         raise ConfigError([Problem("the configuration", None, (), str(error))]) from error
     shipped = shipped_configs() / f"{path.stem}.yaml"
-    if path.is_file() or path.parent != Path() or not shipped.is_file():
-        if not path.exists():
+    if (is_there(path) and path.is_file()) or path.parent != Path() or not shipped.is_file():
+        if not is_there(path):
             names = sorted(file.stem for file in shipped_configs().glob("*.yaml"))
             message = f"no such file{suggestion(path.stem, names)}; shipped: {', '.join(names)}"
             raise ConfigError([Problem(str(path), None, (), message)])

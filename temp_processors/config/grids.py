@@ -84,9 +84,10 @@ def _refuse_too_many(grids: Sequence[list[Choice]]) -> None:
 
 def _grids(policy: Any, path: Location) -> Iterator[list[Choice]]:
     """The grids of a policy and of the policies inside it, in the order of its fields."""
-    if not isinstance(policy, dict) or policy.get("kind") not in KINDS:
+    kind = policy.get("kind") if isinstance(policy, dict) else None
+    if not isinstance(kind, str) or kind not in KINDS:
         return
-    fields = KINDS[policy["kind"]].model_fields
+    fields = KINDS[kind].model_fields
     for name, value in policy.items():
         here = (*path, name)
         if name == "kind" or name not in fields:

@@ -12,7 +12,8 @@ from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field,
 from temp_processors.config.paths import PathText
 from temp_processors.config.template import checked_template, filled_template
 from temp_processors.config.yaml_lines import Problem
-from temp_processors.datafiles import RowsError, read_dataset, read_rows, text_of
+from temp_processors.datafiles import RowsError, is_there, read_dataset, read_rows, text_of
+from temp_processors.inert import one_line
 
 Messages = list[dict[str, str]]
 Prompt = str | Messages
@@ -24,7 +25,7 @@ class PromptError(ValueError):
 
     def __init__(self, message: str, *below: str | int, field: str = "prompts") -> None:
         self.problem = Problem("the configuration", None, (field, *below), message)
-        super().__init__(f"{'.'.join(map(str, self.problem.path))}: {message}")
+        super().__init__(one_line(f"{'.'.join(map(str, self.problem.path))}: {message}"))
 
 
 class PromptRows(NamedTuple):
@@ -45,7 +46,7 @@ def _beside_the_configuration(file: str, info: ValidationInfo) -> str:
     """A relative path that is no file here, but is one beside the configuration, as that file."""
     folder = (info.context or {}).get("folder")
     beside = None if folder is None or Path(file).is_absolute() else Path(folder) / file
-    return str(beside.resolve()) if beside is not None and beside.is_file() and not Path(file).exists() else file
+    return str(beside.resolve()) if beside is not None and is_there(beside) and not is_there(Path(file)) else file
 
 
 class PromptSource(BaseModel):

@@ -7,6 +7,7 @@ a number of 5,000 digits is an error at its line, never other rows than those th
 from temp_processors.datafiles.errors import RowsError as RowsError
 from temp_processors.datafiles.errors import expanded as expanded
 from temp_processors.datafiles.errors import expanded_path as expanded_path
+from temp_processors.datafiles.errors import is_there as is_there
 from temp_processors.datafiles.formats import DataFile as DataFile
 from temp_processors.datafiles.formats import is_file_name as is_file_name
 from temp_processors.datafiles.rows import column_of as column_of

@@ -28,6 +28,19 @@ def expanded_path(path: Path) -> Path:
     return Path(expanded(str(path)))
 
 
+def is_there(path: Path) -> bool:
+    """Whether there is a file or folder of this name; there is none of a name longer than names can be.
+
+    Example:
+        >>> is_there(Path("a" * 5000))
+        False
+    """
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
 def reason_of(error: BaseException) -> str:
     """What an error says, on one line."""
     said = (getattr(error, "strerror", None) or str(error)).strip()
