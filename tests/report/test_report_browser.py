@@ -293,3 +293,20 @@ def test_a_run_with_nothing_in_it_is_still_a_page(page: Any, tmp_path: Path) -> 
         page.keyboard.press(key)
         assert page.locator("[role=tabpanel]:visible").inner_text().strip()
     assert "samples.jsonl is missing" in page.inner_text("#notes")
+
+
+def test_files_that_hold_something_else_leave_no_pane_blank(page: Any, run_folder: Path, tmp_path: Path) -> None:
+    folder = with_texts(run_folder, tmp_path / "else", [])
+    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    first, second, *_ = metrics["policies"].values()
+    first["distinct_2"]["value"] = second["perplexity"]["interval"] = "much"
+    first["self_bleu_4"] = {"value": None, "interval": [None, "x"], "difference": "none", "signature": 5}
+    (folder / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
+    (folder / "stack.json").write_text('{"policies": {"a": null, "b": [null], "c": {"stack": 5}}}', encoding="utf-8")
+    page.goto(write_page([folder], folder / "report.html").as_uri())
+    assert page.locator("#pane-scores svg.chart").count() == 2
+    assert "metrics.json: left out, since they are no scores" in page.inner_text("#notes")
+    for name in ("wall", "strip", "setup"):
+        page.click(f"#tab-{name}")
+        assert page.inner_text(f"#pane-{name}").strip()
+    assert page.get_by_role("alert").inner_text().startswith("This part of the run cannot be shown")
