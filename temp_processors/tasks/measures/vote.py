@@ -114,9 +114,13 @@ def _value(sides: tuple[tuple[Votes, float], ...], silent: int, k: int) -> float
     totals = sorted({total for side in answers for total in side.totals if total})
     if len(totals) > MOST_SUMS:
         raise _too_many(len(totals))
-    alone = np.zeros((1, k + 1))
-    alone[0, : min(silent, k) + 1] = _taken(silent, n, k)
-    found = sum(_won(total, answers, alone) for total in totals)
+    found = 0.0
+    for total in totals:
+        rivals = [side for side in answers if side.totals[-1] >= total]
+        others = n - sum(side.samples for side in rivals)  # in any number: they have no say in whether `total` wins
+        alone = np.zeros((1, k + 1))
+        alone[0, : min(others, k) + 1] = _taken(others, n, k)
+        found += _won(total, rivals, alone)
     return min(1.0, found / _taken(n, n, k)[k])
 
 
@@ -125,12 +129,14 @@ class _Side(NamedTuple):
 
     Args:
         score: Of the answer.
+        samples: That give it.
         totals: Sums that it can have, ascending, 0 first.
         exactly: (sums, k + 1); chance of this sum from so many samples.
         below: (sums + 1, k + 1); of a smaller one than the i-th.
     """
 
     score: float
+    samples: int
     totals: list[int]
     exactly: Floats
     below: Floats
@@ -149,7 +155,8 @@ class _Side(NamedTuple):
                 raise _too_many(len(found))
         totals = sorted(found)
         exactly = np.array([found[total] for total in totals])
-        return cls(score, totals, exactly, np.vstack([np.zeros(k + 1), exactly.cumsum(axis=0)]))
+        samples = sum(count for _, count in votes)
+        return cls(score, samples, totals, exactly, np.vstack([np.zeros(k + 1), exactly.cumsum(axis=0)]))
 
 
 def _won(total: int, answers: list[_Side], alone: Floats) -> float:
@@ -181,10 +188,11 @@ def _times(left: Floats, right: Floats) -> Floats:
     return product
 
 
-def _taken(count: int, n: int, k: int) -> list[float]:
+@lru_cache(maxsize=4096)
+def _taken(count: int, n: int, k: int) -> tuple[float, ...]:
     """Chance that 0, 1, ..., min(count, k) of `count` samples are taken, each with probability k / n; rounded once."""
     whole = n**count
-    return [math.comb(count, c) * k**c * (n - k) ** (count - c) / whole for c in range(min(count, k) + 1)]
+    return tuple(math.comb(count, c) * k**c * (n - k) ** (count - c) / whole for c in range(min(count, k) + 1))
 
 
 def _too_many(count: int) -> TooManySumsError:
