@@ -17,6 +17,7 @@ from temp_processors.config.sections import model_spec
 from temp_processors.engines.decoding.decode import decode
 from temp_processors.engines.decoding.prefill import draw_kwargs
 from temp_processors.engines.engine import Decoded, DecodeRow, DrawOptions, ModelError, PolicyFactory, ends_of
+from temp_processors.engines.model_errors import MODEL_CODE_FAILURES, first_line, raised_by
 from temp_processors.engines.reading import read_model
 from temp_processors.policies.base import PolicyLogitsWarper
 from temp_processors.policies.kinds import build_policy
@@ -88,18 +89,28 @@ class LocalEngine:
     def draw(
         self, rows: Sequence[DecodeRow], policies: Sequence[PolicyFactory], options: DrawOptions
     ) -> Iterator[Decoded]:
-        """Continue every row, all in one batch."""
-        return decode(
-            self.model,
-            rows,
-            policies,
-            max_new_tokens=options.max_new_tokens,
-            eos_token_ids=self.eos_token_ids,
-            pad_token_id=self.pad_token_id,
-            coupled=options.coupled,
-            on_tokens=options.on_tokens,
-            ends=options.ends,
-        )
+        """Continue every row, all in one batch.
+
+        Raises:
+            ModelError: The model's own code fails, as it does in `generate` for some that transformers has.
+        """
+        try:
+            yield from decode(
+                self.model,
+                rows,
+                policies,
+                max_new_tokens=options.max_new_tokens,
+                eos_token_ids=self.eos_token_ids,
+                pad_token_id=self.pad_token_id,
+                coupled=options.coupled,
+                on_tokens=options.on_tokens,
+                ends=options.ends,
+            )
+        except MODEL_CODE_FAILURES as error:
+            if raised_by(error).startswith("temp_processors."):  # a mistake of this package is no model's fault
+                raise
+            name, reason = type(self.model).__name__, f"{type(error).__name__}: {first_line(error)}"
+            raise ModelError(f"model: {name} cannot be run here: its own code fails ({reason})") from error
 
     def describe(self) -> dict[str, Any]:
         """Class, size and dtype of the model, and a digest of 64 values of every tensor."""

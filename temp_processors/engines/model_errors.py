@@ -23,6 +23,23 @@ DAMAGED = (AttributeError, EOFError, LookupError, SafetensorError, TypeError, pi
 UNABLE = (AssertionError, NotImplementedError, RuntimeError)
 """What torch raises for what this machine cannot do, AssertionError where it was built without CUDA."""
 
+MODEL_CODE_FAILURES = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    NameError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What the code of a model may raise while it is run: where transformers' own is wrong, or its attention and past are not its own.
+
+Every error of a program's own making is here, because any code can be behind `forward`; what comes from outside of it
+(OSError, MemoryError, a signal) is not.
+"""
+
 IN_EXTRAS = {"gguf": "smollm2", "peft": "peft"}
 """Packages that an extra of this package brings, and its name."""
 
@@ -80,6 +97,14 @@ def _told(spec: ModelSpec, error: Exception) -> str:
 def first_line(error: BaseException) -> str:
     """The first line of an error's text, or the name of its class where it has none."""
     return next((line for line in str(error).strip().splitlines() if line.strip()), type(error).__name__)
+
+
+def raised_by(error: BaseException) -> str:
+    """The name of the module whose code raised an error, such as `transformers.models.xlm.modeling_xlm`."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return "" if trace is None else str(trace.tb_frame.f_globals.get("__name__", ""))
 
 
 def not_one_of(field: str, value: str, allowed: list[str]) -> ModelError:

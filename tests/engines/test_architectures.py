@@ -8,9 +8,11 @@ import pytest
 
 from temp_processors.engines.decoding.by_generate import decode_with_generate
 from temp_processors.engines.decoding.decode import decode
-from temp_processors.engines.engine import Decoded, DecodeRow
+from temp_processors.engines.engine import Decoded, DecodeRow, DrawOptions, ModelError
+from temp_processors.engines.local import LocalEngine
 from temp_processors.policies.fixed import FixedTemperatureLogitsWarper
 from tests.engines.architectures import ALL, BATCHED, random_model
+from tests.models import tiny_llama, tiny_tokenizer
 
 QUICK = {
     *("llama", "gemma2", "gpt2", "falcon", "bart decoder", "xlm", "bert encoder", "t5", "llava", "qwen2_vl"),
@@ -51,3 +53,25 @@ def test_rows_are_those_of_generate(name: str, caplog: pytest.LogCaptureFixture)
     assert not said or name not in BATCHED or name in SAID
     if name in SAID:
         assert said[0].startswith(SAID[name])
+
+
+def test_a_model_that_generate_cannot_run_is_one_line() -> None:
+    """As Switch Transformers of two layers in transformers 5.23."""
+    model = tiny_llama()
+    model.model.layers[1].self_attn.register_forward_pre_hook(failing)
+    engine, policies = LocalEngine(model, tiny_tokenizer()), POLICIES
+    line = r"^model: LlamaForCausalLM cannot be run here: its own code fails \(IndexError: list index out of range\)$"
+    with pytest.raises(ModelError, match=line):
+        list(engine.draw(SHORT, policies, DrawOptions(4)))
+
+
+def failing(module: Any, args: Any) -> None:
+    """A hook that stands for wrong code in a checkpoint."""
+    raise IndexError("list index out of range")
+
+
+def test_a_mistake_of_a_policy_is_not_told_as_one_of_the_model() -> None:
+    engine = LocalEngine(tiny_llama(), tiny_tokenizer())
+    three = [lambda _: FixedTemperatureLogitsWarper([1.0, 2.0, 3.0])] * 2
+    with pytest.raises(ValueError, match="`temperature` has 3 values"):
+        list(engine.draw(SHORT, three, DrawOptions(4)))

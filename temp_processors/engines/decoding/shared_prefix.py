@@ -29,29 +29,13 @@ from temp_processors.engines.decoding.transformers_seam import (
     attention_with_normaliser,
     forward,
 )
+from temp_processors.engines.model_errors import MODEL_CODE_FAILURES
 
 NAME = "shared_prefix"
 WORTH_SHARING = 2048
 """Tokens of prompts that rows would hold as copies, from which on sharing saves more than a second product costs."""
 FEWEST_ROWS = 8
 """Rows a prompt, on average, below which a product for each prompt costs more than it saves."""
-
-PROBE_FAILURES = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    ImportError,
-    LookupError,
-    NameError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
-"""What the code of a model may raise when its attention and its past are not those that it was written for.
-
-Every error of a program's own making is here, because any code can be behind `forward`; what comes from outside of it
-(OSError, MemoryError, a signal) is not.
-"""
 
 
 class _Prompt(NamedTuple):
@@ -165,7 +149,7 @@ def sharing_view(model: Any, start: Prefilled, index: Tensor) -> Any | None:
     try:
         view = view_of(model)
         reason = None if _gives_the_same(model, view, start) else "it does more to its attention than scale it"
-    except PROBE_FAILURES as error:
+    except MODEL_CODE_FAILURES as error:
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
     if reason is None:
         return view
