@@ -11,6 +11,7 @@ design and size. `scripts/draw_pools.py` drew the texts of the two models.
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -165,6 +166,22 @@ Perplexities are made up, with heavy tails. Metrics that are not here have no in
 """
 
 
+def summary(lines: Sequence[str]) -> str:
+    """How many cells lie outside of 92 to 98 per cent."""
+    found = [
+        cell
+        for line in lines
+        for cell in re.findall(r" ([0-9.]+)(b?)(?: \([0-9]+\))? (?=\|)", line.partition(" | ")[2])
+    ]
+    cells = [(float(value), bool(bound)) for value, bound in found if "." in value]
+    plain = [value for value, bound in cells if not bound]
+    inside, below = sum(92 <= value <= 98 for value in plain), sum(value < 92 for value, _ in cells)
+    return (
+        f"Of {len(plain)} cells that are no bounds {inside} lie between 92 and 98, the others above; "
+        f"below 92 lie {below} of all {len(cells)}, the lowest at {min(value for value, _ in cells):.1f}."
+    )
+
+
 def main(
     experiments: Annotated[int, typer.Option(help="Experiments for each design and size.")] = 600,
     design: Annotated[list[str] | None, typer.Option(help="Name of a design; repeatable, all by default.")] = None,
@@ -179,7 +196,11 @@ def main(
         lines += [] if design else verdicts(experiments, processes.map)
     chance = 196 * (0.95 * 0.05 / experiments) ** 0.5
     text = (
-        INTRO.format(experiments=experiments, low=95 - chance, high=min(100.0, 95 + chance)) + "\n".join(lines) + "\n"
+        INTRO.format(experiments=experiments, low=95 - chance, high=min(100.0, 95 + chance))
+        + summary(lines)
+        + "\n"
+        + "\n".join(lines)
+        + "\n"
     )
     print(text)
     if out is not None:

@@ -21,15 +21,23 @@ def output_of(script: str, *arguments: str) -> str:
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=250).stdout
 
 
-def test_coverage_in_the_repository_is_near_what_is_promised() -> None:
-    """100 experiments a cell: single cells may be a little low, all of them together may not."""
+def test_coverage_in_the_repository_is_what_is_promised() -> None:
+    """600 experiments a cell: one that is right at 95 % lies at 93 to 97; bounds on a handful of repeats hold more often."""
     text = (METRICS / "coverage.md").read_text()
     rows = re.findall(r"^\| [^|]+ \| \d+ \| \d+ \|(.*)\|$", text, re.M)
-    held = [float(cell) for row in rows for cell in re.findall(r" ([\d.]+) (?=\||$)", row)]
-    assert len(held) > 400
-    assert sum(held) / len(held) > 95
-    assert sum(cell < 92 for cell in held) / len(held) < 0.05
+    cells = [
+        (float(value), bound)
+        for row in rows
+        for value, bound in re.findall(r" ([\d.]+)(b?)(?: \(\d+\))? (?=\||$)", row)
+    ]
+    assert len(cells) > 1200
+    assert min(value for value, _ in cells) > 90.5
+    assert sum(value < 92 for value, _ in cells) <= 6
+    assert sum(92 <= value <= 98 for value, bound in cells if not bound) > 0.7 * sum(not bound for _, bound in cells)
     assert re.search(r"^\| stories \| 12 \| 3 \|( refused \|){10}$", text, re.M)
+    wrong = re.search(r"with at least one verdict: ([\d.]+) %", text)
+    assert wrong is not None
+    assert float(wrong[1]) <= 7
 
 
 @pytest.mark.slow
