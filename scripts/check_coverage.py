@@ -177,7 +177,7 @@ def summary(lines: Sequence[str]) -> str:
     plain = [value for value, bound in cells if not bound]
     inside, below = sum(92 <= value <= 98 for value in plain), sum(value < 92 for value, _ in cells)
     return (
-        f"Of {len(plain)} cells that are no bounds {inside} lie between 92 and 98, the others above; "
+        f"Of {len(plain)} cells that are no bounds {inside} lie between 92 and 98, nearly all others above; "
         f"below 92 lie {below} of all {len(cells)}, the lowest at {min(value for value, _ in cells):.1f}."
     )
 
@@ -197,9 +197,7 @@ def main(
     chance = 196 * (0.95 * 0.05 / experiments) ** 0.5
     text = (
         INTRO.format(experiments=experiments, low=95 - chance, high=min(100.0, 95 + chance))
-        + summary(lines)
-        + "\n"
-        + "\n".join(lines)
+        + "\n".join([summary(lines), *lines])
         + "\n"
     )
     print(text)

@@ -106,6 +106,27 @@ def lengths(rng: random.Random, prompts: Sequence[int], kind: str) -> Draw:
     return with_replaced(rng, [[word() for _ in range(length())] for _ in prompts])
 
 
+def phrases(rng: random.Random, prompts: Sequence[int], count: int = 8) -> Draw:
+    """Ready-made phrases of 2 to 6 words, the k-th of 300 with weight 1 / k."""
+    ready = [[f"p{k}.{place}" for place in range(2 + k % 5)] for k in range(300)]
+    weights = [1 / (k + 1) for k in range(300)]
+    return with_replaced(
+        rng, [[word for part in rng.choices(ready, weights, k=count) for word in part] for _ in prompts]
+    )
+
+
+def answers(rng: random.Random, prompts: Sequence[int]) -> Draw:
+    """Answers of 3 to 6 words, two thirds of them one of 20 that come again and again."""
+    known = [[f"a{k}.{place}" for place in range(3 + k % 4)] for k in range(20)]
+
+    def answer() -> Words:
+        if rng.random() < 2 / 3:
+            return list(rng.choice(known))
+        return [f"w{rng.randrange(60)}" for _ in range(rng.randrange(3, 7))]
+
+    return with_replaced(rng, [answer() for _ in prompts])
+
+
 @cache
 def pool(name: str) -> list[Words]:
     """Texts of a model, drawn once."""
@@ -122,15 +143,18 @@ def pooled(rng: random.Random, prompts: Sequence[int], name: str) -> Draw:
 DESIGNS = {
     "stories": Design(stories, (*SIZES, *PROMPTS)),
     "uniform words": Design(uniform),
-    "135 M model, T = 1.5": Design(partial(pooled, name="smollm2-1.5"), SIZES[:4], tuned=False),
+    "135 M model, T = 1.5": Design(partial(pooled, name="smollm2-1.5"), SIZES[:4]),
     "fox, T = 0.1": Design(partial(pooled, name="fox-0.1")),
-    "fox, T = 0.5": Design(partial(pooled, name="fox-0.5"), tuned=False),
+    "fox, T = 0.5": Design(partial(pooled, name="fox-0.5")),
     "own words": Design(own_words, PROMPTS),
     "3 modes, 30 % leave": Design(partial(modes, count=3, deviating=0.3)),
-    "12 modes, 5 % leave": Design(partial(modes, count=12, deviating=0.05), tuned=False),
-    "40 modes": Design(partial(modes, count=40, deviating=0.0), tuned=False),
+    "12 modes, 5 % leave": Design(partial(modes, count=12, deviating=0.05)),
+    "40 modes": Design(partial(modes, count=40, deviating=0.0)),
     "geometric lengths": Design(partial(lengths, kind="geometric")),
-    "two lengths": Design(partial(lengths, kind="two"), tuned=False),
+    "two lengths": Design(partial(lengths, kind="two")),
+    "fox, T = 1.0": Design(partial(pooled, name="fox-1.0"), tuned=False),
+    "phrases": Design(phrases, (*SIZES, (40, 5)), tuned=False),
+    "short answers": Design(answers, tuned=False),
 }
 
 

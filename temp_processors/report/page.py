@@ -21,7 +21,7 @@ from temp_processors.report.page_data import page_data
 from temp_processors.runs.lenient import LoadedRun, load_run, own_file
 
 # In this order, in one function: constants before what uses them while it starts.
-SCRIPTS = ("numbers", "state", "elements", "chart", "scores", "wall", "strip", "whatif", "setup", "main")
+SCRIPTS = ("numbers", "state", "elements", "chart", "scores", "task", "wall", "strip", "whatif", "setup", "main")
 STYLES = ("page.css", "panes.css")
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 

@@ -16,6 +16,7 @@ from typing import Any
 from temp_processors.metrics.catalogue import described
 from temp_processors.report.curves import curves
 from temp_processors.report.footnotes import remarks
+from temp_processors.report.task_data import answers_of, task_data
 from temp_processors.report.tokens import token_pieces
 from temp_processors.report.wording import by_baseline, display_with_unit, score_words, visible
 from temp_processors.runs.lenient import LoadedRun, SampleKey, Trace
@@ -42,10 +43,14 @@ def page_data(run: LoadedRun, share: float = 1.0) -> dict[str, Any]:
     pieces, note = token_pieces(run, ids) if ids else ({}, "")
     place = {token: i for i, token in enumerate(pieces)}
     numbers = {key: i for i, (key, _) in enumerate(traced)}
-    policies = run.policies
+    policies, task_notes = run.policies, list[str]()
+    task = task_data(run, task_notes)
+    answers = dict(answers_of(run.path)) if task else {}
     return {
         "name": run.name,
-        "notes": [*run.notes, *([note] if note else []), *_sampling_notes(run, samples, traced)],
+        "notes": [*run.notes, *task_notes, *([note] if note else []), *_sampling_notes(run, samples, traced)],
+        "task": task,
+        "answers": [answers.get(_key(s)) for s in _in_order(samples, policies)] if task else [],
         "policies": policies,
         "temperatures": run.temperatures,
         "prompts": _prompts(run, samples),

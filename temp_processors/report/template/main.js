@@ -1,14 +1,18 @@
 // Start: read the data, draw the pane that the address names, listen to keys.
 
 const DATA = JSON.parse(document.getElementById("data").textContent);
-const PANES = { scores: drawScores, wall: drawWall, strip: drawStrip, setup: drawSetup };
+const PANES = { ...(DATA.runs.some((run) => run.task) ? { task: drawTask } : {}), scores: drawScores, wall: drawWall, strip: drawStrip, setup: drawSetup };
 
 function currentRun() {
   return DATA.runs[Number(state.run)] || DATA.runs[0];
 }
 
+function openPane() {
+  return state.pane in PANES ? state.pane : Object.keys(PANES)[0];
+}
+
 function draw() {
-  const pane = state.pane in PANES ? state.pane : "scores", run = currentRun();
+  const pane = openPane(), run = currentRun();
   for (const name of Object.keys(PANES)) {
     const open = name === pane, tab = document.getElementById(`tab-${name}`);
     document.getElementById(`pane-${name}`).hidden = !open;
@@ -51,9 +55,9 @@ const STRIP_KEYS = {
 function onKey(event) {
   const names = Object.keys(PANES), place = event.target;
   if (event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|SELECT|TEXTAREA)$/.test(place.tagName)) return;
-  const tab = place.getAttribute && place.getAttribute("role") === "tab" ? names.indexOf(state.pane) : -1;
+  const tab = place.getAttribute && place.getAttribute("role") === "tab" ? names.indexOf(openPane()) : -1;
   let act = null;
-  if (/^[1-4]$/.test(event.key)) act = () => go({ pane: names[Number(event.key) - 1] });
+  if (/^[1-9]$/.test(event.key) && names[Number(event.key) - 1]) act = () => go({ pane: names[Number(event.key) - 1] });
   else if (tab >= 0 && /^Arrow(Left|Right)$/.test(event.key)) act = () => {
     const next = names[(tab + (event.key === "ArrowRight" ? 1 : names.length - 1)) % names.length];
     go({ pane: next });
@@ -74,6 +78,7 @@ function start() {
   document.getElementById("title").replaceChildren(isolated(names));
   document.title = `${names}: temp_processors report`;
   for (const name of Object.keys(PANES)) document.getElementById(`tab-${name}`).addEventListener("click", () => go({ pane: name }));
+  document.getElementById("tab-task").hidden = !PANES.task;
   document.addEventListener("keydown", onKey);
   for (const kind of ["popstate", "hashchange"]) window.addEventListener(kind, () => { state = readState(); draw(); });
   draw();

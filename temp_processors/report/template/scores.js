@@ -31,16 +31,20 @@ function signed(statement) {
   return { higher: "▲ higher", lower: "▼ lower" }[statement] || statement;
 }
 
-function pointsFor(metric, places) {
+function scoreOf(metric) {
+  return (run, policy) => (run.metrics[policy] || {})[metric];
+}
+
+function pointsFor(title, held, places) {
   const points = [];
   DATA.runs.forEach((run, r) => run.policies.forEach((policy, i) => {
-    const score = (run.metrics[policy] || {})[metric], [y, yLow, yHigh] = bounds(score);
+    const score = held(run, policy), [y, yLow, yHigh] = bounds(score);
     if (!Number.isFinite(y)) return;
     const x = places(run, policy, i, r);
     if (!x || !Number.isFinite(x[0])) return;
     const share = DATA.runs.length > 1 ? 0.85 * r / (DATA.runs.length - 1) : 0.85 * i / Math.max(run.policies.length - 1, 1);
     const name = DATA.runs.length > 1 ? `${policy} (${run.name})` : policy;
-    const label = `${name}: ${run.metricNames[metric]} ${described(score)}. Show its samples`;
+    const label = `${name}: ${title} ${described(score)}. Show its samples`;
     const open = () => go({ pane: "wall", run: String(r), policy, prompt: "", find: "", more: "1" });
     points.push({ x: x[0], xLow: x[1], xHigh: x[2], y, yLow, yHigh, name, label, open, share, shape: DATA.runs.length > 1 ? r : i, r, policy });
   }));
@@ -48,22 +52,27 @@ function pointsFor(metric, places) {
 }
 
 function metricChart(metric, name) {
+  const curves = DATA.runs.flatMap((run, r) => reweighted(run, metric, DATA.runs.length > 1 ? 0.85 * r / (DATA.runs.length - 1) : null));
+  const picture = temperatureChart(name, scoreOf(metric), curves, (r) => (DATA.runs[r].curves[metric] || []).length > 0);
+  if (curves.length) picture.append(element("p", { class: "quiet" }, curveNote(metric)));
+  return picture;
+}
+
+// A score against temperature; policies without one fixed temperature stand to the right. `curved`: runs whose points no line joins.
+function temperatureChart(name, held, curves = [], curved = () => false) {
   const fixed = (run, policy) => run.temperatures[policy];
   const known = DATA.runs.flatMap((run) => run.policies.map((p) => fixed(run, p)).filter((t) => t !== undefined));
   const others = [...new Set(DATA.runs.flatMap((run) => run.policies.filter((p) => fixed(run, p) === undefined)))];
   const last = Math.max(0, ...known), gap = Math.max(1, ...known) / 7;
   const at = (run, policy) => fixed(run, policy) ?? last + gap * (1 + others.indexOf(policy));
-  const points = pointsFor(metric, (run, policy) => [at(run, policy), at(run, policy), at(run, policy)]);
+  const points = pointsFor(name, held, (run, policy) => [at(run, policy), at(run, policy), at(run, policy)]);
   const lines = DATA.runs.map((run, r) => points.filter((p) => p.r === r && fixed(run, p.policy) !== undefined).sort((a, b) => a.x - b.x));
   const marks = [...new Set(known)].sort((a, b) => a - b).map((t) => [t, String(t)]);
   marks.push(...others.map((policy, i) => [last + gap * (i + 1), policy.length > 14 ? policy.slice(0, 13) + "…" : policy]));
   const label = known.length ? (others.length ? "temperature, or policy" : "temperature") : "policy";
-  const curves = DATA.runs.flatMap((run, r) => reweighted(run, metric, DATA.runs.length > 1 ? 0.85 * r / (DATA.runs.length - 1) : null));
   const end = last + gap * (others.length + 0.4), start = known.length ? Math.min(...known) - gap * 0.4 : gap * 0.6;
-  const straight = lines.filter((l) => l.length > 1 && !(DATA.runs[l[0].r].curves[metric] || []).length);
-  const picture = chart(`${name} against ${label}`, points, { label, ticks: marks, slanted: others.length > 0, range: [start, end] }, { label: name }, [...straight, ...curves]);
-  if (curves.length) picture.append(element("p", { class: "quiet" }, curveNote(metric)));
-  return picture;
+  const straight = lines.filter((l) => l.length > 1 && !curved(l[0].r));
+  return chart(`${name} against ${label}`, points, { label, ticks: marks, slanted: others.length > 0, range: [start, end] }, { label: name }, [...straight, ...curves]);
 }
 
 // Between what was drawn: the scores that the traced texts would have at other temperatures, by importance sampling.
@@ -79,9 +88,13 @@ function curveNote(metric) {
 }
 
 function frontier(diversity, name) {
-  const quality = (run, policy) => bounds((run.metrics[policy] || {}).perplexity);
-  const points = pointsFor(diversity, (run, policy) => quality(run, policy)).filter((p) => p.x > 0);
-  const picture = chart(`${name} against perplexity`, points, { label: "perplexity of the untempered model, log scale", log: true }, { label: name });
+  return against(diversity, name, scoreOf("perplexity"), "perplexity", { label: "perplexity of the untempered model, log scale", log: true });
+}
+
+// One score against another, a point a policy.
+function against(diversity, name, held, other, axis) {
+  const points = pointsFor(name, scoreOf(diversity), (run, policy) => bounds(held(run, policy))).filter((p) => !axis.log || p.x > 0);
+  const picture = chart(`${name} against ${other}`, points, axis, { label: name });
   picture.append(legend(points.map((p) => [p.name, p.share, p.shape])));
   return picture;
 }

@@ -1,8 +1,8 @@
 // One state, in the address after the #: what is on the screen survives a reload and can be sent to someone.
 
 const DEFAULTS = {
-  pane: "scores", run: "0", metric: "", diversity: "", policy: "", prompt: "", n: "4", find: "", more: "1",
-  sample: "", colour: "entropy", token: "", t: "",
+  pane: "", run: "0", metric: "", diversity: "", policy: "", prompt: "", n: "4", find: "", more: "1",
+  scorer: "", measure: "", k: "", sort: "", sample: "", colour: "entropy", token: "", t: "",
 };
 
 function readState() {
