@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,26 +13,12 @@ from temp_processors.report.page import write_page
 from temp_processors.runs.lenient import load_run
 from tests.report.report_run import make_run
 
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-SWITCHES = ["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
-SWITCHES += ["--disable-component-update", "--disable-sync"]
 HOSTILE = '</script><img src=x onerror="window.hacked=1"><!--<script>window.hacked=1</script>'
 ODD = ["\u202eright to left שלום", "é\u0301\u0301 \U0001f469\u200d\U0001f467", "zero\u200bwidth"]
 ODD += ["control \x07\x1b[31m", "half \ud83d", "a\nb\tc"]
 
 FIRST_PAINT = """() => new Promise(done => new PerformanceObserver(list => done(list.getEntries()[0].startTime))
                .observe({type: "paint", buffered: true}))"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if BROWSER is None:
-        pytest.skip("no Chromium on this machine")
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with playwright.sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=BROWSER, args=SWITCHES)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")
@@ -45,19 +29,6 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def address(run_folder: Path) -> str:
     return write_page([run_folder], run_folder / "report.html").as_uri()
-
-
-@pytest.fixture
-def page(browser: Any) -> Iterator[Any]:
-    """A tab that fails the test for any request beyond the file, any console message, any script error."""
-    context = browser.new_context()
-    tab, seen = context.new_page(), []
-    tab.on("console", lambda message: seen.append(message.text))
-    tab.on("pageerror", lambda error: seen.append(str(error)))
-    tab.on("request", lambda request: None if request.url.startswith("file:") else seen.append(request.url))
-    yield tab
-    context.close()
-    assert seen == []
 
 
 def bars(page: Any) -> list[float]:

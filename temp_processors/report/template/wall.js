@@ -62,16 +62,17 @@ function sampleCard(run, index, counts, n) {
     trace >= 0 ? element("button", { class: "link", onclick: open }, `#${id} tokens`) : element("span", {}, `#${id}`),
     finish === "length" ? element("span", { title: "stopped at the longest length, not by the model" }, "cut off") : null,
     copies > 1 ? element("strong", { class: "copies" }, `${copies} times the same`) : null);
-  return element("li", { class: "card" + (copies > 1 ? " duplicate" : "") }, markedText(text, counts.grams, n), answerLine(run.answers[index]), foot);
+  return element("li", { class: "card" + (copies > 1 ? " duplicate" : "") }, markedText(text, counts.grams, n), answerLine(run.answers[index], text), foot);
 }
 
-// What was taken out of a text, beside what was wanted, and the scores.
-function answerLine(held) {
+// What was taken out of a text, where that is not all of it, beside what was wanted, and the scores.
+function answerLine(held, text) {
   if (!held) return null;
   const [answer, found, references, scores] = held;
   const judged = Object.entries(scores).map(([name, value]) => `${name} ${Number(value.toFixed(3))}`).join(", ");
-  return element("p", { class: "extracted" }, found ? "answer " : "no answer: ", element("strong", {}, isolated(answer)),
-    references.length ? element("span", {}, " wanted ", isolated(references.join(" or "))) : null, judged ? element("span", { class: "quiet" }, ` ${judged}`) : null);
+  const whole = found && (answer === text.trim() || (answer.endsWith("...") && text.trim().startsWith(answer.slice(0, -3))));
+  const taken = whole ? [] : [found ? "answer " : "no answer: ", element("strong", {}, isolated(answer))];
+  return element("p", { class: "extracted" }, ...taken, references.length ? element("span", {}, " wanted ", isolated(references.join(" or "))) : null, judged ? element("span", { class: "quiet" }, `${whole && !references.length ? "" : " "}${judged}`) : null);
 }
 
 function wallCell(run, prompt, policy, n) {
