@@ -58,6 +58,10 @@ class PolicyLogitsWarper(LogitsProcessor):
     per_row = False
     # False where a policy does more to the scores than divide them by `temperature()`.
     only_scales = True
+    # True where it puts tokens at -inf and leaves the scores of the others: a truncation.
+    only_cuts = False
+    # False where the most likely token may be ruled out.
+    keeps_best = True
     # A bound that temperature() never falls below. Above 0 it spares the search for rows that have to be greedy.
     coldest = 0.0
 

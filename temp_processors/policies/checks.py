@@ -71,6 +71,7 @@ TOKEN_ID = Range(0.0, most=2**62)
 FINITE = Range(-math.inf, ends="()", most=math.inf)
 SHARE = Range(0.0, 1.0, ends="(]")
 UNIT = Range(0.0, 1.0, ends="[]")
+INSIDE = Range(0.0, 1.0, ends="()")
 CURVE = Range(1.0, 3.0, ends="[]", note=" (outside it, the order of the tokens would change)")
 
 
@@ -151,6 +152,7 @@ Positive: TypeAlias = Annotated[float, Checked(POSITIVE.check, float)]
 NotNegative: TypeAlias = Annotated[float, Checked(NOT_NEGATIVE.check, float)]
 Share: TypeAlias = Annotated[float, Checked(SHARE.check, float)]
 Unit: TypeAlias = Annotated[float, Checked(UNIT.check, float)]
+Inside: TypeAlias = Annotated[float, Checked(INSIDE.check, float)]
 Curve: TypeAlias = Annotated[float, Checked(CURVE.check, float)]
 Count: TypeAlias = Annotated[int, Checked(check_whole, int)]
 AtLeastOne: TypeAlias = Annotated[int, Checked(functools.partial(check_whole, allowed=AT_LEAST_ONE), int)]

@@ -54,13 +54,26 @@ from temp_processors.policies.base import PolicyLogitsWarper
 from temp_processors.policies.block_start import BlockStartLogitsWarper
 from temp_processors.policies.checks import Checked
 from temp_processors.policies.combined import ProductLogitsWarper, RowsLogitsWarper
+from temp_processors.policies.cuts import (
+    EpsilonCutLogitsWarper,
+    EtaCutLogitsWarper,
+    MinPCutLogitsWarper,
+    TopHCutLogitsWarper,
+    TopKCutLogitsWarper,
+    TopPCutLogitsWarper,
+    TypicalPCutLogitsWarper,
+)
+from temp_processors.policies.ees import EESLogitsWarper
 from temp_processors.policies.entropy_target import EntropyTargetLogitsWarper
 from temp_processors.policies.fixed import FixedTemperatureLogitsWarper
+from temp_processors.policies.min_k import MinKLogitsWarper
 from temp_processors.policies.mistakes import in_our_words
+from temp_processors.policies.p_less import PLessLogitsWarper
 from temp_processors.policies.phase import PhaseLogitsWarper
 from temp_processors.policies.quadratic import QuadraticLogitsWarper
 from temp_processors.policies.scheduled import ScheduledTemperatureLogitsWarper
 from temp_processors.policies.tags import AS_TEXT, CodePoints, check_known, check_tags, padding_of, resolve_tag
+from temp_processors.policies.top_n_sigma import TopNSigmaLogitsWarper
 from temp_processors.policies.truncation import TopPDecayLogitsWarper, TruncateThenTemperLogitsWarper
 
 WARPERS: dict[str, type[PolicyLogitsWarper]] = {
@@ -79,6 +92,17 @@ WARPERS: dict[str, type[PolicyLogitsWarper]] = {
     "product": ProductLogitsWarper,
     "rows": RowsLogitsWarper,
     "truncate_then_temper": TruncateThenTemperLogitsWarper,
+    "top_k": TopKCutLogitsWarper,
+    "top_p": TopPCutLogitsWarper,
+    "min_p": MinPCutLogitsWarper,
+    "typical_p": TypicalPCutLogitsWarper,
+    "top_h": TopHCutLogitsWarper,
+    "epsilon": EpsilonCutLogitsWarper,
+    "eta": EtaCutLogitsWarper,
+    "top_n_sigma": TopNSigmaLogitsWarper,
+    "p_less": PLessLogitsWarper,
+    "min_k": MinKLogitsWarper,
+    "ees": EESLogitsWarper,
 }
 
 

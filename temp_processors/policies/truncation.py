@@ -48,6 +48,7 @@ class TopPDecayLogitsWarper(PolicyLogitsWarper):
 
     supports_continuous_batching = False
     only_scales = False
+    only_cuts = True
 
     @checked
     def __init__(

@@ -49,7 +49,10 @@ class TemperaturePolicyLogitsProcessor(LogitsProcessor):
         policy_of_params(sampling_params)
 
     def is_argmax_invariant(self) -> bool:
-        """True: every policy keeps the most likely token, which the invariant test of this package holds them to."""
+        """True: vLLM then leaves greedy requests alone, and no request with a policy is one (a temperature beside it is refused).
+
+        Where a policy rules out the most likely token (`keeps_best` is False), that changes only rows that sample.
+        """
         return True
 
     def update_state(self, batch_update: BatchUpdate | None) -> None:

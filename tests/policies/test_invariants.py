@@ -81,6 +81,8 @@ def test_masked_entries_stay_masked_and_only_they_change_nothing(policy: PolicyL
 
 
 def test_the_most_likely_token_stays_the_most_likely(policy: PolicyLogitsWarper) -> None:
+    if not policy.keeps_best:
+        pytest.skip("may rule it out")
     input_ids, scores = batch()
     assert torch.equal(policy(input_ids, scores).argmax(-1), scores.argmax(-1))
 

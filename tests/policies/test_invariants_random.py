@@ -47,7 +47,14 @@ nested = st.one_of(
     kind("product", policies=st.lists(simple, min_size=1, max_size=3)),
     kind("phase", open_ids=st.just([1]), close_ids=st.just([2]), inside=simple, outside=bending),
 )
-policies = st.one_of(simple, bending, nested, kind("block_start", newline_ids=ids, indent_ids=ids))
+cuts = st.one_of(
+    kind("top_k", top_k=st.integers(1, 7)),
+    kind("min_p", min_p=share),
+    kind("eta", eta_cutoff=st.floats(0.001, 0.9)),
+    kind("top_n_sigma", n=warm),
+    *map(kind, ("p_less", "min_k", "ees")),
+)
+policies = st.one_of(simple, bending, cuts, nested, kind("block_start", newline_ids=ids, indent_ids=ids))
 
 
 def examples(test: Callable[..., None]) -> Callable[..., None]:
