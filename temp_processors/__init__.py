@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from temp_processors.policies.annealed import AnnealedTemperatureLogitsWarper as AnnealedTemperatureLogitsWarper
     from temp_processors.policies.base import PolicyLogitsWarper as PolicyLogitsWarper
     from temp_processors.policies.block_start import BlockStartLogitsWarper as BlockStartLogitsWarper
+    from temp_processors.policies.chain import ChainLogitsWarper as ChainLogitsWarper
     from temp_processors.policies.combined import ProductLogitsWarper as ProductLogitsWarper
     from temp_processors.policies.combined import RowsLogitsWarper as RowsLogitsWarper
     from temp_processors.policies.entropy_target import EntropyTargetLogitsWarper as EntropyTargetLogitsWarper
@@ -53,6 +54,7 @@ PUBLIC = {
     "AnnealedTemperatureLogitsWarper": "policies.annealed",
     "Audit": "audit",
     "BlockStartLogitsWarper": "policies.block_start",
+    "ChainLogitsWarper": "policies.chain",
     "DynamicTemperatureLogitsWarper": "policies.adaptive",
     "EDTLogitsWarper": "policies.adaptive",
     "EntropyTargetLogitsWarper": "policies.entropy_target",

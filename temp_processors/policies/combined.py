@@ -122,6 +122,8 @@ class RowsLogitsWarper(PolicyLogitsWarper):
             raise ValueError("`policies` has to hold one policy per row of the batch, but is empty")
         self.rows = len(policies)
         self.only_scales = all(policy.only_scales for policy in policies)
+        self.only_cuts = all(policy.only_cuts for policy in policies)
+        self.keeps_best = all(policy.keeps_best for policy in policies)
         self.groups = group_rows(policies)
         if prompt_length is not None:
             self._hand_on(prompt_length)

@@ -52,6 +52,7 @@ from temp_processors.policies.adaptive import (
 from temp_processors.policies.annealed import AnnealedTemperatureLogitsWarper
 from temp_processors.policies.base import PolicyLogitsWarper
 from temp_processors.policies.block_start import BlockStartLogitsWarper
+from temp_processors.policies.chain import ChainLogitsWarper
 from temp_processors.policies.checks import Checked
 from temp_processors.policies.combined import ProductLogitsWarper, RowsLogitsWarper
 from temp_processors.policies.cuts import (
@@ -92,6 +93,7 @@ WARPERS: dict[str, type[PolicyLogitsWarper]] = {
     "product": ProductLogitsWarper,
     "rows": RowsLogitsWarper,
     "truncate_then_temper": TruncateThenTemperLogitsWarper,
+    "chain": ChainLogitsWarper,
     "top_k": TopKCutLogitsWarper,
     "top_p": TopPCutLogitsWarper,
     "min_p": MinPCutLogitsWarper,

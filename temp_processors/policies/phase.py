@@ -62,6 +62,8 @@ class PhaseLogitsWarper(PolicyLogitsWarper):
             raise ValueError(f"`close_ids` has to differ from `open_ids`, but both are {list(self.open_ids)}")
         self.inside, self.outside = inside, outside
         self.only_scales = inside.only_scales and outside.only_scales
+        self.only_cuts = inside.only_cuts and outside.only_cuts
+        self.keeps_best = inside.keeps_best and outside.keeps_best
         if prompt_length is not None:
             self._hand_on(prompt_length)
 

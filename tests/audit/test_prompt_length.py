@@ -11,6 +11,7 @@ from transformers import LogitsProcessor, WhisperConfig, WhisperForConditionalGe
 from temp_processors import (
     AnnealedTemperatureLogitsWarper,
     BlockStartLogitsWarper,
+    ChainLogitsWarper,
     DynamicTemperatureLogitsWarper,
     FixedTemperatureLogitsWarper,
     PhaseLogitsWarper,
@@ -47,6 +48,7 @@ COUNTING: dict[str, Any] = {
     "product": ProductLogitsWarper([FIXED, COSINE]),
     "phase": PhaseLogitsWarper(open_ids=[1], close_ids=[2], inside=FIXED, outside=COSINE),
     "truncated": TruncateThenTemperLogitsWarper(COSINE, top_k=5),
+    "chain": ChainLogitsWarper([FIXED, COSINE]),
     "rows": RowsLogitsWarper([COSINE, FIXED]),
     "own": Cooling(),
     "traced": TemperatureTrace(COSINE),

@@ -194,6 +194,10 @@ def test_what_only_the_tokenizer_knows_is_refused_with_file_and_line(tmp_path: P
             "policies.0.policies.0.temprature: not a field of 'fixed' (did you mean 'temperature'?)",
         ),
         (
+            "policies.0={name: p, kind: chain, steps: [{kind: fixed, temperature: 1.0}, {kind: top_p, topp: 0.9}]}",
+            "policies.0.steps.1.topp: not a field of 'top_p' (did you mean 'top_p'?)",
+        ),
+        (
             "policies.0={name: p, kind: truncate_then_temper, top_k: 3, policy: {kind: edt, name: x}}",
             "policies.0.policy.name: not a field of 'edt'; allowed: kind, temperature, theta, base",
         ),

@@ -34,6 +34,10 @@ FIXED = {"kind": "fixed"}
             {"kind": "product", "policies": [{**FIXED, "temperature": [0.5, 1.0]}, {"kind": "edt", "temperature": 1}]},
             ["product T=0.5", "product T=1"],
         ),
+        (
+            {"kind": "chain", "steps": [{**FIXED, "temperature": [0.5, 1.0]}, {"kind": "top_k", "top_k": [5, 20]}]},
+            ["chain T=0.5 top_k=5", "chain T=0.5 top_k=20", "chain T=1 top_k=5", "chain T=1 top_k=20"],
+        ),
     ],
 )
 def test_one_policy_of_each_value(policy: dict[str, Any], names: list[str]) -> None:

@@ -72,6 +72,21 @@ EXAMPLES: dict[str, tuple[Config, float]] = {
         {"kind": "truncate_then_temper", "policy": LINEAR, "top_k": 10, "top_p": 0.9, "min_p": 0.02},
         1.25,
     ),
+    "chain": (
+        {
+            "kind": "chain",
+            "steps": [
+                LINEAR,
+                {"kind": "top_k", "top_k": 20},
+                {"kind": "top_p", "top_p": 0.95},
+                {"kind": "dynamic", "temperature": 1.0, "range": 0.5},
+            ],
+        },
+        1.875,
+    ),
+    "chain_of_temperatures": ({"kind": "chain", "steps": [LINEAR, DYNAMIC, FIXED]}, 0.9375),
+    "chain_of_cuts": ({"kind": "chain", "steps": [{"kind": "min_p", "min_p": 0.01}, {"kind": "p_less"}]}, math.nan),
+    "chain_that_bends": ({"kind": "chain", "steps": [FIXED, {"kind": "quadratic", "factor": 0.3}]}, math.nan),
     "top_k": ({"kind": "top_k", "top_k": 6}, math.nan),
     "top_p": ({"kind": "top_p", "top_p": 0.9}, math.nan),
     "min_p": ({"kind": "min_p", "min_p": 0.05}, math.nan),

@@ -54,7 +54,8 @@ cuts = st.one_of(
     kind("top_n_sigma", n=warm),
     *map(kind, ("p_less", "min_k", "ees")),
 )
-policies = st.one_of(simple, bending, cuts, nested, kind("block_start", newline_ids=ids, indent_ids=ids))
+chains = kind("chain", steps=st.lists(st.one_of(simple, bending, cuts), min_size=1, max_size=4))
+policies = st.one_of(simple, bending, cuts, chains, nested, kind("block_start", newline_ids=ids, indent_ids=ids))
 
 
 def examples(test: Callable[..., None]) -> Callable[..., None]:
