@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from temp_processors.policies.combined import RowsLogitsWarper as RowsLogitsWarper
     from temp_processors.policies.entropy_target import EntropyTargetLogitsWarper as EntropyTargetLogitsWarper
     from temp_processors.policies.fixed import FixedTemperatureLogitsWarper as FixedTemperatureLogitsWarper
+    from temp_processors.policies.generate import GenerateLogitsWarper as GenerateLogitsWarper
     from temp_processors.policies.kinds import PolicyConfig as PolicyConfig
     from temp_processors.policies.kinds import build_policy as build_policy
     from temp_processors.policies.phase import PhaseLogitsWarper as PhaseLogitsWarper
@@ -61,6 +62,7 @@ PUBLIC = {
     "EntropyThresholdLogitsWarper": "policies.adaptive",
     "FOX_PATH": "fox",
     "FixedTemperatureLogitsWarper": "policies.fixed",
+    "GenerateLogitsWarper": "policies.generate",
     "PhaseLogitsWarper": "policies.phase",
     "PolicyConfig": "policies.kinds",
     "PolicyLogitsWarper": "policies.base",

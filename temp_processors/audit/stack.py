@@ -167,7 +167,7 @@ def _temperature(processor: Any) -> tuple[float | None, bool]:
 
 
 def _parameters(processor: Any) -> dict[str, Any]:
-    hidden = {"supports_continuous_batching", "prompt_length"}
+    hidden = {"prompt_length", *(name for name, value in vars(PolicyLogitsWarper).items() if not callable(value))}
     values = {key: value for key, value in vars(processor).items() if not key.startswith("_") and key not in hidden}
     return {key: plain(value) for key, value in values.items()}
 

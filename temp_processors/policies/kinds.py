@@ -67,6 +67,7 @@ from temp_processors.policies.cuts import (
 from temp_processors.policies.ees import EESLogitsWarper
 from temp_processors.policies.entropy_target import EntropyTargetLogitsWarper
 from temp_processors.policies.fixed import FixedTemperatureLogitsWarper
+from temp_processors.policies.generate import GenerateLogitsWarper
 from temp_processors.policies.min_k import MinKLogitsWarper
 from temp_processors.policies.mistakes import in_our_words
 from temp_processors.policies.p_less import PLessLogitsWarper
@@ -94,6 +95,7 @@ WARPERS: dict[str, type[PolicyLogitsWarper]] = {
     "rows": RowsLogitsWarper,
     "truncate_then_temper": TruncateThenTemperLogitsWarper,
     "chain": ChainLogitsWarper,
+    "generate": GenerateLogitsWarper,
     "top_k": TopKCutLogitsWarper,
     "top_p": TopPCutLogitsWarper,
     "min_p": MinPCutLogitsWarper,
