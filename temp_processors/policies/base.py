@@ -62,6 +62,8 @@ class PolicyLogitsWarper(LogitsProcessor):
     only_cuts = False
     # False where the most likely token may be ruled out.
     keeps_best = True
+    # True where the scores that it returns are those of a mixture, so that nothing may temper or cut them afterwards.
+    comes_last = False
     # A bound that temperature() never falls below. Above 0 it spares the search for rows that have to be greedy.
     coldest = 0.0
 

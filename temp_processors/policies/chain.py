@@ -22,7 +22,7 @@ class ChainLogitsWarper(PolicyLogitsWarper):
     take no part in it. It is nan where a step bends the scores, and where all of them cut.
 
     Args:
-        steps (`Sequence[PolicyLogitsWarper]`): At least one; of every kind.
+        steps (`Sequence[PolicyLogitsWarper]`): At least one; of every kind, `xtc` as the last.
         prompt_length (*optional*): If given, handed on to the steps; one per row if a tensor.
 
     Example:
@@ -56,6 +56,12 @@ class ChainLogitsWarper(PolicyLogitsWarper):
         self.links = tuple(steps)
         if not self.links:
             raise ValueError("`steps` has to hold at least one policy, but is empty")
+        for place, step in enumerate(self.links[:-1]):
+            if step.comes_last:
+                raise ValueError(
+                    f"`steps[{place}]` ({type(step).__name__}) has to be the last step: what follows it belongs into its `then`"
+                )
+        self.comes_last = self.links[-1].comes_last
         self.supports_continuous_batching = all(step.supports_continuous_batching for step in self.links)
         self.per_row = any(step.per_row for step in self.links)
         self.only_scales = all(step.only_scales for step in self.links)

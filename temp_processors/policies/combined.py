@@ -124,6 +124,7 @@ class RowsLogitsWarper(PolicyLogitsWarper):
         self.only_scales = all(policy.only_scales for policy in policies)
         self.only_cuts = all(policy.only_cuts for policy in policies)
         self.keeps_best = all(policy.keeps_best for policy in policies)
+        self.comes_last = any(policy.comes_last for policy in policies)
         self.groups = group_rows(policies)
         if prompt_length is not None:
             self._hand_on(prompt_length)

@@ -77,6 +77,7 @@ from temp_processors.policies.scheduled import ScheduledTemperatureLogitsWarper
 from temp_processors.policies.tags import AS_TEXT, CodePoints, check_known, check_tags, padding_of, resolve_tag
 from temp_processors.policies.top_n_sigma import TopNSigmaLogitsWarper
 from temp_processors.policies.truncation import TopPDecayLogitsWarper, TruncateThenTemperLogitsWarper
+from temp_processors.policies.xtc import XTCLogitsWarper
 
 WARPERS: dict[str, type[PolicyLogitsWarper]] = {
     "fixed": FixedTemperatureLogitsWarper,
@@ -107,6 +108,7 @@ WARPERS: dict[str, type[PolicyLogitsWarper]] = {
     "p_less": PLessLogitsWarper,
     "min_k": MinKLogitsWarper,
     "ees": EESLogitsWarper,
+    "xtc": XTCLogitsWarper,
 }
 
 
@@ -206,7 +208,7 @@ def _tags_and_fields(warper: type[PolicyLogitsWarper]) -> tuple[tuple[str, ...],
 def _field_type(parameter: Any) -> Any:
     """The type of a field from that of a parameter: what a check turns values into, and models in place of policies."""
     if get_origin(parameter) in (Union, UnionType):
-        return reduce(or_, map(_field_type, get_args(parameter)))
+        return Union[tuple(map(_field_type, get_args(parameter)))]  # noqa: UP007 (a ForwardRef takes no | in 3.10)
     if get_origin(parameter) is Annotated:
         mark = next(mark for mark in parameter.__metadata__ if isinstance(mark, Checked))
         return Annotated[mark.into, mark]

@@ -64,6 +64,7 @@ class PhaseLogitsWarper(PolicyLogitsWarper):
         self.only_scales = inside.only_scales and outside.only_scales
         self.only_cuts = inside.only_cuts and outside.only_cuts
         self.keeps_best = inside.keeps_best and outside.keeps_best
+        self.comes_last = inside.comes_last or outside.comes_last
         if prompt_length is not None:
             self._hand_on(prompt_length)
 

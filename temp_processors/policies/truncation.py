@@ -130,7 +130,7 @@ class TruncateThenTemperLogitsWarper(PolicyLogitsWarper):
             raise ValueError("`top_k`, `top_p` or `min_p` has to be given: without any, use the policy itself")
         self.policy = policy if prompt_length is None else policy.with_prompt_length(prompt_length)
         self.supports_continuous_batching = policy.supports_continuous_batching
-        self.keeps_best = policy.keeps_best
+        self.keeps_best, self.comes_last = policy.keeps_best, policy.comes_last
         self.warpers: list[TopKLogitsWarper | TopPLogitsWarper | MinPLogitsWarper] = []
         if top_k is not None:
             self.warpers.append(TopKLogitsWarper(top_k))

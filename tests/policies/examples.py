@@ -99,4 +99,6 @@ EXAMPLES: dict[str, tuple[Config, float]] = {
     "p_less": ({"kind": "p_less"}, math.nan),
     "min_k": ({"kind": "min_k"}, math.nan),
     "ees": ({"kind": "ees"}, math.nan),
+    "xtc": ({"kind": "xtc", "probability": 0.4}, math.nan),
+    "xtc_then": ({"kind": "xtc", "probability": 1.0, "threshold": 0.05, "then": LINEAR}, math.nan),
 }
