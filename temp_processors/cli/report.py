@@ -15,6 +15,10 @@ def report_command(
     runs: Annotated[list[Path], typer.Argument(help="Run folders; several are shown side by side.")],
     out: Annotated[Path | None, typer.Option(help="Page to write; report.html in the (first) run folder.")] = None,
     trace: Annotated[bool, typer.Option("--trace", help="Look at the tokens again with the run's model.")] = False,
+    trust_remote_code: Annotated[
+        bool,
+        typer.Option("--trust-remote-code", help="With --trace: run Python files of the checkpoint where the run did."),
+    ] = False,
 ) -> None:
     """Write the HTML page of one or several runs, and the pictures of each."""
     from temp_processors.datafiles import expanded_path
@@ -26,14 +30,14 @@ def report_command(
         runs = [expanded_path(run) for run in runs]
         target = own_file(runs[0] / "report.html") if out is None else expanded_path(out)
         for run in runs if trace else []:
-            _trace(run)
+            _trace(run, trust_remote_code)
         write_page(runs, target)
         for run in runs:
             write_plots(run)
     say(f"report: {target}")
 
 
-def _trace(run: Path) -> None:
+def _trace(run: Path, trust_remote_code: bool) -> None:
     from temp_processors.experiment.traces import trace_again
 
-    trace_again(run)
+    trace_again(run, trust_remote_code=trust_remote_code)

@@ -81,10 +81,10 @@ class TaskVerdict:
 
     @property
     def sentence(self) -> str:
-        """The verdict in words that one can act on, two or three sentences."""
+        """The verdict in words that one can act on, a few sentences."""
         if self.leader.interval.reason is not None:
             return f"{self.measure} cannot be judged: {self.leader.interval.reason}."
-        parts = [self._best(), *self._unresolved(), *self._advice()]
+        parts = [self._best(), *self._unresolved(), *self._lower(), *self._advice()]
         return " ".join(parts)
 
     def _best(self) -> str:
@@ -110,6 +110,12 @@ class TaskVerdict:
             )
             found.append(f"{policy.name} cannot be told from it: not resolved (at most {below:.2g} lower; {more}).")
         return found
+
+    def _lower(self) -> list[str]:
+        """Those that are worse for sure, where it was not said that all others are."""
+        names = [policy.name for policy in self.which("lower")]
+        said = not self.which("not resolved") and len(self.which("best", "equal")) == 1
+        return [f"{_listed(names)} {'is' if len(names) == 1 else 'are'} lower."] if names and not said else []
 
     def _advice(self) -> list[str]:
         """Among the policies that may be taken, which is the most diverse and which the cheapest."""

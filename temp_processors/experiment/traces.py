@@ -63,14 +63,24 @@ def write_traces(run: Run, config: ExperimentConfig, engine: Engine, prompts: Pr
     return target
 
 
-def trace_again(run_folder: Path) -> Path:
+def trace_again(run_folder: Path, *, trust_remote_code: bool = False) -> Path:
     """Trace a run that is complete, whatever its configuration says about traces, with its model loaded once more.
+
+    Args:
+        run_folder: The run.
+        trust_remote_code: Let a configuration that says so run Python files of the checkpoint. The folder may come from anywhere, so that
+            its own word is not enough.
 
     Raises:
         ConfigError, ModelError: The configuration of the run or its model cannot be read, or cannot be traced.
         RunFolderError: The file cannot be written.
     """
     config = load_config(run_folder / "config.yaml")
+    if config.model.trust_remote_code and not trust_remote_code:
+        raise ModelError(
+            f"{run_folder}: its configuration would run Python files of {config.model.name} (trust_remote_code: true), and a run folder "
+            "may come from anywhere: --trust-remote-code allows it"
+        )
     engine = LocalEngine.load(config)  # also where vLLM drew: its texts can be read by transformers
     if (reason := engine.why_not_traced()) is not None:
         raise ModelError(f"{run_folder}: {reason}")

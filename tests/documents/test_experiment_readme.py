@@ -35,3 +35,13 @@ def test_they_run(block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump({**fox, **small, **yaml.safe_load(block)}, sort_keys=False))
     run = run_experiment(load_config("mine.yaml"))
     assert {sample.prompt for sample in run.samples} == set(TEXTS)
+
+
+def test_the_task_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "questions.jsonl").write_text('{"question": "How many legs has a fox?", "answer": 4}\n')
+    (block,) = (block for block in BLOCKS if "policies" in yaml.safe_load(block))
+    (tmp_path / "mine.yaml").write_text(f"{block}name: mine\nmodel: fox\nsamples_per_prompt: 1\nmax_new_tokens: 4\n")
+    run = run_experiment(load_config("mine.yaml"))
+    assert {sample.policy for sample in run.samples} == {f"T={temperature / 10:g}" for temperature in range(1, 16, 2)}
+    assert json.loads(Path("runs/mine/verdict.json").read_text())["measure"] == "mean number"

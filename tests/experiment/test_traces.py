@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 import torch
+import yaml
 from typer.testing import CliRunner
 
 from temp_processors.cli.app import app
@@ -133,3 +135,15 @@ def test_mistakes_are_named(setting: str, message: str) -> None:
     with pytest.raises(ConfigError) as error:
         load_config("fox", [setting])
     assert message in str(error.value)
+
+
+def test_a_run_from_elsewhere_runs_no_files_of_its_checkpoint(run_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "from-elsewhere"
+    shutil.copytree(run_folder, folder)
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    (folder / "config.yaml").write_text(yaml.safe_dump({**config, "model": {"name": "fox", "trust_remote_code": True}}))
+    refused = CliRunner().invoke(app, ["report", str(folder), "--trace"])
+    assert refused.exit_code == 2
+    assert "--trust-remote-code allows it" in " ".join(refused.output.split())
+    allowed = CliRunner().invoke(app, ["report", str(folder), "--trace", "--trust-remote-code"])
+    assert allowed.exit_code == 0, allowed.output

@@ -116,7 +116,8 @@ def wilson(mean: float, draws: float, quantile: float) -> tuple[float, float]:
     part = quantile * quantile / draws
     middle = (mean + part / 2) / (1 + part)
     reach = math.sqrt(part * mean * (1 - mean) + part * part / 4) / (1 + part)
-    return max(0.0, middle - reach), min(1.0, middle + reach)
+    low, high = middle - reach, middle + reach
+    return 0.0 if mean == 0 else max(0.0, low), 1.0 if mean == 1 else min(1.0, high)  # exact there, up to rounding
 
 
 def paired_difference(own: Floats, other: Floats, confidence: float = CONFIDENCE) -> Difference:
