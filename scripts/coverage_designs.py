@@ -153,7 +153,7 @@ DESIGNS = {
     "geometric lengths": Design(partial(lengths, kind="geometric")),
     "two lengths": Design(partial(lengths, kind="two")),
     "fox, T = 1.0": Design(partial(pooled, name="fox-1.0"), tuned=False),
-    "phrases": Design(phrases, (*SIZES, (40, 5)), tuned=False),
+    "phrases": Design(phrases, (*SIZES, (40, 5))),
     "short answers": Design(answers, tuned=False),
 }
 

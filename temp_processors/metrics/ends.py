@@ -18,6 +18,10 @@ from temp_processors.metrics.influence import Influence
 EDGE = 1e-12
 FEW = 20
 """Events below which their number is bounded as that of a Poisson variable."""
+CLUSTERED = 0.95
+NORMAL = 1.96
+LEAST_DEGREES = 3
+"""Degrees of freedom that the number of events at once has at least."""
 EVEN = 4
 """Texts that stand for repeats inside texts that come by chance."""
 Scale = Literal["share", "positive", "perplexity"]
@@ -63,16 +67,17 @@ def few_events(found: Influence, scale: Scale) -> bool:
 def _events(found: Influence) -> tuple[float, float]:
     """What a share close to 0 or 1 counts (repeats of n-grams), and how many come at once: variance over mean.
 
-    Repeats between texts come from pairs: at least one at once. Repeats inside texts may be more even than chance; their variance over
-    the texts is shrunk to that of chance with the weight of `EVEN` texts.
+    Repeats between texts come from pairs: at least one at once. Repeats inside texts may be more even than chance; a variance over the
+    texts that is smaller than that of chance is shrunk to it with the weight of `EVEN` texts. What is more than chance is known from few
+    texts only: it is widened as Student's t is against the normal distribution.
     """
     events = min(found.value, 1 - found.value) * found.total
     if events <= EDGE:
         return events, 1.0
     per = found.variance * found.total**2 / events
-    if found.least < 1:
-        return events, max(1.0, per)
-    return events, ((found.units - 1) * per + EVEN) / (found.units - 1 + EVEN)
+    if per > 1:
+        return events, 1 + (per - 1) * (student(CLUSTERED, max(LEAST_DEGREES, found.degrees)) / NORMAL) ** 2
+    return events, 1.0 if found.least < 1 else ((found.units - 1) * per + EVEN) / (found.units - 1 + EVEN)
 
 
 def _poisson(found: Influence, confidence: float) -> tuple[float, float]:
