@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
-from pydantic import GetCoreSchemaHandler
-from pydantic_core import CoreSchema, core_schema
+if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler
+    from pydantic_core import CoreSchema
 
 HIDDEN = "***"
 USER = re.compile(r"(?<=//)\S+(?=@)|(?<![^\s'\"=(])[^\s/@'\"=:]+:(?!//)\S+(?=@[\w\[])")
@@ -94,6 +95,7 @@ class Address(str):
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """A text that `parse` takes, or an address as it is."""
+        from pydantic_core import core_schema  # here, because a check of an address alone needs no models
 
         def read(value: Any, text: Any) -> Address:
             return value if isinstance(value, Address) else cls.parse(text(value))

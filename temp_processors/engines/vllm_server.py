@@ -29,6 +29,8 @@ from temp_processors.serving.rows import KEY
 
 MOST_WRONG = 256
 """Texts that fail one after another, without a good one between them, until the rest is not asked for any more."""
+FIRST_FAILURES = 3
+"""Texts that fail without an answer before any has come, until a server counts as gone: the others may just be slower."""
 
 # Sent with every request: a server fills what is missing from the checkpoint's generation_config.
 SHARED_FIELDS = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
@@ -191,16 +193,18 @@ class _Tally:
         self.failed: list[tuple[int, str]] = []
         self.in_a_row = 0
         self.last_success = time.monotonic()
+        self.came = False
 
     def good(self) -> None:
         """A text came."""
-        self.in_a_row, self.last_success = 0, time.monotonic()
+        self.in_a_row, self.last_success, self.came = 0, time.monotonic(), True
 
     def bad(self, row: int, error: RequestError, begun: float) -> None:
         """A text that was asked for since `begun` cannot be had. Raises `ServerError` where no other can be had either."""
         self.failed.append((row, str(error)))
         self.in_a_row += 1
-        gone = not error.answered and self.last_success <= begun
+        silent = not error.answered and self.last_success <= begun
+        gone = silent and (self.came or self.in_a_row >= min(self.rows, FIRST_FAILURES))
         if gone or self.in_a_row >= MOST_WRONG:
             why = "" if gone else f"; the last {self.in_a_row} texts all failed"
             raise ServerError(f"{error}{why}")

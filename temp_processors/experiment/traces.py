@@ -15,7 +15,7 @@ import torch
 from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 
 from temp_processors.config.experiment import ExperimentConfig, load_config
-from temp_processors.config.sections import TraceOptions, trace_options
+from temp_processors.config.sections import TraceOptions, model_spec, trace_options
 from temp_processors.engines.engine import Engine, ModelError, ends_of
 from temp_processors.engines.local import LocalEngine
 from temp_processors.experiment.plan import Plan
@@ -76,9 +76,10 @@ def trace_again(run_folder: Path, *, trust_remote_code: bool = False) -> Path:
         RunFolderError: The file cannot be written.
     """
     config = load_config(run_folder / "config.yaml")
-    if config.model.trust_remote_code and not trust_remote_code:
+    model = model_spec(config.model)
+    if model.trust_remote_code and not trust_remote_code:
         raise ModelError(
-            f"{run_folder}: its configuration would run Python files of {config.model.name} (trust_remote_code: true), and a run folder "
+            f"{run_folder}: its configuration would run Python files of {model.name} (trust_remote_code: true), and a run folder "
             "may come from anywhere: --trust-remote-code allows it"
         )
     engine = LocalEngine.load(config)  # also where vLLM drew: its texts can be read by transformers
