@@ -14,6 +14,7 @@ from tests.paths import SHARED
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: small models, and several processes of tests side by side
 
 # `evaluate` and transformers copy modules here and import them by one name: a folder of a user's earlier work would be imported instead.
 os.environ["HF_MODULES_CACHE"] = tempfile.mkdtemp(prefix="modules-of-tests-")
