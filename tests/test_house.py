@@ -213,7 +213,15 @@ def test_the_columns_of_a_trace_load_nothing_heavy() -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [("--help",), ("--version",), ("softmax",), ("run", "--help"), ("softmax", "--out", "s.svg")],
+    [
+        ("--help",),
+        ("--version",),
+        ("softmax",),
+        ("run", "--help"),
+        ("softmax", "--out", "s.svg"),
+        ("list", "policies"),
+        ("list", "metrics"),
+    ],
     ids=" ".join,
 )
 def test_light_commands(arguments: tuple[str, ...], tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import typer
 from temp_processors.cli.compare import compare_command
 from temp_processors.cli.console import replace_what_cannot_be_written
 from temp_processors.cli.explore import explore_command
+from temp_processors.cli.list import list_command
 from temp_processors.cli.plan import plan_command
 from temp_processors.cli.report import report_command
 from temp_processors.cli.run import run_command
@@ -24,6 +25,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 app.command("run")(run_command)
 app.command("tune")(tune_command)
 app.command("plan")(plan_command)
+app.command("list")(list_command)
 app.command("report")(report_command)
 app.command("softmax")(softmax_command)
 app.command("explore")(explore_command)

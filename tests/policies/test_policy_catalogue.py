@@ -7,15 +7,10 @@ from typing import Any
 
 import pytest
 
+from temp_processors.policies.catalogue import entries
 from temp_processors.policies.kinds import KINDS
-from tests.paths import ROOT
 
-ROWS = [
-    [cell.strip() for cell in line.strip("|").split("|")]
-    for line in (ROOT / "temp_processors" / "policies" / "README.md").read_text(encoding="utf-8").splitlines()
-    if line.startswith("| `")
-]
-CATALOGUE = {kind.strip("`"): parameters for kind, _, parameters, _ in ROWS}
+CATALOGUE = {entry.kind: entry.parameters for entry in entries()}
 
 
 def shown(default: Any) -> str:
