@@ -217,7 +217,8 @@ def task_verdict(
         >>> chance = rng.random(400)
         >>> cold, warm, hot = (rng.binomial(16, chance * part) / 16 for part in (1.0, 1.0, 0.6))
         >>> task_verdict({"T=0.2": cold, "T=0.6": warm, "T=1.4": hot}, tokens={"T=0.2": 40.0, "T=0.6": 44.0, "T=1.4": 61.0}).sentence
-        'T=0.2 and T=0.6 are best and equal within 0.02 (T=0.2: accuracy 0.487, 0.458 to 0.516). T=0.2 is the cheapest (40 tokens a text).'
+        'T=0.2 and T=0.6 are best and equal within 0.02 (T=0.2: accuracy 0.487, 0.458 to 0.516). T=1.4 is lower. T=0.2 is the
+        cheapest (40 tokens a text).'
     """
     if not values:
         raise ValueError("a verdict needs at least one policy")

@@ -154,10 +154,11 @@ def interval(
 
     Example:
         >>> from temp_processors.metrics import distinct_n
-        >>> tales = ["the fox ran", "the fox sat", "a wolf sat down", "an owl", "the fox ran home", "a hen ran", "the owl", "a fox"]
+        >>> who = ["a fox", "the old fox", "a wolf", "the owl", "a hen", "a grey hen", "an owl", "the bear"]
+        >>> tales = [f"{one} ran to the {place} and slept" for one, place in zip(who, ["mill", "barn", "pond", "hill"] * 2)]
         >>> found = interval(distinct_n, tales)
         >>> round(found.low, 2), round(found.high, 2)
-        (0.11, 0.99)
+        (0.41, 0.49)
         >>> interval(distinct_n, ["the fox ran home"] * 16).reason
         'only 1 of 16 texts is different: texts rarer than 1 in 6 may be unseen'
     """
