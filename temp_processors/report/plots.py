@@ -16,6 +16,7 @@ from temp_processors.metrics.catalogue import described
 from temp_processors.report.figures import blank_figure, colours, legend_below, save, styled
 from temp_processors.report.names import apart, log_ticks, longest_line, wrapped
 from temp_processors.report.softmax import log_softmax
+from temp_processors.report.task_plots import task_figures
 from temp_processors.report.wording import Scores, bounds, display_with_unit, number
 from temp_processors.runs.lenient import LoadedRun, Trace, load_run, own_file, own_folder
 
@@ -274,6 +275,7 @@ def run_figures(run: LoadedRun) -> dict[str, Figure]:
     for diversity in FRONTIERS:
         if has_metric(run.metrics, diversity) and has_metric(run.metrics, "perplexity"):
             figures[f"frontier_{diversity}"] = frontier_figure(run.metrics, diversity)
+    figures |= task_figures(run)
     if run.traces:
         groups: dict[str, list[Trace]] = {name: [] for name in run.policies}
         for (policy, _, _), trace in run.traces.items():

@@ -77,6 +77,15 @@ class Verdict(_Lenient):
     prompts: int
 
 
+def read_task(folder: Path) -> tuple[OfTask | None, str | None]:
+    """The part `task` of a run's `metrics.json`, and what is wrong with it; None and None for a run without a task."""
+    try:
+        held = _read(folder / "metrics.json").get("task")
+        return (None, None) if held is None else (OfTask.model_validate(held), None)
+    except (OSError, ValueError) as error:
+        return None, _told(error)
+
+
 def task_data(run: LoadedRun, notes: list[str]) -> dict[str, Any] | None:
     """The task of a run for the page; None for a run without one.
 
@@ -84,15 +93,16 @@ def task_data(run: LoadedRun, notes: list[str]) -> dict[str, Any] | None:
         run: The run.
         notes: Sentences on what is wrong with the run; what is left out is added.
     """
-    try:
-        held = _read(run.path / "metrics.json").get("task")
-        if held is None:
-            return None
-        task = OfTask.model_validate(held)
-        verdict = Verdict.model_validate(_read(run.path / "verdict.json"))
-    except (OSError, ValueError) as error:
-        problem = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+    task, problem = read_task(run.path)
+    verdict = None
+    if task is not None:
+        try:
+            verdict = Verdict.model_validate(_read(run.path / "verdict.json"))
+        except (OSError, ValueError) as error:
+            problem = _told(error)
+    if problem is not None:
         notes.append(f"the scores of the task are left out: {problem}.")
+    if task is None or verdict is None:
         return None
     return {
         "sentence": verdict.sentence,
@@ -103,6 +113,10 @@ def task_data(run: LoadedRun, notes: list[str]) -> dict[str, Any] | None:
             for scorer, own in task.scorers.items()
         },
     }
+
+
+def _told(error: Exception) -> str:
+    return error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
 
 
 def answers_of(path: Path) -> Iterator[tuple[SampleKey, list[Any]]]:

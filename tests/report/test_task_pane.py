@@ -13,6 +13,7 @@ from temp_processors import load_config, run_experiment
 from temp_processors.report.page import write_page
 from temp_processors.report.page_data import page_data
 from temp_processors.report.task_data import answers_of, task_data
+from temp_processors.report.task_plots import task_figures
 from temp_processors.runs.lenient import load_run
 
 PROMPTS = [
@@ -91,6 +92,13 @@ def test_what_no_run_writes_is_left_out_with_a_note(run: Path, tmp_path: Path, n
     notes: list[str] = []
     assert task_data(load_run(folder), notes) is None
     assert notes[0].startswith("the scores of the task are left out: ")
+
+
+def test_pictures_for_a_paper(run: Path) -> None:
+    figures = task_figures(load_run(run))
+    assert list(figures) == ["score_begins_a_tale", "frontier_score_begins_a_tale"]
+    axes = figures["score_begins_a_tale"].axes[0]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("temperature", "mean begins a tale")
 
 
 def test_answers_that_are_damaged_are_left_out(tmp_path: Path) -> None:
