@@ -160,7 +160,7 @@ INTRO = """# Coverage of the 95 % intervals
 How often the interval held the truth, in per cent, by `scripts/check_coverage.py`; {experiments} experiments a row, a third of it at 256
 texts: {low:.0f} to {high:.0f} are within chance of 95. In brackets the per cent of experiments that gave an interval, where not all did;
 `refused` where fewer than 5 % did: there `score`, `run` and `compare` print a reason in its place. `b`: most were bounds, because a
-handful of repeats was seen, or none, or because few texts differed; a bound on a count holds at least as often as it says, often always.
+handful of repeats was seen, or none, or because few texts differed; a bound on a count mostly holds more often than it says, often always.
 With one prompt the unit is the text, with several the prompt. Texts marked * were not looked at while the method was chosen.
 Perplexities are made up, with heavy tails. Metrics that are not here have no interval and no verdict.
 """

@@ -30,9 +30,9 @@ def test_coverage_in_the_repository_is_what_is_promised() -> None:
         for row in rows
         for value, bound in re.findall(r" ([\d.]+)(b?)(?: \(\d+\))? (?=\||$)", row)
     ]
-    assert len(cells) > 1200
-    assert min(value for value, _ in cells) > 90.5
-    assert sum(value < 92 for value, _ in cells) <= 6
+    assert len(cells) > 1700
+    assert min(value for value, _ in cells) > 89.5
+    assert sum(value < 92 for value, _ in cells) <= 12
     assert sum(92 <= value <= 98 for value, bound in cells if not bound) > 0.7 * sum(not bound for _, bound in cells)
     assert re.search(r"^\| stories \| 12 \| 3 \|( refused \|){10}$", text, re.M)
     wrong = re.search(r"with at least one verdict: ([\d.]+) %", text)
