@@ -70,6 +70,7 @@ def test_every_text_counts_once_whatever_the_batches(tmp_path: Path) -> None:
     assert LINE.fullmatch(out.getvalue())
 
 
+@pytest.mark.slow
 def test_quiet_says_nothing_but_errors(tmp_path: Path) -> None:
     flags = [part for setting in SMALL for part in ("--set", setting)]
     command = [sys.executable, "-m", "temp_processors", "run", "fox", *flags, "--out", str(tmp_path / "run"), "--quiet"]

@@ -168,6 +168,7 @@ def test_tokens_arrive_one_after_the_other(visitor: Any) -> None:
     assert len(page.evaluate("[...window.counts]")) > 8
 
 
+@pytest.mark.slow
 def test_results_of_other_settings_are_marked(visitor: Any) -> None:
     page = visitor()
     stale = page.locator("#stale-texts .tp-message")
@@ -248,6 +249,7 @@ def test_diversity_is_measured_while_samples_are_drawn(visitor: Any) -> None:
     assert page.locator("#A-samples li").count() == 8
 
 
+@pytest.mark.slow
 def test_two_visitors_at_once_do_not_mix(visitor: Any, tmp_path: Path) -> None:
     pages = visitor(), visitor()
     prompts = "Once upon a time", "The lazy dog"

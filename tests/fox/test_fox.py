@@ -79,6 +79,7 @@ def test_continuations_of_the_fox_prompt(
     assert distinct[0] <= len(set(texts)) <= distinct[1]
 
 
+@pytest.mark.slow
 def test_training_that_is_interrupted_and_resumed_gives_the_same_weights(tmp_path: Path) -> None:
     small = {"steps": 4, "batch_size": 2, "hidden": 32, "layers": 1, "vocab_size": 300, "save_every": 2}
     train(tmp_path / "whole", **small)
