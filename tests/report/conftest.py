@@ -13,7 +13,7 @@ SWITCHES = ["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run",
 SWITCHES += ["--disable-component-update", "--disable-sync"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # no longer: the loop of playwright would run under the tests after it
 def browser() -> Iterator[Any]:
     if BROWSER is None:
         pytest.skip("no Chromium on this machine")
