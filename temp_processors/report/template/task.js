@@ -73,14 +73,25 @@ function heat(run, scorer) {
     const { colour, ink } = ramp(value), open = () => go({ pane: "wall", policy: policies[i], prompt: String(row.number), find: "", more: "1" });
     return element("td", {}, element("button", { class: "heat", "data-share": value.toFixed(3), "aria-label": `${policies[i]}, prompt ${row.number}: ${value.toFixed(2)}. Show its samples`, onclick: open, id: `heat-${row.number}-${i}` }, heatSign(colour), element("span", {}, value.toFixed(2))));
   };
+  const named = promptNames(run);
   const head = element("tr", {}, element("th", { scope: "col" }, "prompt"), ...policies.map((p) => element("th", { scope: "col" }, isolated(p))));
-  const body = shown.map((row) => element("tr", {}, element("th", { scope: "row", class: "prompt-cell", title: run.prompts[row.number] || "" }, isolated((run.prompts[row.number] || `prompt ${row.number}`).slice(0, 90))), ...policies.map((_, i) => cell(row, i))));
+  const body = shown.map((row) => element("tr", {}, element("th", { scope: "row", class: "prompt-cell", title: run.prompts[row.number] || "" }, isolated(named(row.number))), ...policies.map((_, i) => cell(row, i))));
   const more = () => go({ more: String((Number(state.more) || 1) + 1) }, { keep: true });
   return [
     element("div", { class: "controls" }, element("strong", {}, "Prompt by policy"), choice("first", "heat-sort", [["apart", "where policies differ most"], ["hardest", "hardest"], ["number", "as in the file"]], order, (value) => go({ sort: value, more: "1" }, { keep: true }))),
     element("div", { class: "scroll" }, element("table", { class: "heats" }, element("thead", {}, head), element("tbody", {}, ...body))),
     rows.length > shown.length ? element("button", { id: "more-heat", onclick: more }, `${rows.length - shown.length} more prompts`) : null,
   ];
+}
+
+// Prompts from a template begin alike: their names begin where they part.
+function promptNames(run) {
+  const texts = Object.values(run.prompts);
+  let alike = texts.length > 1 ? texts[0].length : 0;
+  for (const text of texts) while (!text.startsWith(texts[0].slice(0, alike))) alike--;
+  while (alike > 0 && !/\s/u.test(texts[0][alike - 1])) alike--;
+  const from = alike > 40 ? alike : 0;
+  return (number) => (number in run.prompts ? (from ? "… " : "") + run.prompts[number].slice(from, from + 90) : `prompt ${number}`);
 }
 
 function heatSign(colour) {
