@@ -109,11 +109,7 @@ def _line(text: Generated, sample: int, found: ScoredText) -> str:
         "policy": text.group,
         "prompt": text.prompt,
         "sample_id": sample,
-        "answer": found.answer,
-        "no_answer": found.no_answer,
-        "references": list(found.references),
-        "scores": {heading: mark.value for heading, mark in found.marks.items()},
-        "reasons": {heading: mark.reason for heading, mark in found.marks.items() if mark.reason is not None},
+        **found.record,
     }
     return json.dumps(row, ensure_ascii=False) + "\n"
 

@@ -69,11 +69,7 @@ def answer_line(sample: Sample, found: ScoredText) -> str:
         "policy": sample.policy,
         "prompt_id": sample.prompt_id,
         "sample_id": sample.sample_id,
-        "answer": found.answer,
-        "no_answer": found.no_answer,
-        "references": list(found.references),
-        "scores": {heading: mark.value for heading, mark in found.marks.items()},
-        "reasons": {heading: mark.reason for heading, mark in found.marks.items() if mark.reason is not None},
+        **found.record,
     }
     return json.dumps(row, ensure_ascii=False) + "\n"
 

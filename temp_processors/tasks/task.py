@@ -201,6 +201,17 @@ class ScoredText(NamedTuple):
     references: tuple[str, ...]
     marks: dict[str, Mark]
 
+    @property
+    def record(self) -> dict[str, Any]:
+        """Its part of a line of `answers.jsonl`: the answer or why there is none, the right ones, score and reason of every scorer."""
+        return {
+            "answer": self.answer,
+            "no_answer": self.no_answer,
+            "references": list(self.references),
+            "scores": {heading: mark.value for heading, mark in self.marks.items()},
+            "reasons": {heading: mark.reason for heading, mark in self.marks.items() if mark.reason is not None},
+        }
+
 
 def score_texts(
     task: Task, texts: Sequence[tuple[str, int]], rows: Sequence[Mapping[str, Any]], tools: Tools = NO_TOOLS
