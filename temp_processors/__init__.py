@@ -15,6 +15,7 @@ from temp_processors.version import __version__ as __version__
 if TYPE_CHECKING:
     from temp_processors.audit import Audit as Audit
     from temp_processors.audit import audit as audit
+    from temp_processors.audit import checkpoint_policy as checkpoint_policy
     from temp_processors.audit import plain_sampling_kwargs as plain_sampling_kwargs
     from temp_processors.config import load_config as load_config
     from temp_processors.custom_generate import custom_generate_path as custom_generate_path
@@ -78,6 +79,7 @@ PUBLIC = {
     "TruncateThenTemperLogitsWarper": "policies.truncation",
     "audit": "audit",
     "build_policy": "policies.kinds",
+    "checkpoint_policy": "audit",
     "custom_generate_path": "custom_generate",
     "draw_kwargs": "engines.decoding.prefill",
     "evaluate_module": "evaluate_modules",

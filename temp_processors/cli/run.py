@@ -14,6 +14,7 @@ from temp_processors.cli.console import InertConsole, say
 from temp_processors.cli.errors import FAILED, INTERRUPTED, refused, told
 
 if TYPE_CHECKING:
+    from temp_processors.config.experiment import ExperimentConfig
     from temp_processors.experiment.plan import Plan
     from temp_processors.runs.folder import Run
 
@@ -39,7 +40,8 @@ def run_command(
     model: Annotated[str | None, typer.Option(help="Without CONFIG: fox, a folder, a Hub id; fox by default.")] = None,
     prompt: Annotated[list[str] | None, typer.Option(help="Without CONFIG: a text to continue; repeatable.")] = None,
     temperatures: Annotated[
-        str | None, typer.Option(help="Without CONFIG: 0.1,0.5,1 or 0.1:1.5:0.2 (from:to:step).")
+        str | None,
+        typer.Option(help="Without CONFIG: 0.1,0.5,1 or 0.1:1.5:0.2 (from:to:step); with checkpoint: 1,checkpoint."),
     ] = None,
     task: Annotated[Path | None, typer.Option(help="Without CONFIG: a file with what stands under `task:`.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run, and stop.")] = False,
@@ -104,7 +106,7 @@ def planned(config: Path | dict[str, Any], overrides: Sequence[str], out: Path |
     from temp_processors.experiment.plan import Plan
 
     try:
-        plan = Plan(load_config(config, overrides, out))
+        plan = Plan(_with_checkpoint(load_config(config, overrides, out), (config, overrides)))
         console.print(f"{plan.config.name}: {plan}", soft_wrap=True)
         for note in plan.config.task.notes() if plan.config.task is not None else ():
             console.print(note, soft_wrap=True)
@@ -113,6 +115,23 @@ def planned(config: Path | dict[str, Any], overrides: Sequence[str], out: Path |
     except ConfigError as error:
         raise refused(str(error)) from error
     return plan
+
+
+def _with_checkpoint(config: ExperimentConfig, source: Source) -> ExperimentConfig:
+    """The configuration with every `kind: checkpoint` filled in."""
+    if not any(named.policy.needs_model for named in config.policies):
+        return config
+    from temp_processors.config.experiment import located
+    from temp_processors.config.yaml_lines import ConfigError
+    from temp_processors.engines.model_errors import ModelError
+    from temp_processors.experiment.checkpoint import before_loading
+
+    try:
+        return before_loading(config)
+    except ConfigError as error:
+        raise refused(str(located(error, *source))) from error
+    except ModelError as error:
+        raise refused(str(error)) from error
 
 
 def _say_where(plan: Plan, console: Console) -> None:
@@ -124,6 +143,11 @@ def _say_where(plan: Plan, console: Console) -> None:
     spec = model_spec(plan.config.model)
     with told(ModelError):
         console.print(f"model: {spec.name}: {find_model(spec).described}", markup=False, soft_wrap=True)
+    if any(named.policy.of_checkpoint for named in plan.config.policies):
+        from temp_processors.experiment.sampler_stack import checkpoint_lines
+
+        for line in checkpoint_lines(plan.config):
+            console.print(line, markup=False, soft_wrap=True)
 
 
 def run_planned(plan: Plan, source: Source, console: Console, **how: bool) -> Run:

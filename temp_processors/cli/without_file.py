@@ -1,10 +1,13 @@
-"""A configuration from options of the command line: a model, prompts, temperatures."""
+"""A configuration from options of the command line: a model, prompts, temperatures and what its checkpoint says."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 from typing import Any
+
+CHECKPOINT = "checkpoint"
+"""The word for the checkpoint's own setting among temperatures, and the kind of that policy."""
 
 
 def config_data(model: str, prompts: list[str], temperatures: str, task: Path | None = None) -> dict[str, Any]:
@@ -13,7 +16,8 @@ def config_data(model: str, prompts: list[str], temperatures: str, task: Path | 
     Args:
         model: As in a configuration.
         prompts: Texts to continue.
-        temperatures: `0.1,0.5,1`, or `0.1:1.5:0.2` for from, to and step.
+        temperatures: `0.1,0.5,1`, or `0.1:1.5:0.2` for from, to and step; `checkpoint` in the list is what the model's
+            generation_config says.
         task: A YAML file with what stands under `task:`, if any.
 
     Raises:
@@ -29,13 +33,20 @@ def config_data(model: str, prompts: list[str], temperatures: str, task: Path | 
         "name": f"{name}-temperatures",
         "model": model,
         "prompts": prompts,
-        "policies": [{"kind": "fixed", "temperature": _temperatures(temperatures)}],
+        "policies": _policies(temperatures),
     }
     if task is not None:
         from temp_processors.config.yaml_lines import read_yaml
 
         data["task"] = read_yaml(task).data
     return data
+
+
+def _policies(temperatures: str) -> list[dict[str, Any]]:
+    words = [word.strip() for word in temperatures.split(",")]
+    numbers = ",".join(word for word in words if word != CHECKPOINT)
+    fixed = [{"kind": "fixed", "temperature": _temperatures(numbers)}] if numbers else []
+    return [*fixed, *[{"name": CHECKPOINT, "kind": CHECKPOINT}] * (CHECKPOINT in words)]
 
 
 def _temperatures(text: str) -> dict[str, float] | list[float]:

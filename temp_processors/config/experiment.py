@@ -123,7 +123,8 @@ class ExperimentConfig(BaseModel):
             differences are corrected for the number of policies alone, those of all others for the whole table. None by default.
         batch_size: Most rows that are generated together.
         checkpoint_sampling: `refuse` stops when the checkpoint's own generation_config holds a temperature or truncation,
-            which would multiply with the policies; `neutralise` ignores those values.
+            which would multiply with the policies; `neutralise` ignores those values. Where one of the policies is `kind: checkpoint`
+            nothing has to be refused: the values act there, and the policies compared with it are without them.
         traces: What the policy did at every token, in `traces.parquet`: true (the first samples, ten alternatives a
             token), false (none), or a mapping with `top_k` and `samples_per_policy` (see `TraceOptions`).
         engine: `transformers`, or `vllm` (in this process, or at `base_url`).

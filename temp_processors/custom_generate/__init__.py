@@ -12,6 +12,7 @@ from typing import Any
 from transformers import GenerationConfig, GenerationMixin
 
 from temp_processors.audit.audit import plain_sampling_kwargs
+from temp_processors.audit.checkpoint import with_checkpoint
 from temp_processors.audit.stack import record
 from temp_processors.policies.kinds import build_policy
 from temp_processors.sampling import SeededSampling
@@ -36,7 +37,8 @@ def generate_with_policy(
     `generation_config` passed in it names does, after the policy. Your own `logits_processor` runs before it.
 
     Args:
-        temperature_policy: `{"kind": ..., ...}` as for `build_policy`; a `tokenizer` in the call resolves tags.
+        temperature_policy: `{"kind": ..., ...}` as for `build_policy`; a `tokenizer` in the call resolves tags, the model's
+            generation_config `{"kind": "checkpoint"}`.
         seeds: One whole number per row (`num_return_sequences` multiplies rows): each row draws from its own seed,
             whatever else is in the batch. Or one number for the call: row 0 draws from it, row 1 from the next, so that
             a smaller last batch needs nothing else. Default: torch's global generator.
@@ -54,7 +56,8 @@ def generate_with_policy(
     config: GenerationConfig | None = kwargs.get("generation_config")
     _refuse(config, kwargs, seeds)
     length = _prompt_length(model, kwargs) if prompt_length is None else prompt_length
-    policy = build_policy(temperature_policy, prompt_length=length, tokenizer=kwargs.get("tokenizer"))
+    data = with_checkpoint(temperature_policy, model)
+    policy = build_policy(data, prompt_length=length, tokenizer=kwargs.get("tokenizer"))
     processors = [*(kwargs.pop("logits_processor", None) or ()), policy]
     plain = {name: value for name, value in plain_sampling_kwargs().items() if getattr(config, name, None) is None}
     arguments = {**plain, **kwargs}

@@ -14,6 +14,7 @@ from transformers import (
     AutoModelForImageTextToText,
     AutoModelForSeq2SeqLM,
     AutoTokenizer,
+    GenerationConfig,
 )
 
 from temp_processors.config.sections import ModelSpec
@@ -40,6 +41,28 @@ def read_model(spec: ModelSpec) -> tuple[Any, Any]:
         config = AutoConfig.from_pretrained(source.base or source.name, **_of_adapter(source, options))
         model = kind_of(config).from_pretrained(source.name, **source.options(spec.load_options)).eval()
     return model, tokenizer
+
+
+def read_generation_config(spec: ModelSpec) -> GenerationConfig:
+    """The generation_config that the model will have, without reading its weights.
+
+    Raises:
+        ModelError: There is no such model.
+    """
+    source = find_model(spec)
+    options = _of_adapter(source, source.options(spec.tokenizer_options))
+    with loading(spec):
+        config = AutoConfig.from_pretrained(source.base or source.name, **options)
+        here = {name: value for name, value in options.items() if name in ("revision", "local_files_only")}
+        return generation_config_in(source.base or source.name, config, **here)
+
+
+def generation_config_in(name: str, model_config: Any, **options: Any) -> GenerationConfig:
+    """That of a folder or Hub id; a checkpoint without one has what its `config.json` says, as in `from_pretrained`."""
+    try:
+        return GenerationConfig.from_pretrained(name, **options)
+    except OSError:
+        return GenerationConfig.from_model_config(model_config)
 
 
 def _of_adapter(source: Source, options: dict[str, Any]) -> dict[str, Any]:

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
-from transformers import AutoConfig, AutoTokenizer, GenerationConfig
+from transformers import AutoConfig, AutoTokenizer
 
 from temp_processors.config.experiment import ExperimentConfig
 from temp_processors.config.sections import ModelSpec
 from temp_processors.engines.engine import Decoded, ModelError, ends_of, loading, model_path
+from temp_processors.engines.reading import generation_config_in
 from temp_processors.policies.base import PolicyLogitsWarper
 from temp_processors.policies.tags import resolve_tag
 from temp_processors.serving.rows import policy_of_request
@@ -44,10 +45,7 @@ class Checkpoint:
         with loading(spec):
             tokenizer = AutoTokenizer.from_pretrained(name, **options)
             model_config = AutoConfig.from_pretrained(name, **options)
-            try:
-                generation_config = GenerationConfig.from_pretrained(name, revision=spec.revision)
-            except OSError:  # a checkpoint without one has no sampling values of its own
-                generation_config = GenerationConfig.from_model_config(model_config)
+            generation_config = generation_config_in(name, model_config, revision=spec.revision)
         return cls(tokenizer, model_config, generation_config)
 
     @property

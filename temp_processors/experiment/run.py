@@ -17,6 +17,7 @@ from temp_processors.config.experiment import ExperimentConfig
 from temp_processors.config.yaml_lines import ConfigError, Problem
 from temp_processors.engines.engine import Engine, ModelError
 from temp_processors.engines.load import load_engine
+from temp_processors.experiment.checkpoint import before_loading, filled_in
 from temp_processors.experiment.drawing import Work
 from temp_processors.experiment.plan import Plan
 from temp_processors.experiment.processes import Processes
@@ -62,7 +63,8 @@ def run_experiment(
         allow_code_execution: Whether a task may run the programs that the model writes (`score: python_tests`).
 
     Raises:
-        ConfigError: A policy has a tag or a token id that does not go with the tokenizer, or a scorer cannot work here.
+        ConfigError: A policy has a tag or a token id that does not go with the tokenizer, `kind: checkpoint` meets a generation_config
+            that no policy can carry, or a scorer cannot work here.
         ModelError: The model cannot be loaded, sets its own sampling values where the configuration refuses that, or
             gives NaN for every text.
         PromptError: The prompts cannot be read.
@@ -79,14 +81,16 @@ def run_experiment(
     processes = Processes.join()
     silent = Console(quiet=True)
     console, progress = (c if c is not None and processes.first else silent for c in (console, progress))
+    config = before_loading(config)
     folder = Run(config.folder)
     early = partial(_refuse_early, folder, config, overwrite, resume)
     processes.from_first(_or_error(early) if processes.first else None)
-    plan = plan or Plan(config)
+    plan = plan if plan is not None and plan.config is config else Plan(config)
     plan.prompts  # noqa: B018  (errors in reading them come before the model is loaded)
     tools = Tools(allow_code_execution, folder.path)
     _prepare_task(config, tools)
     engine = load_engine(config)
+    filled_in(config, engine.generation_config)  # once more: code of a checkpoint may set what its files do not say
     refuse_checkpoint_sampling(engine, config)
     policies = engine.prepare(config)
     tokenizer = _scored_by(config, engine)

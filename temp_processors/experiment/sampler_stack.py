@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
+from temp_processors.audit.checkpoint import checkpoint_findings, described
 from temp_processors.audit.neutral import SAMPLING_FIELDS, values_on
 from temp_processors.audit.stack import plain
 from temp_processors.config.experiment import ExperimentConfig
@@ -18,7 +20,13 @@ def checkpoint_sampling(engine: Engine) -> dict[str, Any]:
 
 
 def refuse_checkpoint_sampling(engine: Engine, config: ExperimentConfig) -> None:
-    """Raise `ModelError` when the checkpoint sets sampling values and the configuration does not say to neutralise them."""
+    """Raise `ModelError` when the checkpoint sets sampling values and the configuration does not say what becomes of them.
+
+    It says so by `checkpoint_sampling: neutralise`, and by a policy of `kind: checkpoint`: the values act there, and the policies
+    compared with it are without them.
+    """
+    if any(named.policy.of_checkpoint for named in config.policies):
+        return
     own = checkpoint_sampling(engine)
     acting = {name: value for name, value in own.items() if SAMPLING_FIELDS[name].effect != "clean-up"}
     if acting and config.checkpoint_sampling == "refuse":
@@ -26,13 +34,20 @@ def refuse_checkpoint_sampling(engine: Engine, config: ExperimentConfig) -> None
         why = "so temperature would be set twice" if "temperature" in acting else "which would act beside the policies"
         raise ModelError(
             f"model: the generation_config of {model_spec(config.model).name!r} sets {values}, {why}; "
-            "write `checkpoint_sampling: neutralise` to run with the policies alone"
+            "write `checkpoint_sampling: neutralise` to run with the policies alone, or compare with them: "
+            "`{name: checkpoint, kind: checkpoint}` among the policies"
         )
 
 
 def sampler_stack(engine: Engine, config: ExperimentConfig, policies: Sequence[Any]) -> dict[str, Any]:
     """What is applied for every policy, as `stack.json` keeps it; `policies` are those that the engine prepared."""
-    return {"policies": engine.sampler_stack(config, policies), "neutralised": checkpoint_sampling(engine)}
+    stacks = engine.sampler_stack(config, policies)
+    found = [asdict(finding) for finding in checkpoint_findings(engine.generation_config)]
+    for named in config.policies:
+        if named.policy.of_checkpoint:
+            own = stacks[named.name]
+            stacks[named.name] = {**own, "findings": [*own["findings"], *found]}
+    return {"policies": stacks, "neutralised": checkpoint_sampling(engine)}
 
 
 def stack_lines(stack: dict[str, Any], config: ExperimentConfig) -> list[str]:
@@ -41,20 +56,23 @@ def stack_lines(stack: dict[str, Any], config: ExperimentConfig) -> list[str]:
     lines = ["sampler stack (the built-in temperature, top-k, top-p and every other built-in warper is off):"]
     for named in config.policies:
         drawn = [entry["name"] for entry in stack["policies"][named.name]["stack"][1:]]
-        lines.append(f"  {named.name:<{width}}  " + " -> ".join([_described(named.policy), *drawn]))
+        lines.append(
+            f"  {named.name:<{width}}  " + " -> ".join([described(named.policy.model_dump(mode="json")), *drawn])
+        )
         lines += [
             f"  {finding['severity']}: {finding['message']}" for finding in stack["policies"][named.name]["findings"]
         ]
     if stack["neutralised"]:
-        lines.append(
-            "  neutralised: " + ", ".join(f"{k}={v}" for k, v in stack["neutralised"].items()) + " of the checkpoint"
-        )
+        values = ", ".join(f"{name}={value}" for name, value in stack["neutralised"].items())
+        but = ", but where a policy is `checkpoint`" if any(n.policy.of_checkpoint for n in config.policies) else ""
+        lines.append(f"  neutralised{but}: {values} of the checkpoint")
     return lines
 
 
-def _described(policy: Any) -> str:
-    """`kind(parameter=value, ...)` without the parameters that are not in use."""
-    parameters = policy.model_dump(mode="json")
-    kind = parameters.pop("kind")
-    shown = ", ".join(f"{name}={value}" for name, value in parameters.items() if value not in (None, [], 0))
-    return f"{kind}({shown})"
+def checkpoint_lines(config: ExperimentConfig) -> list[str]:
+    """What every `kind: checkpoint` of a configuration that is filled in stands for, one line each."""
+    return [
+        f"policy {named.name!r}: {described(named.policy.model_dump(mode='json'))}"
+        for named in config.policies
+        if named.policy.of_checkpoint
+    ]

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from temp_processors.audit.checkpoint import CheckpointError, with_checkpoint
 from temp_processors.config.experiment import ExperimentConfig
 from temp_processors.config.yaml_lines import write_yaml
 from temp_processors.engines.continuation import continuation_text
@@ -100,12 +101,12 @@ class Handlers:
                 return settings
         raise ScreenError("the page has changed: load it again")
 
-    def _policy(self, values: Sequence[Any], column: str) -> dict[str, Any]:
+    def _policy(self, values: Sequence[Any], column: str) -> Any:
         width = 1 + len(field_keys())
         start = len(SETTINGS) + COLUMNS.index(column) * width
         try:
-            return column_mapping(values[start : start + width])
-        except FormError as error:
+            return with_checkpoint(column_mapping(values[start : start + width]), self.engine.generation_config)
+        except (FormError, CheckpointError) as error:
             raise ScreenError(f"{column}: {error}") from error
 
     def look(self, seen: Seen | None, *values: Any) -> tuple[Any, ...]:

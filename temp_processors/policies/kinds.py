@@ -53,6 +53,7 @@ from temp_processors.policies.annealed import AnnealedTemperatureLogitsWarper
 from temp_processors.policies.base import PolicyLogitsWarper
 from temp_processors.policies.block_start import BlockStartLogitsWarper
 from temp_processors.policies.chain import ChainLogitsWarper
+from temp_processors.policies.checkpoint import CHECKPOINT, CheckpointLogitsWarper
 from temp_processors.policies.checks import Checked
 from temp_processors.policies.combined import ProductLogitsWarper, RowsLogitsWarper
 from temp_processors.policies.cuts import (
@@ -97,6 +98,7 @@ WARPERS: dict[str, type[PolicyLogitsWarper]] = {
     "truncate_then_temper": TruncateThenTemperLogitsWarper,
     "chain": ChainLogitsWarper,
     "generate": GenerateLogitsWarper,
+    CHECKPOINT: CheckpointLogitsWarper,
     "top_k": TopKCutLogitsWarper,
     "top_p": TopPCutLogitsWarper,
     "min_p": MinPCutLogitsWarper,
@@ -128,16 +130,32 @@ class BasePolicy(BaseModel):
     def _is_built(self) -> BasePolicy:
         """What one field needs of another is known to the constructor alone, so the policy is built once to see."""
         check_tags(self.tags, dict(self))
-        self.build(tokenizer=CodePoints())
+        if not self.needs_model:
+            self.build(tokenizer=CodePoints())
         return self
+
+    @property
+    def parts(self) -> list[BasePolicy]:
+        """The policies that it holds, those of a list among them."""
+        values = [getattr(self, name) for name in type(self).model_fields]
+        items = [item for value in values for item in (value if isinstance(value, tuple) else (value,))]
+        return [item for item in items if isinstance(item, BasePolicy)]
+
+    @property
+    def of_checkpoint(self) -> bool:
+        """Whether it is of kind `checkpoint`, or holds a policy that is."""
+        return self.kind == CHECKPOINT or any(item.of_checkpoint for item in self.parts)
+
+    @property
+    def needs_model(self) -> bool:
+        """Whether a model has to be asked before it can be built: here or inside is a `checkpoint` without its `policy`."""
+        return (self.kind == CHECKPOINT and not self.parts) or any(item.needs_model for item in self.parts)
 
     @property
     def per_row(self) -> bool:
         """Whether the position of a row in the batch decides about its temperature, here or in a policy inside."""
-        values = [getattr(self, name) for name in type(self).model_fields]
-        inside = [item for value in values for item in (value if isinstance(value, tuple) else (value,))]
-        below = any(item.per_row for item in inside if isinstance(item, BasePolicy))
-        return below or self.build(tokenizer=CodePoints()).per_row
+        below = any(item.per_row for item in self.parts)
+        return below or (not self.needs_model and self.build(tokenizer=CodePoints()).per_row)
 
     def build(self, *, prompt_length: int | Tensor = 0, tokenizer: Any = None) -> PolicyLogitsWarper:
         """The policy for prompts of `prompt_length` tokens; `tokenizer` resolves tags given as text."""

@@ -18,6 +18,7 @@ from temp_processors.engines.continuation import StopTexts, continuation_text
 from temp_processors.engines.decoding.batches import plan_batches
 from temp_processors.engines.engine import DecodeRow, DrawOptions, Engine
 from temp_processors.engines.load import load_engine
+from temp_processors.experiment.checkpoint import filled_in
 from temp_processors.experiment.plan import Job, Plan
 from temp_processors.experiment.progress import Meter
 from temp_processors.experiment.prompts import Prompts, prepare
@@ -59,6 +60,7 @@ class Drawing:
         """
         config = plan.config
         engine = load_engine(config)
+        filled_in(config, engine.generation_config)
         refuse_checkpoint_sampling(engine, config)
         policies = engine.prepare(config)
         prompts = prepare(plan.prompts, engine, config.system_prompt, config.max_new_tokens)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from temp_processors.audit.checkpoint import with_checkpoint
 from temp_processors.config.experiment import load_config
 from temp_processors.config.yaml_lines import write_yaml
 from temp_processors.engines.local import LocalEngine
@@ -43,7 +44,7 @@ def fox() -> LocalEngine:
 def test_the_first_form_of_every_kind_is_a_policy_that_runs_and_loads(
     kind: str, fox: LocalEngine, tmp_path: Path
 ) -> None:
-    data = screen(start(kind), max_new_tokens=3)
+    data = screen(with_checkpoint(start(kind), fox.generation_config), max_new_tokens=3)
     config = screen_config(data)
     (text,) = list(stream(fox, config))[-1]
     assert 1 <= len(text.tokens) <= 3

@@ -88,6 +88,7 @@ EXAMPLES: dict[str, tuple[Config, float]] = {
     "chain_of_cuts": ({"kind": "chain", "steps": [{"kind": "min_p", "min_p": 0.01}, {"kind": "p_less"}]}, math.nan),
     "chain_that_bends": ({"kind": "chain", "steps": [FIXED, {"kind": "quadratic", "factor": 0.3}]}, math.nan),
     "generate": ({"kind": "generate", "temperature": 0.6, "top_k": 20, "top_p": 0.95}, 0.6),
+    "checkpoint": ({"kind": "checkpoint", "policy": {"kind": "generate", "temperature": 0.6, "top_k": 0}}, 0.6),
     "top_k": ({"kind": "top_k", "top_k": 6}, math.nan),
     "top_p": ({"kind": "top_p", "top_p": 0.9}, math.nan),
     "min_p": ({"kind": "min_p", "min_p": 0.05}, math.nan),
