@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from temp_processors.custom_generate import custom_generate_path as custom_generate_path
     from temp_processors.engines.decoding.prefill import draw_kwargs as draw_kwargs
     from temp_processors.evaluate_modules import evaluate_module as evaluate_module
+    from temp_processors.exchange.formats import export_policy as export_policy
+    from temp_processors.exchange.formats import import_policy as import_policy
     from temp_processors.experiment.run import run_experiment as run_experiment
     from temp_processors.fox import FOX_PATH as FOX_PATH
     from temp_processors.policies.adaptive import AdaptiveSharpeningLogitsWarper as AdaptiveSharpeningLogitsWarper
@@ -83,6 +85,8 @@ PUBLIC = {
     "custom_generate_path": "custom_generate",
     "draw_kwargs": "engines.decoding.prefill",
     "evaluate_module": "evaluate_modules",
+    "export_policy": "exchange.formats",
+    "import_policy": "exchange.formats",
     "load_config": "config",
     "plain_sampling_kwargs": "audit",
     "policy_log_probs": "trace",

@@ -38,6 +38,7 @@ ORDER = (
     "serving",
     "vllm",
     "custom_generate",
+    "exchange",
     "runs",
     "comparison",
     "engines",

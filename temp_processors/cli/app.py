@@ -12,6 +12,8 @@ import typer
 from temp_processors.cli.compare import compare_command
 from temp_processors.cli.console import replace_what_cannot_be_written
 from temp_processors.cli.explore import explore_command
+from temp_processors.cli.export import export_command
+from temp_processors.cli.import_fields import import_command
 from temp_processors.cli.list import list_command
 from temp_processors.cli.plan import plan_command
 from temp_processors.cli.report import report_command
@@ -26,6 +28,8 @@ app.command("run")(run_command)
 app.command("tune")(tune_command)
 app.command("plan")(plan_command)
 app.command("list")(list_command)
+app.command("export")(export_command)
+app.command("import")(import_command)
 app.command("report")(report_command)
 app.command("softmax")(softmax_command)
 app.command("explore")(explore_command)

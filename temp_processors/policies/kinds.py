@@ -261,11 +261,12 @@ def build_policy(
         pydantic.ValidationError: a ValueError that names every unknown kind or key (with the one that was probably meant),
             every missing one, and every value out of its range.
     """
-    model = config if isinstance(config, BasePolicy) else _validated(dict(config))
+    model = config if isinstance(config, BasePolicy) else validated(dict(config))
     return model.build(prompt_length=prompt_length, tokenizer=tokenizer)
 
 
-def _validated(data: dict[str, Any]) -> BasePolicy:
+def validated(data: dict[str, Any]) -> BasePolicy:
+    """The model of a policy from `{"kind": ..., parameters}`; errors as for `build_policy`."""
     try:
         return _ADAPTER.validate_python(data)
     except ValidationError as error:

@@ -1,0 +1,64 @@
+"""One policy, as commands take it: YAML text, a file that holds it, or a configuration and the name of one of its policies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pydantic
+
+from temp_processors.config.errors import problems_of
+from temp_processors.config.experiment import load_config
+from temp_processors.config.yaml_lines import ConfigError, Problem, YamlSource, parse_yaml, read_yaml
+from temp_processors.policies.kinds import BasePolicy, PolicyConfig, validated
+from temp_processors.policies.mistakes import suggestion
+
+
+def one_policy(text: str, name: str | None = None) -> BasePolicy:
+    """The policy that a text says or points to.
+
+    Args:
+        text: `{kind: fixed, temperature: 0.6}`, a YAML file with such a mapping, or a configuration, by its file or its shipped name.
+        name: Which policy of a configuration; its only one by default.
+
+    Raises:
+        ConfigError: Neither of these, or mistakes in the policy, each with its file, line and field.
+
+    Example:
+        >>> one_policy("{kind: top_k, top_k: 20}")
+        TopKCutPolicy(kind='top_k', top_k=20)
+    """
+    source = parse_yaml(text, "POLICY") if text.lstrip().startswith("{") or "kind:" in text else _file(text)
+    if source is not None and isinstance(source.data, dict) and "policies" not in source.data:
+        if name is not None:
+            raise ConfigError([Problem(source.name, None, (), f"is one policy, of which none is named {name!r}")])
+        return _checked(source)
+    return _chosen(text, name)
+
+
+def _file(text: str) -> YamlSource | None:
+    """The file of this name, None where a configuration that is shipped may be meant."""
+    return read_yaml(Path(text)) if Path(text).is_file() else None
+
+
+def _checked(source: YamlSource) -> BasePolicy:
+    data: Any = {key: value for key, value in source.data.items() if key != "name"}
+    try:
+        found = validated(data)
+    except pydantic.ValidationError as error:
+        raise ConfigError([*source.problems, *problems_of(error, source, PolicyConfig)]) from error
+    if source.problems:
+        raise ConfigError(source.problems)
+    return found
+
+
+def _chosen(text: str, name: str | None) -> BasePolicy:
+    policies = {named.name: named.policy for named in load_config(Path(text)).policies}
+    names = ", ".join(policies)
+    if name is None and len(policies) > 1:
+        raise ConfigError([Problem(text, None, ("policies",), f"has {len(policies)}: name one of {names}")])
+    if name is not None and name not in policies:
+        raise ConfigError(
+            [Problem(text, None, ("policies",), f"none is named {name!r}{suggestion(name, policies)}; names: {names}")]
+        )
+    return policies[next(iter(policies)) if name is None else name]
