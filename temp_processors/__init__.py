@@ -49,7 +49,9 @@ if TYPE_CHECKING:
     from temp_processors.sampling import SeededSampling as SeededSampling
     from temp_processors.serving.continuous import with_policy as with_policy
     from temp_processors.trace import TemperatureTrace as TemperatureTrace
+    from temp_processors.trace import TokenLogProbs as TokenLogProbs
     from temp_processors.trace import TokenTrace as TokenTrace
+    from temp_processors.trace import log_probs_from_hidden as log_probs_from_hidden
     from temp_processors.trace import policy_log_probs as policy_log_probs
     from temp_processors.trace import trace_tokens as trace_tokens
 
@@ -76,6 +78,7 @@ PUBLIC = {
     "ScheduledTemperatureLogitsWarper": "policies.scheduled",
     "SeededSampling": "sampling",
     "TemperatureTrace": "trace",
+    "TokenLogProbs": "trace",
     "TokenTrace": "trace",
     "TopPDecayLogitsWarper": "policies.truncation",
     "TruncateThenTemperLogitsWarper": "policies.truncation",
@@ -88,6 +91,7 @@ PUBLIC = {
     "export_policy": "exchange.formats",
     "import_policy": "exchange.formats",
     "load_config": "config",
+    "log_probs_from_hidden": "trace",
     "plain_sampling_kwargs": "audit",
     "policy_log_probs": "trace",
     "run_experiment": "experiment.run",

@@ -20,7 +20,7 @@ from temp_processors import (
     ScheduledTemperatureLogitsWarper,
 )
 from temp_processors.serving.continuous import with_policy
-from temp_processors.trace.recompute import policy_log_probs
+from temp_processors.trace.log_probs import policy_log_probs
 from tests.models import tiny_llama
 
 PROMPTS = [[1, 5, 9], [1, 8], [1, 3, 7, 2]]

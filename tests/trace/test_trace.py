@@ -16,7 +16,8 @@ from temp_processors.policies.base import PolicyLogitsWarper
 from temp_processors.policies.block_start import BlockStartLogitsWarper
 from temp_processors.policies.fixed import FixedTemperatureLogitsWarper
 from temp_processors.policies.scheduled import ScheduledTemperatureLogitsWarper
-from temp_processors.trace.recompute import policy_log_probs, trace_tokens
+from temp_processors.trace.log_probs import policy_log_probs
+from temp_processors.trace.recompute import trace_tokens
 from temp_processors.trace.recorder import TemperatureTrace
 from temp_processors.trace.tail import interpolate_tail, tail_temperatures, tail_values, thinned
 from tests.models import tiny_llama
