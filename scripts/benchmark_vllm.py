@@ -35,7 +35,6 @@ def main(
 ) -> None:
     """Print tokens/s of each case and its time as a multiple of vLLM's own constant temperature."""
     os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
-    os.environ.setdefault("VLLM_USE_V2_MODEL_RUNNER", "0")
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
     from vllm import LLM, SamplingParams
 

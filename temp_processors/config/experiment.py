@@ -111,7 +111,8 @@ class ExperimentConfig(BaseModel):
         task: What the texts are worth: answer, reference and score (see `Task`); none by default.
         seed: Together with policy name, prompt number and sample number it fixes every draw.
         coupled: Policies share the random numbers of a prompt and sample number, so that differences between them have
-            less noise (see `SeededSampling`). Every policy by itself draws as it would without.
+            less noise (see `SeededSampling`). Every policy by itself draws as it would without. For `engine: transformers`, and for
+            `engine: vllm` in this process on Model Runner V2, whose noise is that of seed, position and token.
         policies: What chooses the temperature; each has a `name`, a `kind` and the parameters of that kind. A list of values or
             `{from: 0.1, to: 1.5, step: 0.2}` in place of a value makes one policy of each, named by it (see `config/grids.py`).
         metrics: Scores of the table, computed on the continuations without the prompt.
@@ -175,9 +176,11 @@ class ExperimentConfig(BaseModel):
         check_model(self.engine, model_spec(self.model), self.base_url)
         if self.stop and self.engine != "transformers":
             raise ValueError(f"`stop` is for `engine: transformers`, but engine is {self.engine!r}")
-        if self.coupled and self.engine != "transformers":
+        if self.coupled and (self.engine not in ("transformers", "vllm") or self.base_url is not None):
+            where = "" if self.base_url is None else " at a server"
             raise ValueError(
-                f"`coupled` is for `engine: transformers`, but engine is {self.engine!r}, which draws by itself"
+                "`coupled` is for `engine: transformers`, or `engine: vllm` in this process, but engine is "
+                f"{self.engine!r}{where}, which draws by itself"
             )
         return self
 

@@ -76,8 +76,8 @@ class DrawOptions:
 
     Args:
         max_new_tokens: Longest continuation, in tokens.
-        coupled: Draw as `SeededSampling(coupled=True)` does; only `engine: transformers` can, and a configuration that
-            asks another engine for it is refused.
+        coupled: Draw as `SeededSampling(coupled=True)` does, on `engine: transformers`. Another engine draws by itself: rows of
+            equal seeds share its noise where it has such noise, and a configuration that asks any other for it is refused.
         on_tokens: Called with the number of tokens that came in since its last call, those of a text before the text.
         ends: Whether a text ends with its last token, for texts that stop (`stop`); only `engine: transformers` asks.
     """

@@ -1,12 +1,13 @@
 """Draw with vLLM in this process: the same rows in, the same form of finished rows out, other draws.
 
 vLLM draws from a seed of its own for each request, so texts agree with those of `generate` in distribution, not token
-for token (greedy ones do). `log_prob` is that of the untempered model, as everywhere.
+for token (greedy ones do). `log_prob` is that of the untempered model, as everywhere. vLLM chooses its model runner, V1 or V2, by
+itself; on V2 the noise of a draw is that of (seed, position, token), so requests of equal seeds share it whatever their
+temperature, and `coupled: true` is possible.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -38,12 +39,18 @@ class VllmEngine(OnVllm):
         """Start vLLM, which takes a minute: mistakes in the policies are told before.
 
         Raises:
-            ModelError: No such model, or vLLM is not installed.
+            ModelError: No such model, vLLM is not installed, or it cannot couple the draws of policies as the configuration wants.
             ConfigError, PolicyError: As `requests_of`.
         """
         checkpoint = Checkpoint.read(model_spec(config.model))
         requests_of(config, checkpoint.tokenizer)
-        return cls(checkpoint, start(config))
+        llm = start(config)
+        if config.coupled and not llm.llm_engine.vllm_config.use_v2_model_runner:
+            raise ModelError(
+                "coupled: vLLM runs its Model Runner V1 here, which promises no noise that policies share; V2 does (a GPU with "
+                "Triton), and so does `engine: transformers`"
+            )
+        return cls(checkpoint, llm)
 
     def draw(self, rows: Sequence[DecodeRow], policies: Sequence[Any], options: DrawOptions) -> Iterator[Decoded]:
         """Continue every row; `on_tokens` is called after every step of vLLM."""
@@ -72,7 +79,6 @@ def start(config: ExperimentConfig) -> Any:
     Raises:
         ModelError: vLLM is not installed.
     """
-    os.environ.setdefault("VLLM_USE_V2_MODEL_RUNNER", "0")  # the other runner has another processor interface
     try:
         from vllm import LLM
     except ImportError as error:

@@ -10,3 +10,5 @@ from temp_processors.serving.rows import Request as Request
 from temp_processors.serving.rows import evaluate as evaluate
 from temp_processors.serving.rows import left_padded as left_padded
 from temp_processors.serving.rows import policy_of_request as policy_of_request
+from temp_processors.serving.slots import PolicySlots as PolicySlots
+from temp_processors.serving.slots import SlotRows as SlotRows

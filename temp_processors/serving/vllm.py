@@ -6,9 +6,9 @@ SamplingParams(temperature=1.0, extra_args={"temperature_policy": {"kind": "dyna
 ```
 
 On a server, `--logits-processors` takes the same name and a request carries `vllm_xargs` with the policy as JSON text.
-vLLM 0.32 has two interfaces for processors. This is the V1 one, which keeps requests in rows; an engine that
-would choose the other (a GPU with Triton) is told `VLLM_USE_V2_MODEL_RUNNER=0`. There is no entry point: vLLM loads
-every one it finds, and the other interface stops at a V1 class. Refused by vLLM with speculative decoding.
+vLLM has two model runners with an interface for processors each, and chooses by itself. V1 keeps requests in rows and their
+new tokens in lists; V2 (GPUs with Triton) keeps requests in slots and their tokens on the device. The class is a subclass of both
+interfaces, so the loader of either accepts it, and it learns from the arguments of its constructor which one it serves.
 """
 
 from __future__ import annotations
@@ -18,26 +18,34 @@ from typing import Any
 import torch
 from torch import Tensor
 from vllm import SamplingParams
-from vllm.v1.sample.logits_processor import BatchUpdate, LogitsProcessor, MoveDirectionality
+from vllm.v1.sample.logits_processor import BatchUpdate, MoveDirectionality
+from vllm.v1.sample.logits_processor import LogitsProcessor as LogitsProcessorV1
+from vllm.v1.worker.gpu.sample.logits_processor import LogitsContext
+from vllm.v1.worker.gpu.sample.logits_processor import LogitsProcessor as LogitsProcessorV2
 
 from temp_processors.policies.base import PolicyLogitsWarper
 from temp_processors.serving.rows import KEY, PolicyError, PolicyRows, Request, policy_of_request
+from temp_processors.serving.slots import PolicySlots, SlotRows
 
 
-class TemperaturePolicyLogitsProcessor(LogitsProcessor):
+class TemperaturePolicyLogitsProcessor(LogitsProcessorV1, LogitsProcessorV2):
     """
-    vLLM's [`LogitsProcessor`] (V1) that applies, to each row of the batch, the policy that its request carries.
+    vLLM's [`LogitsProcessor`], of Model Runner V1 and V2, that applies, to each row of the batch, the policy that its
+    request carries.
 
-    Runs after penalties and before top-k and top-p, as a processor of `generate` does; min-p comes before it, where
-    `generate` has it after. Requests with equal policies are evaluated together, requests without one are untouched to the
-    bit, and so are greedy ones (`temperature=0`): no policy moves the most likely token.
+    Runs after penalties and before top-k and top-p, as a processor of `generate` does; V1 has min-p before it, V2 after it, as
+    `generate`. Requests with equal policies are evaluated together, requests without one are untouched to the bit, and so
+    are greedy ones (`temperature=0`): no policy moves the most likely token.
 
     Args:
-        vllm_config, device, is_pin_memory: What vLLM passes; not used.
+        vllm_config: vLLM's whole configuration.
+        state: V1 passes `device, is_pin_memory`, which are not used; V2 its `LogitsProcRequestState`.
     """
 
-    def __init__(self, vllm_config: Any, device: torch.device, is_pin_memory: bool) -> None:
-        self.rows = PolicyRows()
+    def __init__(self, vllm_config: Any, *state: Any) -> None:
+        self.rows, self.slots = PolicyRows(), PolicySlots()
+        self.state = state[0] if len(state) == 1 else None
+        self.guesses = vllm_config.speculative_config is not None
 
     @classmethod
     def validate_params(cls, sampling_params: SamplingParams) -> None:
@@ -49,14 +57,14 @@ class TemperaturePolicyLogitsProcessor(LogitsProcessor):
         policy_of_params(sampling_params)
 
     def is_argmax_invariant(self) -> bool:
-        """True: vLLM then leaves greedy requests alone, and no request with a policy is one (a temperature beside it is refused).
+        """V1 asks. True: vLLM then leaves greedy requests alone, and no request with a policy is one (a temperature beside it is refused).
 
         Where a policy rules out the most likely token (`keeps_best` is False), that changes only rows that sample.
         """
         return True
 
     def update_state(self, batch_update: BatchUpdate | None) -> None:
-        """Follow vLLM's batch: removed, then added, then moved, in the order that its interface prescribes."""
+        """Follow the batch of V1: removed, then added, then moved, in the order that its interface prescribes."""
         if batch_update is None:
             return
         for row in batch_update.removed:
@@ -67,9 +75,37 @@ class TemperaturePolicyLogitsProcessor(LogitsProcessor):
         for source, target, direction in batch_update.moved:
             self.rows.move(source, target, swap=direction == MoveDirectionality.SWAP)
 
-    def apply(self, logits: Tensor) -> Tensor:
-        """Logits (batch, vocab) at the temperatures of their policies; may change `logits` in place."""
-        return self.rows.apply(logits)
+    def add_request(self, req_idx: int, sampling_params: SamplingParams) -> bool:
+        """V2 puts a request into a slot. False for one without a policy: where no row has one, V2 calls nothing of this class."""
+        return self.slots.put(req_idx, policy_of_params(sampling_params))
+
+    def apply(self, logits: Tensor, ctx: LogitsContext | None = None) -> Tensor:
+        """Logits (rows, vocab) at the temperatures of their policies; may change `logits` in place. V2 passes `ctx`."""
+        if ctx is None:
+            return self.rows.apply(logits)
+        if not self.slots.any_in(ctx.idx_mapping_np.tolist()):
+            return logits
+        return self.slots.apply(logits, rows_of_step(ctx, self.state, len(logits), self.guesses))
+
+
+def rows_of_step(ctx: LogitsContext, state: Any, rows: int, guesses: bool) -> SlotRows:
+    """What `PolicySlots` asks of a step of Model Runner V2.
+
+    Args:
+        ctx: vLLM's layout of the step.
+        state: Its `LogitsProcRequestState`.
+        rows: Rows of scores.
+        guesses: Whether the engine decodes speculatively. Then the host knows neither which rows a request has nor how many of
+            its guesses were accepted, and the device is asked, once a step.
+    """
+    if guesses or rows != len(ctx.idx_mapping_np):
+        parts = (ctx.expanded_idx_mapping, ctx.pos + 1, ctx.expanded_local_pos)
+        slots, lengths, guessed = torch.stack([part.long() for part in parts]).tolist()
+    else:
+        slots, lengths = ctx.idx_mapping_np.tolist(), ctx.seq_lens_upper_bound_np[:rows].tolist()
+        guessed = [0] * rows
+    prompts = state.prompt_len.np[slots].tolist()
+    return SlotRows(slots, lengths, prompts, guessed, ctx.input_ids, state.all_token_ids.gpu)
 
 
 def policy_of_params(params: SamplingParams) -> PolicyLogitsWarper | None:

@@ -123,9 +123,12 @@ def test_bad_temperatures_are_refused_by_field_and_value(tmp_path: Path, value: 
     assert line.startswith("demo.yaml:7: policies.0.temperature: ")
 
 
-def test_only_this_engine_couples() -> None:
-    with pytest.raises(ConfigError, match="`coupled` is for `engine: transformers`, but engine is 'vllm'"):
-        load_config("fox", ["coupled=true", "engine=vllm"])
+def test_a_server_does_not_couple() -> None:
+    with pytest.raises(
+        ConfigError, match=r"`coupled` is for .*, but engine is 'vllm' at a server, which draws by itself"
+    ):
+        load_config("fox", ["coupled=true", "engine=vllm", "base_url=http://localhost:8000/v1"])
+    assert load_config("fox", ["coupled=true", "engine=vllm"]).coupled
 
 
 def test_all_problems_come_at_once(tmp_path: Path) -> None:

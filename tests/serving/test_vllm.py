@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -14,26 +14,13 @@ from temp_processors.engines.decoding.decode import decode
 from temp_processors.engines.engine import DecodeRow
 from temp_processors.fox import FOX_PATH
 from temp_processors.metrics import distinct_n, self_bleu
-from temp_processors.policies.kinds import WARPERS
+from tests.serving.forced import SCALING, Forced, Step, measured_temperature
 from tests.serving.request_policies import REQUEST_POLICIES
 
 pytestmark = [pytest.mark.slow, pytest.mark.vllm, pytest.mark.filterwarnings("default")]
 pytest.importorskip("vllm", reason="vLLM is not in this environment: scripts/setup_vllm.sh makes one")
 
 PROMPTS = [[1, 270, 404, 405, 295], [1, 270], [1, 261, 525, 546, 14, 273, 262], [1, 495, 306]]
-SCALING = [
-    name
-    for name, config in REQUEST_POLICIES.items()
-    if name not in {"greedy", "quadratic"} and not WARPERS[config["kind"]].only_cuts
-]
-
-
-class Step(NamedTuple):
-    """One row of one step: how many new tokens there were, and the scores before and after the processor."""
-
-    new_tokens: int
-    before: torch.Tensor
-    after: torch.Tensor
 
 
 @pytest.fixture(scope="module")
@@ -83,29 +70,6 @@ def params(policy: dict[str, Any] | None, seed: int, max_tokens: int = 16, **mor
 def generate(llm: Any, prompts: list[list[int]], settings: list[Any]) -> list[list[int]]:
     done = llm.generate([{"prompt_token_ids": ids} for ids in prompts], settings, use_tqdm=False)
     return [list(request.outputs[0].token_ids) for request in done]
-
-
-def measured_temperature(before: torch.Tensor, after: torch.Tensor) -> float:
-    """T of after = before / T, by least squares over the entries that were not masked."""
-    kept = torch.isfinite(after)
-    left, right = before[kept].double(), after[kept].double()
-    left, right = left - left.mean(), right - right.mean()
-    return ((left @ left) / (left @ right)).item() if kept.sum() > 1 else float("nan")
-
-
-class Forced:
-    """A logits processor that records what a policy does and then leaves only the token that the other engine took."""
-
-    def __init__(self, policy: Any, prompt_length: int, tokens: list[int]) -> None:
-        self.policy, self.prompt_length, self.tokens = policy, prompt_length, tokens
-        self.steps: list[Step] = []
-
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        new = input_ids.shape[-1] - self.prompt_length
-        self.steps.append(Step(new, scores[0].clone(), self.policy(input_ids, scores)[0].clone()))
-        forced = torch.full_like(scores, -torch.inf)
-        forced[:, self.tokens[new]] = 0.0
-        return forced
 
 
 def test_every_step_has_the_temperature_that_generate_gives_it(llm: Any, model: Any) -> None:
@@ -220,3 +184,14 @@ def test_rows_carry_the_untempered_log_probability(llm: Any, model: Any) -> None
             log_probs = torch.log_softmax(model(ids).logits[0, :-1], dim=-1)[-len(tokens) :]
         wanted = log_probs.gather(1, torch.tensor(tokens)[:, None]).sum().item()
         assert done.log_prob == pytest.approx(wanted, abs=1e-3)
+
+
+def test_model_runner_v1_promises_no_coupled_draws(llm: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from temp_processors.config.experiment import load_config
+    from temp_processors.engines import vllm_local
+    from temp_processors.engines.engine import ModelError
+
+    assert not llm.llm_engine.vllm_config.use_v2_model_runner
+    monkeypatch.setattr(vllm_local, "start", lambda config: llm)
+    with pytest.raises(ModelError, match="coupled: vLLM runs its Model Runner V1 here"):
+        vllm_local.VllmEngine.load(load_config("fox", ["coupled=true", "engine=vllm"]))

@@ -48,7 +48,7 @@ def base_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     ]
     command += ["--dtype", "float32", "--enforce-eager", "--max-model-len", "512", "--host", "127.0.0.1"]
     command += ["--logits-processors", "temp_processors.vllm:TemperaturePolicyLogitsProcessor"]
-    settings = {"VLLM_CPU_KVCACHE_SPACE": "1", "TORCH_COMPILE_DISABLE": "1", "VLLM_USE_V2_MODEL_RUNNER": "0"}
+    settings = {"VLLM_CPU_KVCACHE_SPACE": "1", "TORCH_COMPILE_DISABLE": "1"}
     log = tmp_path_factory.mktemp("serve") / "log"
     with log.open("w") as out:
         server = subprocess.Popen(command, env={**os.environ, **settings}, stdout=out, stderr=subprocess.STDOUT)
@@ -156,9 +156,7 @@ def test_a_run_at_the_server_goes_on_to_the_same_texts(base_url: str, tmp_path: 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_the_request_in_readme_is_answered(base_url: str) -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    block = re.search(
-        r"^```sh\n(VLLM_USE_V2_MODEL_RUNNER=0 vllm serve.*?)\n(curl .*?)\n```$", readme, flags=re.M | re.S
-    )
+    block = re.search(r"^```sh\n(vllm serve.*?)\n(curl .*?)\n```$", readme, flags=re.M | re.S)
     assert block is not None
     assert block[1].endswith("--logits-processors temp_processors.vllm:TemperaturePolicyLogitsProcessor")
     request = block[2].replace("localhost:8000/v1", base_url).replace("MODEL", str(FOX_PATH))
