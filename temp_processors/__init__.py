@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from temp_processors.audit import checkpoint_policy as checkpoint_policy
     from temp_processors.audit import plain_sampling_kwargs as plain_sampling_kwargs
     from temp_processors.config import load_config as load_config
+    from temp_processors.config import preset as preset
     from temp_processors.custom_generate import custom_generate_path as custom_generate_path
     from temp_processors.engines.decoding.prefill import draw_kwargs as draw_kwargs
     from temp_processors.evaluate_modules import evaluate_module as evaluate_module
@@ -94,6 +95,7 @@ PUBLIC = {
     "log_probs_from_hidden": "trace",
     "plain_sampling_kwargs": "audit",
     "policy_log_probs": "trace",
+    "preset": "config",
     "run_experiment": "experiment.run",
     "trace_tokens": "trace",
     "with_policy": "serving.continuous",

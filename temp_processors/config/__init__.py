@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from temp_processors.config.experiment import load_config as load_config
     from temp_processors.config.experiment import located as located
     from temp_processors.config.experiment import shipped_configs as shipped_configs
+    from temp_processors.config.presets import preset as preset
     from temp_processors.config.yaml_lines import ConfigError as ConfigError
 
 PUBLIC = {
@@ -26,6 +27,7 @@ PUBLIC = {
     "load_config": "experiment",
     "located": "experiment",
     "shipped_configs": "experiment",
+    "preset": "presets",
     "ConfigError": "yaml_lines",
 }
 """Every name, and the module of this room that has it."""

@@ -22,8 +22,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field
 
 from temp_processors.addresses import Address
 from temp_processors.config.errors import problems_of
-from temp_processors.config.grids import as_written, expand, write_out
+from temp_processors.config.grids import Expanded, as_written, expand, write_out
 from temp_processors.config.paths import PathText
+from temp_processors.config.presets import known_presets, with_presets, write_presets_out
 from temp_processors.config.prompts import PromptSource, prompts_tag
 from temp_processors.config.sections import (
     Engine,
@@ -67,11 +68,18 @@ def _folder_name(name: str) -> str:
 
 
 class NamedPolicy(BaseModel):
-    """A policy under the name that tables and files show. In YAML the name stands beside `kind` and its parameters."""
+    """A policy under the name that tables and files show. In YAML the name stands beside `kind` and its parameters.
+
+    Args:
+        name: Of the policy in this run.
+        source: Where its setting comes from, such as the page of a preset; nothing is done with it.
+        policy: Its kind and parameters.
+    """
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
     name: Annotated[str, AfterValidator(_not_blank)]
+    source: Annotated[str, AfterValidator(_not_blank)] | None = None
     policy: Annotated[PolicyConfig, INLINE]
 
     @model_validator(mode="before")
@@ -79,8 +87,8 @@ class NamedPolicy(BaseModel):
     def _split(cls, data: Any) -> Any:
         if not isinstance(data, dict):
             return data
-        parameters = {key: value for key, value in data.items() if key != "name"}
-        return {**({"name": data["name"]} if "name" in data else {}), "policy": parameters}
+        own = {key: value for key, value in data.items() if key in ("name", "source")}
+        return {**own, "policy": {key: value for key, value in data.items() if key not in own}}
 
     @pydantic.field_validator("policy")
     @classmethod
@@ -91,7 +99,8 @@ class NamedPolicy(BaseModel):
 
     @model_serializer
     def _join(self) -> dict[str, Any]:
-        return {"name": self.name, **self.policy.model_dump(mode="json")}
+        source = {} if self.source is None else {"source": self.source}
+        return {"name": self.name, **source, **self.policy.model_dump(mode="json")}
 
 
 class ExperimentConfig(BaseModel):
@@ -115,6 +124,8 @@ class ExperimentConfig(BaseModel):
             `engine: vllm` in this process on Model Runner V2, whose noise is that of seed, position and token.
         policies: What chooses the temperature; each has a `name`, a `kind` and the parameters of that kind. A list of values or
             `{from: 0.1, to: 1.5, step: 0.2}` in place of a value makes one policy of each, named by it (see `config/grids.py`).
+            `{preset: NAME}` is the policy of a preset (`temp-processors list presets`), its `source` kept; the field `presets` of a
+            file names one with presets of your own.
         metrics: Scores of the table, computed on the continuations without the prompt.
         tokenizer: What scores count by: `auto` (by the script of the texts: characters for Chinese, Japanese, Thai..., else words),
             `whitespace`, `characters`, `13a`, `intl`, `model` (the tokenizer of the run's own model), or another model's: `fox`, a
@@ -167,7 +178,7 @@ class ExperimentConfig(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _write_out_grids(cls, data: Any) -> Any:
-        policies = data.get("policies") if isinstance(data, dict) else None
+        policies = with_presets(data.get("policies"), known_presets) if isinstance(data, dict) else None
         return {**data, "policies": [one.data for one in expand(policies)]} if isinstance(policies, list) else data
 
     @model_validator(mode="after")
@@ -278,10 +289,9 @@ def load_config(
     if isinstance(overrides, str) or not all(isinstance(assignment, str) for assignment in overrides):
         message = f"have to be a list of texts such as ['seed=1'], but are {overrides!r}"
         raise ConfigError([Problem("overrides", None, (), message)])
-    source = _read(path, overrides, out)
-    policies = write_out(source)
+    source, folder = _read(path, overrides, out), _folder(path)
+    policies = _written_out(source, folder)
     try:
-        folder = Path.cwd() if isinstance(path, Mapping) else find_config(Path(path)).resolve().parent
         config = ExperimentConfig.model_validate(source.data, context={"folder": folder})
     except pydantic.ValidationError as error:
         problems = problems_of(error, source, ExperimentConfig)
@@ -294,9 +304,20 @@ def load_config(
 def located(error: ConfigError, path: Path | str | Mapping[str, Any], overrides: Sequence[str] = ()) -> ConfigError:
     """An error found after reading, such as a tag that the tokenizer splits, with the file and line of its fields."""
     source = _read(path, overrides, None)
-    policies = write_out(source)
+    policies = _written_out(source, _folder(path))
     problems = (source.problem(problem.path, problem.message) for problem in error.problems)
     return ConfigError(as_written(problem, source, policies) for problem in problems)
+
+
+def _folder(path: Path | str | Mapping[str, Any]) -> Path:
+    """Where a configuration stands, for the paths in it."""
+    return Path.cwd() if isinstance(path, Mapping) else find_config(Path(path)).resolve().parent
+
+
+def _written_out(source: YamlSource, folder: Path) -> list[Expanded]:
+    """Write presets and grids out in the data; the policies, with where each comes from."""
+    write_presets_out(source, folder)
+    return write_out(source)
 
 
 def _read(path: Path | str | Mapping[str, Any], overrides: Sequence[str], out: Path | None) -> YamlSource:

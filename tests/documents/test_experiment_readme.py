@@ -40,8 +40,16 @@ def test_they_run(block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_the_task_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "questions.jsonl").write_text('{"question": "How many legs has a fox?", "answer": 4}\n')
-    (block,) = (block for block in BLOCKS if "policies" in yaml.safe_load(block))
+    (block,) = (block for block in BLOCKS if "task" in yaml.safe_load(block))
     (tmp_path / "mine.yaml").write_text(f"{block}name: mine\nmodel: fox\nsamples_per_prompt: 1\nmax_new_tokens: 4\n")
     run = run_experiment(load_config("mine.yaml"))
     assert {sample.policy for sample in run.samples} == {f"T={temperature / 10:g}" for temperature in range(1, 16, 2)}
     assert json.loads(Path("runs/mine/verdict.json").read_text())["measure"] == "mean number"
+
+
+def test_policies_without_a_task_run(tmp_path: Path) -> None:
+    (block,) = (block for block in BLOCKS if set(yaml.safe_load(block)) == {"policies"})
+    few = "name: mine\nprompts: [The quick brown fox]\nsamples_per_prompt: 1\nmax_new_tokens: 4\ntraces: false\n"
+    (tmp_path / "mine.yaml").write_text(block + few)
+    run = run_experiment(load_config(tmp_path / "mine.yaml", out=tmp_path / "run"))
+    assert [sample.policy for sample in run.samples] == ["as the checkpoint says", "qwen3_thinking"]
