@@ -13,6 +13,7 @@ interfaces, so the loader of either accepts it, and it learns from the arguments
 
 from __future__ import annotations
 
+import pkgutil
 from typing import Any
 
 import torch
@@ -86,6 +87,35 @@ class TemperaturePolicyLogitsProcessor(LogitsProcessorV1, LogitsProcessorV2):
         if not self.slots.any_in(ctx.idx_mapping_np.tolist()):
             return logits
         return self.slots.apply(logits, rows_of_step(ctx, self.state, len(logits), self.guesses))
+
+
+class InstalledTemperaturePolicyLogitsProcessor(TemperaturePolicyLogitsProcessor):
+    """
+    What the entry point of `scripts/temp_processors_vllm` loads into every engine: [`TemperaturePolicyLogitsProcessor`], but
+    nothing where the engine's own `logits_processors` has that class, which would apply every policy a second time.
+
+    Args:
+        vllm_config, state: As there.
+    """
+
+    def __init__(self, vllm_config: Any, *state: Any) -> None:
+        super().__init__(vllm_config, *state)
+        self.stands_aside = any(map(_is_ours, vllm_config.model_config.logits_processors or ()))
+
+    def update_state(self, batch_update: BatchUpdate | None) -> None:
+        """As there (V1)."""
+        if not self.stands_aside:
+            super().update_state(batch_update)
+
+    def add_request(self, req_idx: int, sampling_params: SamplingParams) -> bool:
+        """As there (V2)."""
+        return not self.stands_aside and super().add_request(req_idx, sampling_params)
+
+
+def _is_ours(named: str | type) -> bool:
+    """Whether an item of `logits_processors`, a class or `module:class`, is this package's processor or made from it."""
+    found = pkgutil.resolve_name(named) if isinstance(named, str) else named
+    return isinstance(found, type) and issubclass(found, TemperaturePolicyLogitsProcessor)
 
 
 def rows_of_step(ctx: LogitsContext, state: Any, rows: int, guesses: bool) -> SlotRows:

@@ -9,6 +9,8 @@ import torch
 from temp_processors.policies.kinds import WARPERS
 from tests.serving.request_policies import REQUEST_POLICIES
 
+PROMPTS = [[1, 270, 404, 405, 295], [1, 270], [1, 261, 525, 546, 14, 273, 262], [1, 495, 306]]
+"""Token ids of the shipped model."""
 SCALING = [
     name
     for name, config in REQUEST_POLICIES.items()

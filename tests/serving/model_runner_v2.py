@@ -35,9 +35,9 @@ from temp_processors.engines.vllm_local import decode_with_vllm
 from temp_processors.fox import FOX_PATH
 from temp_processors.serving.rows import policy_of_request
 from temp_processors.serving.vllm import TemperaturePolicyLogitsProcessor
+from tests.serving.forced import PROMPTS
 from tests.serving.request_policies import REQUEST_POLICIES
 
-PROMPTS = [[1, 270, 404, 405, 295], [1, 270], [1, 261, 525, 546, 14, 273, 262], [1, 495, 306]]
 REQUESTS = [*REQUEST_POLICIES, None, None, None]
 GUESSES = {"method": "draft_model", "model": str(FOX_PATH), "num_speculative_tokens": 3}
 

@@ -14,13 +14,11 @@ from temp_processors.engines.decoding.decode import decode
 from temp_processors.engines.engine import DecodeRow
 from temp_processors.fox import FOX_PATH
 from temp_processors.metrics import distinct_n, self_bleu
-from tests.serving.forced import SCALING, Forced, Step, measured_temperature
+from tests.serving.forced import PROMPTS, SCALING, Forced, Step, measured_temperature
 from tests.serving.request_policies import REQUEST_POLICIES
 
 pytestmark = [pytest.mark.slow, pytest.mark.vllm, pytest.mark.filterwarnings("default")]
 pytest.importorskip("vllm", reason="vLLM is not in this environment: scripts/setup_vllm.sh makes one")
-
-PROMPTS = [[1, 270, 404, 405, 295], [1, 270], [1, 261, 525, 546, 14, 273, 262], [1, 495, 306]]
 
 
 @pytest.fixture(scope="module")
