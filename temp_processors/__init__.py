@@ -41,6 +41,9 @@ if TYPE_CHECKING:
     from temp_processors.policies.generate import GenerateLogitsWarper as GenerateLogitsWarper
     from temp_processors.policies.kinds import PolicyConfig as PolicyConfig
     from temp_processors.policies.kinds import build_policy as build_policy
+    from temp_processors.policies.monte_carlo import (
+        MonteCarloTemperatureLogitsWarper as MonteCarloTemperatureLogitsWarper,
+    )
     from temp_processors.policies.phase import PhaseLogitsWarper as PhaseLogitsWarper
     from temp_processors.policies.quadratic import QuadraticLogitsWarper as QuadraticLogitsWarper
     from temp_processors.policies.scheduled import ScheduledTemperatureLogitsWarper as ScheduledTemperatureLogitsWarper
@@ -69,6 +72,7 @@ PUBLIC = {
     "FOX_PATH": "fox",
     "FixedTemperatureLogitsWarper": "policies.fixed",
     "GenerateLogitsWarper": "policies.generate",
+    "MonteCarloTemperatureLogitsWarper": "policies.monte_carlo",
     "PhaseLogitsWarper": "policies.phase",
     "PolicyConfig": "policies.kinds",
     "PolicyLogitsWarper": "policies.base",

@@ -8,12 +8,13 @@ import torch
 from torch import Tensor
 from transformers import LogitsProcessor
 
-from temp_processors.policies.checks import FINITE, check_prompt_length, check_whole, longest_prompt
+from temp_processors.policies.checks import check_prompt_length, longest_prompt
 from temp_processors.policies.distribution import top_score, working_dtype
 from temp_processors.policies.positions import per_row, steps_after
+from temp_processors.policies.streams import as_tensor, check_seeds
+from temp_processors.policies.streams import uniform as uniform
 
 BLOCK = 512  # entries summed at once: about the square root of a large vocabulary
-_MASK = (1 << 64) - 1
 
 
 class SeededSampling(LogitsProcessor):
@@ -61,11 +62,7 @@ class SeededSampling(LogitsProcessor):
     def __init__(
         self, seeds: Sequence[int] | Tensor, *, prompt_length: int | Tensor = 0, coupled: bool = False
     ) -> None:
-        values = seeds.tolist() if isinstance(seeds, Tensor) else list(seeds)
-        if not values:
-            raise ValueError("`seeds` has to hold one whole number per row of the batch, but is empty")
-        whole = [check_whole(f"seeds[{row}]", seed, FINITE) & _MASK for row, seed in enumerate(values)]
-        self.seeds = torch.tensor([_signed(seed) for seed in whole], dtype=torch.long)
+        self.seeds = as_tensor(check_seeds("seeds", seeds))
         self.prompt_length = check_prompt_length(prompt_length)
         self._longest_prompt = longest_prompt(self.prompt_length)
         self.coupled = coupled
@@ -77,30 +74,6 @@ class SeededSampling(LogitsProcessor):
         mark = torch.log(total / total).nan_to_num(nan=-torch.inf)  # 0, or -inf where there is nothing to draw
         mark = torch.where(torch.isnan(total), total, mark).to(scores.dtype)
         return torch.full_like(scores, -torch.inf).scatter_(-1, choice, mark)
-
-
-def _signed(value: int) -> int:
-    """A 64-bit pattern as the int64 that torch stores."""
-    return value - (1 << 64) if value >= 1 << 63 else value
-
-
-def _mix(x: Tensor) -> Tensor:
-    """The finaliser of SplitMix64 (Steele, Lea, Flood 2014) on int64, whose products wrap as 64-bit words do."""
-    x = (x ^ _shift(x, 30)) * _signed(0xBF58476D1CE4E5B9)
-    x = (x ^ _shift(x, 27)) * _signed(0x94D049BB133111EB)
-    return x ^ _shift(x, 31)
-
-
-def _shift(x: Tensor, bits: int) -> Tensor:
-    """Logical right shift; torch's own keeps the sign."""
-    return (x >> bits) & ((1 << (64 - bits)) - 1)
-
-
-def uniform(seeds: Tensor, step: Tensor) -> Tensor:
-    """A float64 in (0, 1) for every (seed, step): counter-based, so that nothing has to be remembered."""
-    golden = _signed(0x9E3779B97F4A7C15)
-    word = _mix(_mix(seeds + golden) + (step + 1) * golden)
-    return (_shift(word, 11).double() + 0.5) * 2.0**-53
 
 
 def choose(scores: Tensor, seeds: Tensor, step: Tensor, *, coupled: bool = False) -> tuple[Tensor, Tensor]:

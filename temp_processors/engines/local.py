@@ -16,6 +16,7 @@ from temp_processors.config.experiment import ExperimentConfig
 from temp_processors.config.sections import model_spec
 from temp_processors.engines.decoding.decode import decode
 from temp_processors.engines.decoding.prefill import draw_kwargs
+from temp_processors.engines.decoding.seeded import for_texts
 from temp_processors.engines.engine import Decoded, DecodeRow, DrawOptions, ModelError, PolicyFactory, ends_of
 from temp_processors.engines.model_errors import MODEL_CODE_FAILURES, first_line, raised_by
 from temp_processors.engines.reading import read_model
@@ -94,6 +95,7 @@ class LocalEngine:
         Raises:
             ModelError: The model's own code fails, as it does in `generate` for some that transformers has.
         """
+        rows, policies = for_texts(rows, policies)
         try:
             yield from decode(
                 self.model,

@@ -15,7 +15,7 @@ from typing import Any
 from temp_processors.config.experiment import ExperimentConfig
 from temp_processors.config.sections import model_spec
 from temp_processors.engines.engine import Decoded, DecodeRow, DrawOptions, ModelError, ignore, model_path
-from temp_processors.engines.requests import Checkpoint, OnVllm, as_row, requests_of
+from temp_processors.engines.requests import Checkpoint, OnVllm, as_row, of_text, requests_of
 from temp_processors.serving.rows import KEY
 
 PROCESSOR = "temp_processors.vllm:TemperaturePolicyLogitsProcessor"
@@ -104,7 +104,7 @@ def decode_with_vllm(
     engine = llm.llm_engine
     drawn: dict[str, int] = {}  # tokens so far of every row that is under way
     for index, row in enumerate(rows):
-        params = sampling_params(requests[row.policy], row.seed, max_new_tokens, eos_token_ids)
+        params = sampling_params(of_text(requests[row.policy], row.seed), row.seed, max_new_tokens, eos_token_ids)
         engine.add_request(str(index), {"prompt_token_ids": list(row.prompt_ids)}, params)
         drawn[str(index)] = 0
     try:

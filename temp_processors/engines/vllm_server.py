@@ -23,7 +23,7 @@ from temp_processors.config.experiment import ExperimentConfig
 from temp_processors.config.sections import model_spec
 from temp_processors.engines.answers import Asked, Completion, ServedModels, read_answer
 from temp_processors.engines.engine import Decoded, DecodeRow, DrawError, DrawOptions, model_path
-from temp_processors.engines.requests import Checkpoint, OnVllm, requests_of
+from temp_processors.engines.requests import Checkpoint, OnVllm, of_text, requests_of
 from temp_processors.engines.server import RequestError, Server, ServerError
 from temp_processors.serving.rows import KEY
 
@@ -162,7 +162,7 @@ class ServerEngine(OnVllm):
             "stop_token_ids": self.checkpoint.eos_token_ids,
             "logprobs": 0,
             "return_token_ids": True,
-            "vllm_xargs": {KEY: json.dumps(request)},
+            "vllm_xargs": {KEY: json.dumps(of_text(request, row.seed))},
         }
 
 

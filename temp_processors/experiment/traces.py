@@ -144,9 +144,10 @@ def _traced(
     end = ends_of(engine.generation_config, engine.tokenizer)[:1] or [0]  # behind a text: any token will do
     width = 1 + max(len(sample.token_ids) for sample in samples)
     rows = [prompt + s.token_ids + end * (width - len(s.token_ids)) for s in samples]
+    built = build_policy(policy, prompt_length=len(prompt), tokenizer=engine.tokenizer)
     trace = engine.trace(
         torch.tensor(rows),
-        build_policy(policy, prompt_length=len(prompt), tokenizer=engine.tokenizer),
+        built.with_seeds([sample.seed for sample in samples]),
         len(prompt),
         top_k=top_k,
     )

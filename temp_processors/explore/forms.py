@@ -54,8 +54,12 @@ class FieldForm:
 
 
 def policy_kinds() -> dict[str, type[BasePolicy]]:
-    """The kinds that a column of the page offers, by name: all but `rows`, which holds one policy for each row of a batch."""
-    return {kind: model for kind, model in KINDS.items() if not model.warper.per_row}
+    """The kinds that a column of the page offers, by name.
+
+    All but `rows`, which holds one policy for each row of a batch, and those that draw from the seed of a text: a column shows one text.
+    """
+    hidden = {kind for kind, model in KINDS.items() if model.warper.per_row or model.warper.draws_from_seed}
+    return {kind: model for kind, model in KINDS.items() if kind not in hidden}
 
 
 def form(model: type[BasePolicy]) -> list[FieldForm]:

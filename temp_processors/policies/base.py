@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
 import torch
@@ -64,6 +64,8 @@ class PolicyLogitsWarper(LogitsProcessor):
     keeps_best = True
     # True where the scores that it returns are those of a mixture, so that nothing may temper or cut them afterwards.
     comes_last = False
+    # True where something is drawn from the seed of a text.
+    draws_from_seed = False
     # A bound that temperature() never falls below. Above 0 it spares the search for rows that have to be greedy.
     coldest = 0.0
 
@@ -92,9 +94,32 @@ class PolicyLogitsWarper(LogitsProcessor):
         other._longest_prompt = longest_prompt(other.prompt_length)
         return other
 
+    @property
+    def needs_seeds(self) -> bool:
+        """Whether `with_seeds` has to come before a call, for this policy or for one inside it."""
+        return any(policy.needs_seeds for value in vars(self).values() for policy in _policies_in(value))
+
+    def with_seeds(self: Warper, seeds: Sequence[int] | Tensor) -> Warper:
+        """The same policy for the texts of these seeds, one per row; the original, where nothing in it is drawn from a seed."""
+        if not self.needs_seeds:
+            return self
+        other = copy.copy(self)
+        for name, value in vars(self).items():
+            if isinstance(value, PolicyLogitsWarper):
+                setattr(other, name, value.with_seeds(seeds))
+            elif _policies_in(value):
+                setattr(other, name, tuple(policy.with_seeds(seeds) for policy in value))
+        return other
+
     def steps(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """Number of new tokens before each prediction, 0 for the first; shape as `prefix_lengths` with prompts."""
         return steps_after(input_ids, scores, self.prompt_length, self._longest_prompt)
+
+
+def _policies_in(value: Any) -> list[PolicyLogitsWarper]:
+    """The policy that an attribute is, or the policies of a tuple."""
+    items = value if isinstance(value, tuple) else (value,)
+    return [item for item in items if isinstance(item, PolicyLogitsWarper)]
 
 
 def no_temperature(scores: Tensor) -> Tensor:

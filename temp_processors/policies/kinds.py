@@ -71,6 +71,7 @@ from temp_processors.policies.fixed import FixedTemperatureLogitsWarper
 from temp_processors.policies.generate import GenerateLogitsWarper
 from temp_processors.policies.min_k import MinKLogitsWarper
 from temp_processors.policies.mistakes import in_our_words
+from temp_processors.policies.monte_carlo import MonteCarloTemperatureLogitsWarper
 from temp_processors.policies.p_less import PLessLogitsWarper
 from temp_processors.policies.phase import PhaseLogitsWarper
 from temp_processors.policies.quadratic import QuadraticLogitsWarper
@@ -88,6 +89,7 @@ WARPERS: dict[str, type[PolicyLogitsWarper]] = {
     "edt": EDTLogitsWarper,
     "entropy_threshold": EntropyThresholdLogitsWarper,
     "entropy_target": EntropyTargetLogitsWarper,
+    "monte_carlo": MonteCarloTemperatureLogitsWarper,
     "adaptive_sharpening": AdaptiveSharpeningLogitsWarper,
     "phase": PhaseLogitsWarper,
     "block_start": BlockStartLogitsWarper,

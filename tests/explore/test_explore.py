@@ -81,8 +81,8 @@ def test_a_new_kind_appears_by_itself() -> None:
     ]
 
 
-def test_all_kinds_but_rows_are_offered() -> None:
-    assert set(policy_kinds()) == set(KINDS) - {"rows"}
+def test_all_kinds_of_one_text_are_offered() -> None:
+    assert set(policy_kinds()) == set(KINDS) - {"rows", "monte_carlo"}
 
 
 def test_blanks_and_defaults_are_left_out() -> None:

@@ -44,6 +44,7 @@ EXAMPLES: dict[str, tuple[Config, float]] = {
         0.01,
     ),
     "entropy_target_out_of_reach": ({"kind": "entropy_target", "entropy": 3.3, "max_temperature": 9}, 9.0),
+    "monte_carlo": ({"kind": "monte_carlo", "low": 0.7, "high": 0.7, "seeds": [3, 4]}, 0.7),
     "adaptive_sharpening": ({"kind": "adaptive_sharpening"}, 0.571407),
     "phase": ({"kind": "phase", "open_ids": [1, 2], "close_ids": 5, "inside": DYNAMIC, "outside": LINEAR}, 1.25),
     "phase_inside": ({"kind": "phase", "open_ids": [1], "close_ids": 2, "inside": LINEAR, "outside": FIXED}, 1.25),

@@ -28,7 +28,7 @@ REQUEST_POLICIES: dict[str, dict[str, Any]] = {
     "product": {"kind": "product", "policies": [COOLING, DYNAMIC], "max_temperature": 1.4},
     "truncate_then_temper": {"kind": "truncate_then_temper", "policy": COOLING, "top_p": 0.9},
 }
-OTHERS = {config["kind"]: config for config, _ in EXAMPLES.values() if config["kind"] != "rows"}
+OTHERS = {config["kind"]: config for config, _ in EXAMPLES.values() if config["kind"] not in ("rows", "monte_carlo")}
 """Kinds that need nothing of this vocabulary are asked for by their example."""
 REQUEST_POLICIES |= {
     kind: config for kind, config in OTHERS.items() if kind not in {spec["kind"] for spec in REQUEST_POLICIES.values()}

@@ -1,0 +1,53 @@
+"""Random numbers that depend on a seed and a step alone: counter-based, so that nothing has to be remembered between calls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from temp_processors.policies.checks import FINITE, check_whole
+
+_MASK = (1 << 64) - 1
+
+
+def check_seeds(name: str, value: object) -> tuple[int, ...]:
+    """Whole numbers, one per row of the batch, as a tuple; a tensor (batch,) or (batch, 1) too."""
+    if isinstance(value, Tensor):
+        value = value.flatten().tolist()
+    if not isinstance(value, Sequence) or isinstance(value, str) or not value:
+        raise ValueError(f"`{name}` has to hold one whole number per row of the batch, but is {value!r}")
+    return tuple(check_whole(f"{name}[{row}]", seed, FINITE) for row, seed in enumerate(value))
+
+
+def as_tensor(seeds: Sequence[int]) -> Tensor:
+    """Checked seeds as a LongTensor (batch,): the lowest 64 bits of each."""
+    return torch.tensor([signed(seed & _MASK) for seed in seeds], dtype=torch.long)
+
+
+def signed(value: int) -> int:
+    """A 64-bit pattern as the int64 that torch stores."""
+    return value - (1 << 64) if value >= 1 << 63 else value
+
+
+def uniform(seeds: Tensor, step: Tensor) -> Tensor:
+    """A float64 in (0, 1) for every (seed, step), with 53 bits.
+
+    Steps from 0 on are those of the draws of a text's tokens; -1 is what is drawn once for the whole text.
+    """
+    golden = signed(0x9E3779B97F4A7C15)
+    word = _mix(_mix(seeds + golden) + (step + 1) * golden)
+    return (_shift(word, 11).double() + 0.5) * 2.0**-53
+
+
+def _mix(x: Tensor) -> Tensor:
+    """The finaliser of SplitMix64 (Steele, Lea, Flood 2014) on int64, whose products wrap as 64-bit words do."""
+    x = (x ^ _shift(x, 30)) * signed(0xBF58476D1CE4E5B9)
+    x = (x ^ _shift(x, 27)) * signed(0x94D049BB133111EB)
+    return x ^ _shift(x, 31)
+
+
+def _shift(x: Tensor, bits: int) -> Tensor:
+    """Logical right shift; torch's own keeps the sign."""
+    return (x >> bits) & ((1 << (64 - bits)) - 1)
