@@ -19,8 +19,11 @@ from temp_processors.policies.positions import NO_TOKEN
 from temp_processors.trace.heads import Head
 from temp_processors.trace.turns import Turns, find_turns, turns_within
 
-CHUNK = 1 << 24
-"""Scores in a chunk, unless its tokens are given: 64 MiB in float32, 110 tokens of a vocabulary of 151,936."""
+CHUNK = {"cpu": 1 << 24}
+"""Scores in a chunk, by type of device, unless its tokens are given. 64 MiB in float32 are 110 tokens of a vocabulary of 151,936. Blocks of
+less than 32 MiB would be a little faster on the CPU, but glibc carves small tensors out of them, and memory grows with every chunk."""
+LARGE_CHUNK = 1 << 25
+"""Elsewhere: few large products keep an accelerator busy."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,8 @@ class Batch:
 
     def _usual(self) -> int:
         with torch.no_grad():
-            return CHUNK // self.head(self.hidden[:1, :1]).shape[-1]
+            vocabulary = self.head(self.hidden[:1, :1]).shape[-1]
+        return CHUNK.get(self.hidden.device.type, LARGE_CHUNK) // vocabulary
 
     def measured(self, begin: int, hidden: Tensor, wanted: Collection[str], stop: bool) -> dict[str, Tensor]:
         """What is `wanted` of the tokens of a chunk, (batch, n) each; in the backward pass it is computed again.

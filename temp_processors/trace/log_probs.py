@@ -146,7 +146,8 @@ def policy_log_probs(
             * `"stop"`: d / d l_i = ([i = y] - p_i) / T, as for a constant, which is what trainers compute that are handed T.
 
             The value is the same. A policy that bends the scores and has no temperature is differentiated as a whole by both.
-        chunk_size: Tokens whose scores are held at once, over all rows, at least one step of each; default: 2^24 scores.
+        chunk_size: Tokens whose scores are held at once, over all rows, at least one step of each; default: 2^24 scores
+            on the CPU, 2^25 elsewhere.
         model_inputs: Further arguments of the model's `forward`: `input_ids` and `attention_mask` of an encoder, `pixel_values`.
 
     Returns:
