@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from temp_processors.cli.calibrate import calibrate_command
 from temp_processors.cli.compare import compare_command
 from temp_processors.cli.console import replace_what_cannot_be_written
 from temp_processors.cli.explore import explore_command
@@ -27,6 +28,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 app.command("run")(run_command)
 app.command("tune")(tune_command)
 app.command("plan")(plan_command)
+app.command("calibrate")(calibrate_command)
 app.command("list")(list_command)
 app.command("export")(export_command)
 app.command("import")(import_command)

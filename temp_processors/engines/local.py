@@ -13,7 +13,7 @@ from torch import Tensor
 
 from temp_processors.audit.audit import audit
 from temp_processors.config.experiment import ExperimentConfig
-from temp_processors.config.sections import model_spec
+from temp_processors.config.sections import ModelSpec, model_spec
 from temp_processors.engines.decoding.decode import decode
 from temp_processors.engines.decoding.prefill import draw_kwargs
 from temp_processors.engines.decoding.seeded import for_texts
@@ -41,7 +41,11 @@ class LocalEngine:
         Raises:
             ModelError: As `read_model`.
         """
-        spec = model_spec(config.model)
+        return cls.of(model_spec(config.model))
+
+    @classmethod
+    def of(cls, spec: ModelSpec) -> LocalEngine:
+        """Load a model by itself, as `load` does."""
         model, tokenizer = read_model(spec)
         if spec.device_map is None and torch.cuda.is_available() and spec.quantization_config is None:
             model = model.to(torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))))

@@ -81,6 +81,8 @@ def _walk(model: BasePolicy, place: str) -> Iterator[Step]:
         yield Step("xtc", {name: fields[name] for name in ("probability", "threshold")}, place)
         if fields["then"] is not None:
             yield from _walk(fields["then"], _below(place, "then"))
+    elif model.kind == "checkpoint" and fields["policy"] is not None:
+        yield from _walk(fields["policy"], _below(place, "policy"))
     elif model.kind == "dynamic" and fields["range"] == 0:
         yield one("fixed", fields["temperature"], place)
     else:

@@ -78,14 +78,17 @@ def forecasts_of(table: Table) -> list[Forecast]:
     return [found for row in table if (found := forecast_of(row)) is not None]
 
 
-def reliability_curve(forecasts: Sequence[Forecast], bins: int = BINS) -> list[Bin]:
+def reliability_curve(forecasts: Sequence[Forecast] | Floats, bins: int = BINS) -> list[Bin]:
     """Points of the reliability curve, by rising confidence; at most `bins`, fewer where forecasts are equal.
+
+    Forecasts may be an array (forecasts, 2) of confidences and scores, here and below: of tokens there are many.
 
     Example:
         >>> reliability_curve([Forecast(0.2, 0), Forecast(0.4, 1), Forecast(0.8, 1), Forecast(1.0, 1)], bins=2)[0][:2]
         (0.30000000000000004, 0.5)
     """
-    pairs = np.array(sorted(forecasts), dtype=np.float64).reshape(-1, 2)
+    pairs = np.asarray(forecasts, dtype=np.float64).reshape(-1, 2)
+    pairs = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
     return [_bin(part) for part in np.split(pairs, _borders(pairs[:, 0], bins)) if len(part)]
 
 
@@ -104,7 +107,7 @@ def _bin(part: Floats) -> Bin:
     return Bin(float(part[:, 0].mean()), float(scores.mean()), error, len(part))
 
 
-def calibration_error(forecasts: Sequence[Forecast], bins: int = BINS, *, debiased: bool = True) -> float:
+def calibration_error(forecasts: Sequence[Forecast] | Floats, bins: int = BINS, *, debiased: bool = True) -> float:
     """ECE with bins of equal numbers of prompts, in [0, 1]; lower is better; NaN without forecasts.
 
     Args:
@@ -116,7 +119,7 @@ def calibration_error(forecasts: Sequence[Forecast], bins: int = BINS, *, debias
         >>> calibration_error([Forecast(0.5, 1), Forecast(0.5, 0), Forecast(1.0, 1), Forecast(1.0, 0)], 2, debiased=False)
         0.25
     """
-    if not forecasts:
+    if not len(forecasts):
         return math.nan
     points = reliability_curve(forecasts, bins)
     shares = np.array([point.prompts for point in points]) / len(forecasts)
@@ -137,14 +140,15 @@ def _folded(mean: float, error: float) -> float:
     return error * math.sqrt(2 / math.pi) * math.exp(-ratio * ratio / 2) + mean * math.erf(ratio / math.sqrt(2))
 
 
-def brier_score(forecasts: Sequence[Forecast]) -> float:
+def brier_score(forecasts: Sequence[Forecast] | Floats) -> float:
     """Mean squared distance of confidence and score, in [0, 1]; lower is better; NaN without forecasts.
 
     Example:
         >>> brier_score([Forecast(0.5, 1), Forecast(1.0, 1)])
         0.125
     """
-    return float(np.mean([(f.confidence - f.score) ** 2 for f in forecasts])) if forecasts else math.nan
+    pairs = np.asarray(forecasts, dtype=np.float64).reshape(-1, 2)
+    return float(np.mean((pairs[:, 0] - pairs[:, 1]) ** 2)) if len(pairs) else math.nan
 
 
 def auroc(forecasts: Sequence[Forecast]) -> float:
