@@ -177,7 +177,7 @@ def _in_parts(states: Tensor, head: Head, tokens: Tensor, betas: Sequence[float]
     """The moments of one text, some tokens at a time."""
     size = max(1, AT_ONCE // head(states[:, :1]).shape[-1])
     parts = []
-    for some, own in zip(states.split(size, dim=1), tokens.split(size), strict=True):
+    for some, own in zip(torch.split(states, size, dim=1), torch.split(tokens, size), strict=True):
         scores = head(some)[0]
         parts.append(moments(scores.to(working_dtype(scores)), own, betas))
     return Moments(*(np.concatenate(held, axis=-1) for held in zip(*parts, strict=True)))
