@@ -37,6 +37,7 @@ ORDER = (
     "config",
     "serving",
     "vllm",
+    "sglang",
     "custom_generate",
     "exchange",
     "runs",
@@ -51,7 +52,7 @@ ORDER = (
 )
 """Rooms and the few modules beside them, from the bottom up: each may import from itself and from those before it."""
 
-LONE = {"version", "inert", "addresses", "distribution", "sampling", "vllm", "__main__"}
+LONE = {"version", "inert", "addresses", "distribution", "sampling", "vllm", "sglang", "__main__"}
 """The modules that stand outside of a room, beside `__init__`."""
 
 SCRIPTS = (
@@ -284,7 +285,10 @@ def test_every_imported_distribution_is_declared() -> None:
     declared = {re.split(r"[<>=~\[]", entry)[0].lower() for entry in re.findall(r'^  "([^"]+)",', project, flags=re.M)}
     declared |= {re.split(r"[<>=~\[]", entry)[0] for entry in re.findall(r'^\w+ = \["([^"]+)"\]', project, flags=re.M)}
     imported = {name for path in FILES.values() for name in top_imports(path)} - set(sys.stdlib_module_names)
-    wanted = {DISTRIBUTIONS.get(name, name).lower() for name in imported} - {"vllm"}  # in an environment of its own
+    wanted = {DISTRIBUTIONS.get(name, name).lower() for name in imported} - {
+        "vllm",
+        "sglang",
+    }  # in environments of their own
     assert {name.replace("_", "-") for name in wanted} <= {name.replace("_", "-") for name in declared}
 
 

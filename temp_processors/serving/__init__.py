@@ -3,6 +3,7 @@
 from temp_processors.policies.positions import NO_TOKEN as NO_TOKEN
 from temp_processors.serving.continuous import PolicyCarrier as PolicyCarrier
 from temp_processors.serving.continuous import with_policy as with_policy
+from temp_processors.serving.live import apply_live as apply_live
 from temp_processors.serving.rows import KEY as KEY
 from temp_processors.serving.rows import PolicyError as PolicyError
 from temp_processors.serving.rows import PolicyRows as PolicyRows

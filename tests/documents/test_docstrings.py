@@ -11,8 +11,8 @@ import pytest
 
 import temp_processors
 
-ELSEWHERE = ("temp_processors.vllm", "temp_processors.serving.vllm")
-"""Modules that import in the environment of vLLM alone, whose own tests import them."""
+ELSEWHERE = tuple(f"temp_processors.{place}{engine}" for engine in ("vllm", "sglang") for place in ("", "serving."))
+"""Modules that import in the environment of their engine alone, whose own tests import them."""
 SCRIPTS = ("temp_processors.evaluate_modules.", "temp_processors.custom_generate.recipe", "temp_processors.__main__")
 """Files that another library copies and runs, and the command itself."""
 MODULES = sorted(
