@@ -23,7 +23,7 @@ from temp_processors.serving.live import apply_live
 from temp_processors.serving.rows import KEY, policy_of_request
 
 
-class TemperaturePolicyLogitProcessor(CustomLogitProcessor):  # type: ignore[misc]
+class TemperaturePolicyLogitProcessor(CustomLogitProcessor):
     """
     SGLang's [`CustomLogitProcessor`] that applies, to each row of the batch, the policy that its request carries.
 
