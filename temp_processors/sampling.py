@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from transformers import LogitsProcessor
 
 from temp_processors.policies.checks import check_prompt_length, longest_prompt
-from temp_processors.policies.distribution import top_score, working_dtype
+from temp_processors.policies.distribution import top_score, without_sync, working_dtype
 from temp_processors.policies.positions import per_row, steps_after
 from temp_processors.policies.streams import as_tensor, check_seeds
 from temp_processors.policies.streams import uniform as uniform
@@ -71,8 +74,9 @@ class SeededSampling(LogitsProcessor):
         """0 at each row's choice, -inf elsewhere, in a new tensor of the shape and dtype of `scores`."""
         step = steps_after(input_ids, scores, self.prompt_length, self._longest_prompt)
         choice, total = choose(scores, per_row(self.seeds, "seeds", scores), step, coupled=self.coupled)
-        mark = torch.log(total / total).nan_to_num(nan=-torch.inf)  # 0, or -inf where there is nothing to draw
-        mark = torch.where(torch.isnan(total), total, mark).to(scores.dtype)
+        mark = (
+            total.clamp(max=1.0).log().to(scores.dtype)
+        )  # 0, as the maximum weighs 1; -inf where there is nothing to draw
         return torch.full_like(scores, -torch.inf).scatter_(-1, choice, mark)
 
 
@@ -92,6 +96,8 @@ def draw(scores: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
     Two levels: sums over blocks choose the block, the entries of that block choose the token. Only (..., BLOCK)
     numbers are ever cumulated in float64, and no running sum over the vocabulary loses a small probability.
     """
+    if not without_sync(scores) and scores.numel():
+        return _draw_eagerly(scores, u)
     weight = (scores.to(working_dtype(scores)) - top_score(scores)).exp_()
     sums = _block_sums(weight).double()
     block, within, total = _pick(sums, u)
@@ -100,6 +106,38 @@ def draw(scores: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
     inside = inside.masked_fill(places >= scores.shape[-1], 0.0)
     place, _, _ = _pick(inside, within)
     return (block * BLOCK + place).clamp(max=scores.shape[-1] - 1), total
+
+
+def _draw_eagerly(scores: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+    """[`draw`] on the CPU, by numpy: few rows cost as many operations as many."""
+    values = scores.detach().reshape(-1, scores.shape[-1]).to(working_dtype(scores)).numpy()
+    rows, vocabulary = values.shape
+    weight = np.zeros((rows, -(-vocabulary // BLOCK) * BLOCK), dtype=values.dtype)
+    top = values.max(axis=-1, keepdims=True)
+    top[np.isneginf(top)] = 0.0
+    np.subtract(values, top, out=weight[:, :vocabulary])
+    np.exp(weight[:, :vocabulary], out=weight[:, :vocabulary])
+    parts = weight.reshape(rows, -1, BLOCK)
+    with np.errstate(invalid="ignore"):
+        block, within, total = _place(parts.sum(axis=-1), u.expand(*scores.shape[:-1], 1).reshape(-1, 1).numpy())
+        place, _, _ = _place(parts[np.arange(rows), block[:, 0]], within)
+    choice = np.minimum(block * BLOCK + place, vocabulary - 1)
+    shape = (*scores.shape[:-1], 1)
+    return torch.from_numpy(choice).view(shape), torch.from_numpy(total).view(shape)
+
+
+def _place(
+    weight: npt.NDArray[Any], u: npt.NDArray[Any]
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:
+    """[`_pick`] for two dimensions of numpy."""
+    cumulated = weight.cumsum(axis=-1, dtype=np.float64)
+    total = cumulated[:, -1:]
+    target = np.minimum(u * total, total * (1.0 - 2.0**-52))
+    index = np.minimum((cumulated <= target).sum(axis=-1, keepdims=True), weight.shape[1] - 1)
+    rows = np.arange(len(weight))[:, None]
+    size = weight[rows, index].astype(np.float64)
+    before = cumulated[rows, index] - size
+    return index, np.clip((target - before) / size, 0.0, 1.0 - 2.0**-53), total
 
 
 def _block_sums(weight: Tensor) -> Tensor:

@@ -1,4 +1,8 @@
-"""The truncations of `generate` as policies: transformers' own warpers, to the bit, for every shape of scores."""
+"""The truncations of `generate` as policies: what transformers' own warpers do, to the bit, for every shape of scores.
+
+Those that compare a probability with a number make the same comparisons, operation by operation. Top-p adds up the same sorted
+probabilities. Locally typical sampling is transformers' own object: the order of tokens that are equally typical decides in it.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +10,12 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
-from transformers import (
-    EpsilonLogitsWarper,
-    EtaLogitsWarper,
-    LogitsProcessor,
-    MinPLogitsWarper,
-    TopHLogitsWarper,
-    TopKLogitsWarper,
-    TopPLogitsWarper,
-    TypicalLogitsWarper,
-)
+from transformers import TypicalLogitsWarper
 
 from temp_processors.policies.base import PolicyLogitsWarper, no_temperature
 from temp_processors.policies.checks import AtLeastOne, Inside, Share, Unit, checked
+from temp_processors.policies.distribution import top_score, without_sync
+from temp_processors.policies.thresholds import keep_from, rising
 
 
 class CutLogitsWarper(PolicyLogitsWarper):
@@ -44,26 +41,36 @@ class CutLogitsWarper(PolicyLogitsWarper):
         return no_temperature(scores)
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        return scores.masked_fill(self.dropped(scores), -torch.inf)
+        return torch.where(self.dropped(scores), -torch.inf, scores)
 
 
-class _WarperOfTransformers(CutLogitsWarper):
-    """A cut that a warper of transformers makes; it knows two dimensions, and some refuse a row of -inf or NaN."""
+class FloorLogitsWarper(CutLogitsWarper):
+    """
+    [`CutLogitsWarper`] that keeps all tokens from some score on. A subclass writes [`lowest`].
 
-    _warper: LogitsProcessor
+    Args:
+        prompt_length: Not used; every policy takes it.
+    """
+
+    def lowest(self, scores: Tensor) -> Tensor:
+        """The lowest score that is kept, (..., 1), in the dtype of `scores` or the working dtype; nan keeps all."""
+        raise NotImplementedError(f"{type(self).__name__} has to say which score is the lowest that it keeps")
 
     def dropped(self, scores: Tensor) -> Tensor:
-        if not scores.numel():
-            return torch.zeros_like(scores, dtype=torch.bool)
-        rows = scores.detach().reshape(-1, scores.shape[-1])
-        ruled_out = ~torch.isfinite(rows.amax(dim=-1, keepdim=True))
-        kept = self._warper(None, rows.masked_fill(ruled_out, 0.0))
-        return (torch.isneginf(kept) & ~ruled_out).reshape(scores.shape)
+        return scores < self.lowest(scores)
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        return keep_from(scores, self.lowest(scores))
 
 
-class TopKCutLogitsWarper(_WarperOfTransformers):
+def at_or_below_top(scores: Tensor, depth: Tensor) -> Tensor:
+    """max + `depth`, (..., 1), for [`FloorLogitsWarper.lowest`]: a depth that rounding put above 0 is 0."""
+    return top_score(scores) + depth.clamp(max=0.0)
+
+
+class TopKCutLogitsWarper(FloorLogitsWarper):
     r"""
-    [`CutLogitsWarper`] for top-k: transformers' `TopKLogitsWarper`.
+    [`FloorLogitsWarper`] for top-k: transformers' `TopKLogitsWarper`.
 
     Keep the k most likely tokens, and every one that is as likely as the last of them.
 
@@ -90,10 +97,12 @@ class TopKCutLogitsWarper(_WarperOfTransformers):
     def __init__(self, top_k: AtLeastOne, *, prompt_length: int | Tensor = 0) -> None:
         super().__init__(prompt_length=prompt_length)
         self.top_k = top_k
-        self._warper = TopKLogitsWarper(top_k)
+
+    def lowest(self, scores: Tensor) -> Tensor:
+        return scores.detach().topk(min(self.top_k, scores.shape[-1]), dim=-1).values[..., -1:]
 
 
-class TopPCutLogitsWarper(_WarperOfTransformers):
+class TopPCutLogitsWarper(CutLogitsWarper):
     r"""
     [`CutLogitsWarper`] for top-p (nucleus): transformers' `TopPLogitsWarper`.
 
@@ -125,10 +134,15 @@ class TopPCutLogitsWarper(_WarperOfTransformers):
     def __init__(self, top_p: Share, *, prompt_length: int | Tensor = 0) -> None:
         super().__init__(prompt_length=prompt_length)
         self.top_p = top_p
-        self._warper = TopPLogitsWarper(top_p)
+
+    def dropped(self, scores: Tensor) -> Tensor:
+        return torch.isneginf(self(scores, scores)) & ~torch.isneginf(scores)
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        return nucleus(scores, 1.0 - self.top_p)
 
 
-class MinPCutLogitsWarper(_WarperOfTransformers):
+class MinPCutLogitsWarper(CutLogitsWarper):
     r"""
     [`CutLogitsWarper`] for min-p: transformers' `MinPLogitsWarper`.
 
@@ -159,10 +173,13 @@ class MinPCutLogitsWarper(_WarperOfTransformers):
     def __init__(self, min_p: Unit, *, prompt_length: int | Tensor = 0) -> None:
         super().__init__(prompt_length=prompt_length)
         self.min_p = min_p
-        self._warper = MinPLogitsWarper(min_p)
+
+    def dropped(self, scores: Tensor) -> Tensor:
+        p = scores.detach().softmax(dim=-1)
+        return p < self.min_p * p.amax(dim=-1, keepdim=True)
 
 
-class TypicalPCutLogitsWarper(_WarperOfTransformers):
+class TypicalPCutLogitsWarper(CutLogitsWarper):
     r"""
     [`CutLogitsWarper`] for locally typical sampling: transformers' `TypicalLogitsWarper`.
 
@@ -197,8 +214,16 @@ class TypicalPCutLogitsWarper(_WarperOfTransformers):
         self.typical_p = typical_p
         self._warper = TypicalLogitsWarper(typical_p)
 
+    def dropped(self, scores: Tensor) -> Tensor:
+        if not scores.numel():
+            return torch.zeros_like(scores, dtype=torch.bool)
+        rows = scores.detach().reshape(-1, scores.shape[-1])
+        ruled_out = ~torch.isfinite(rows.amax(dim=-1, keepdim=True))  # which it refuses
+        kept = self._warper(None, rows.masked_fill(ruled_out, 0.0))
+        return (torch.isneginf(kept) & ~ruled_out).reshape(scores.shape)
 
-class TopHCutLogitsWarper(_WarperOfTransformers):
+
+class TopHCutLogitsWarper(CutLogitsWarper):
     r"""
     [`CutLogitsWarper`] for top-H: transformers' `TopHLogitsWarper`.
 
@@ -229,10 +254,16 @@ class TopHCutLogitsWarper(_WarperOfTransformers):
     def __init__(self, top_h: Share, *, prompt_length: int | Tensor = 0) -> None:
         super().__init__(prompt_length=prompt_length)
         self.top_h = top_h
-        self._warper = TopHLogitsWarper(top_h)
+
+    def dropped(self, scores: Tensor) -> Tensor:
+        top, where = scores.detach().topk(min(100, scores.shape[-1]), dim=-1)
+        p = _normal(top).softmax(dim=-1)
+        kept = (-p * p.log()).cumsum(dim=-1) <= entropy_of_categorical(top) * self.top_h
+        kept[..., :1] = True
+        return torch.ones_like(scores, dtype=torch.bool).scatter_(-1, where, ~kept)
 
 
-class EpsilonCutLogitsWarper(_WarperOfTransformers):
+class EpsilonCutLogitsWarper(CutLogitsWarper):
     r"""
     [`CutLogitsWarper`] for epsilon sampling: transformers' `EpsilonLogitsWarper`.
 
@@ -263,10 +294,12 @@ class EpsilonCutLogitsWarper(_WarperOfTransformers):
     def __init__(self, epsilon_cutoff: Inside, *, prompt_length: int | Tensor = 0) -> None:
         super().__init__(prompt_length=prompt_length)
         self.epsilon_cutoff = epsilon_cutoff
-        self._warper = EpsilonLogitsWarper(epsilon_cutoff)
+
+    def dropped(self, scores: Tensor) -> Tensor:
+        return less_likely(scores.detach(), self.epsilon_cutoff)
 
 
-class EtaCutLogitsWarper(_WarperOfTransformers):
+class EtaCutLogitsWarper(CutLogitsWarper):
     r"""
     [`CutLogitsWarper`] for eta sampling: transformers' `EtaLogitsWarper`.
 
@@ -298,4 +331,51 @@ class EtaCutLogitsWarper(_WarperOfTransformers):
     def __init__(self, eta_cutoff: Inside, *, prompt_length: int | Tensor = 0) -> None:
         super().__init__(prompt_length=prompt_length)
         self.eta_cutoff = eta_cutoff
-        self._warper = EtaLogitsWarper(eta_cutoff)
+        self._eta = torch.tensor(eta_cutoff)  # in float32, as transformers has it
+
+    def dropped(self, scores: Tensor) -> Tensor:
+        scores, eta = scores.detach(), self._eta.to(scores.device, non_blocking=True)
+        return less_likely(scores, torch.minimum(eta, eta.sqrt() * torch.exp(-entropy_of_categorical(scores))))
+
+
+def less_likely(scores: Tensor, least: Tensor | float) -> Tensor:
+    """Where a token is less likely than `least` and not the most likely one."""
+    return (scores.softmax(dim=-1) < least) & (scores < scores.amax(dim=-1, keepdim=True))
+
+
+def _normal(scores: Tensor) -> Tensor:
+    return scores - scores.logsumexp(dim=-1, keepdim=True)
+
+
+def entropy_of_categorical(scores: Tensor) -> Tensor:
+    """The entropy as `torch.distributions.Categorical` rounds it, in the dtype of `scores`: (..., vocab) -> (..., 1)."""
+    logits = _normal(scores)
+    p = logits.softmax(dim=-1)
+    return -(logits.clamp(min=torch.finfo(scores.dtype).min) * p).sum(dim=-1, keepdim=True)
+
+
+def nucleus(scores: Tensor, rest: float) -> Tensor:
+    """The scores without the least likely tokens, as many as have together at most the probability `rest`.
+
+    The comparison of `TopPLogitsWarper` on the same numbers: probabilities of the sorted scores, summed from the least
+    likely one. On the CPU the values are sorted without their places, which is quicker, unless equal scores part at the
+    boundary: which of them stay is up to torch's sort, which is not stable.
+    """
+    if without_sync(scores) or not scores.numel():
+        return _by_places(scores, rest)
+    ordered = rising(scores)
+    sums = ordered.softmax(dim=-1).cumsum(dim=-1)
+    count = (sums <= rest).sum(dim=-1, keepdim=True).clamp_(max=scores.shape[-1] - 1)
+    lowest = ordered.gather(-1, count)
+    result = keep_from(scores, lowest)
+    parted = (count > (ordered < lowest).sum(dim=-1, keepdim=True)).squeeze(-1)
+    if parted.any():
+        result[parted] = _by_places(scores[parted], rest)
+    return result
+
+
+def _by_places(scores: Tensor, rest: float) -> Tensor:
+    ordered, order = scores.sort(dim=-1)
+    drop = ordered.softmax(dim=-1).cumsum(dim=-1) <= rest
+    drop[..., -1] = False
+    return torch.where(torch.zeros_like(drop).scatter(-1, order, drop), -torch.inf, scores)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from temp_processors.policies.cuts import CutLogitsWarper
-from temp_processors.policies.distribution import exp_floor, precise_dtype, whole_gap
+from temp_processors.policies.cuts import FloorLogitsWarper
+from temp_processors.policies.distribution import exp_floor, precise_dtype, whole_gap, without_sync
+from temp_processors.policies.threads import Rows
+from temp_processors.policies.thresholds import Decide, first_where, leading, total_weight
 
 
-class EESLogitsWarper(CutLogitsWarper):
+class EESLogitsWarper(FloorLogitsWarper):
     r"""
-    [`CutLogitsWarper`] for EES: keep the k most likely tokens, k >= 2 the smallest with H(q_k) / ln k < p_1 + ... + p_k.
+    [`FloorLogitsWarper`] for EES: keep the k most likely tokens, k >= 2 the smallest with H(q_k) / ln k < p_1 + ... + p_k.
 
     q_k are the k largest probabilities, divided by their sum; H(q_k) / ln k is their evenness, 1 where they are equal. Tokens that are
     as likely as the k-th are kept too, so that the order of the vocabulary decides nothing; where no k is found, which
@@ -37,17 +40,35 @@ class EESLogitsWarper(CutLogitsWarper):
 
     supports_continuous_batching = True
 
-    def dropped(self, scores: Tensor) -> Tensor:
-        gap, _ = whole_gap(scores.detach())
-        if gap.shape[-1] < 2:
-            return torch.zeros_like(gap, dtype=torch.bool)
-        ordered = gap.sort(dim=-1, descending=True).values
-        exact = precise_dtype(gap)
-        inside = ordered.to(exact).clamp(min=exp_floor(exact))
+    def lowest(self, scores: Tensor) -> Tensor:
+        if scores.shape[-1] < 2:
+            return torch.full_like(scores[..., :1], -torch.inf)
+        if not without_sync(scores):
+            return leading(scores, _decided)
+        ordered = scores.detach().sort(dim=-1, descending=True).values
+        exact = precise_dtype(ordered)
+        inside, _ = whole_gap(ordered.to(exact))
+        inside = inside.clamp(min=exp_floor(exact))
         weight = inside.exp()
         total = weight.cumsum(dim=-1)
         spread = total.log() - (weight * inside).cumsum(dim=-1) / total
-        count = torch.arange(1, gap.shape[-1] + 1, device=gap.device).log()
+        count = torch.arange(1, scores.shape[-1] + 1, device=scores.device).log()
         enough = (spread < count * (total / total[..., -1:]))[..., 1:]
         last = enough.float().argmax(dim=-1, keepdim=True) + 1
-        return (gap < ordered.gather(-1, last)) & enough.any(dim=-1, keepdim=True)
+        return ordered.gather(-1, last).masked_fill(~enough.any(dim=-1, keepdim=True), -torch.inf)
+
+
+def _decided(rows: Rows, _: slice) -> Decide:
+    whole = total_weight(rows)
+
+    def decide(places: Rows, ordered: Rows) -> Rows:
+        inside = np.maximum(ordered - ordered[:, :1], -800.0, dtype=np.float64)
+        weight = np.exp(inside)
+        total = weight.cumsum(axis=-1)
+        spread = np.log(total) - (weight * inside).cumsum(axis=-1) / total
+        enough = spread < np.log(np.arange(1, ordered.shape[1] + 1)) * (total / whole[places])
+        enough[:, 0] = False
+        enough &= ordered > -np.inf
+        return first_where(enough, ordered)
+
+    return decide

@@ -11,7 +11,7 @@ from torch import Tensor
 from temp_processors.policies.base import PolicyLogitsWarper
 from temp_processors.policies.checks import NotNegative, Positive, checked
 from temp_processors.policies.distribution import exp_floor, finite_count, precise_dtype, whole_gap, without_sync
-from temp_processors.policies.fast_entropy import BLOCK
+from temp_processors.policies.fast_target import solve_rows
 
 MOST_STEPS = 24  # Newton alone needs at most 12 on rows of every spread; the rest is for bisection where it is refused
 
@@ -61,16 +61,15 @@ class EntropyTargetLogitsWarper(PolicyLogitsWarper):
     ) -> None:
         super().__init__(prompt_length=prompt_length)
         self.target, self.low, self.high = entropy, min_temperature, max_temperature
+        self.coldest = min(self.low, 1.0)
         if self.low >= self.high:
             raise ValueError(f"`min_temperature` (={self.low:g}) has to be below `max_temperature` (={self.high:g})")
 
     def temperature(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         if without_sync(scores):
             return self._solved(scores)
-        # A few rows at once: they stay in the processor's cache, and stop as soon as they have converged.
-        rows = scores.reshape(-1, scores.shape[-1])
-        found = [self._solved(block) for block in torch.split(rows, max(1, BLOCK // rows.shape[-1]))]
-        return torch.cat(found).view(*scores.shape[:-1], 1)
+        value = solve_rows(scores.reshape(-1, scores.shape[-1]), self.target, self.low, self.high)
+        return value.view(*scores.shape[:-1], 1)
 
     def _solved(self, scores: Tensor) -> Tensor:
         gap, top = whole_gap(scores)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from temp_processors.policies.cuts import CutLogitsWarper
-from temp_processors.policies.distribution import whole_gap
+from temp_processors.policies.cuts import FloorLogitsWarper
+from temp_processors.policies.distribution import without_sync, working_dtype
+from temp_processors.policies.threads import Rows
+from temp_processors.policies.thresholds import Decide, leading
 
 
-class MinKLogitsWarper(CutLogitsWarper):
+class MinKLogitsWarper(FloorLogitsWarper):
     r"""
-    [`CutLogitsWarper`] for min-k: cut after the place i at which d_i / i is largest.
+    [`FloorLogitsWarper`] for min-k: cut after the place i at which d_i / i is largest.
 
     z_1 >= ... >= z_V are the sorted scores without masked ones, and d_i = (z_i - z_{i+1}) / (z_1 - z_V) is the relative
     fall after place i. Of equally large d_i / i the first counts. Scores that are all the same are all kept. A
@@ -36,13 +39,36 @@ class MinKLogitsWarper(CutLogitsWarper):
 
     supports_continuous_batching = True
 
-    def dropped(self, scores: Tensor) -> Tensor:
-        gap, _ = whole_gap(scores.detach())
-        ordered = gap.sort(dim=-1, descending=True).values
-        place = torch.arange(1, gap.shape[-1], device=gap.device)
-        fall = ordered[..., :-1] - ordered[..., 1:]
+    def lowest(self, scores: Tensor) -> Tensor:
+        if scores.shape[-1] < 2:
+            return torch.full_like(scores[..., :1], -torch.inf)
+        if not without_sync(scores):
+            return leading(scores, _decided)
+        ordered = scores.detach().sort(dim=-1, descending=True).values
+        fall = ordered[..., :-1].to(working_dtype(scores)) - ordered[..., 1:]
+        place = torch.arange(1, scores.shape[-1], device=scores.device)
         steep = torch.where(torch.isfinite(fall), fall, 0.0) / place  # none after the last entry that is not masked
-        if not place.numel():
-            return torch.zeros_like(gap, dtype=torch.bool)
         most, where = steep.max(dim=-1, keepdim=True)
-        return (gap < ordered.gather(-1, where)) & (most > 0)
+        return ordered.gather(-1, where).masked_fill(~(most > 0), -torch.inf)
+
+
+def _decided(rows: Rows, _: slice) -> Decide:
+    bottom = np.min(rows, axis=-1, keepdims=True)
+    if not np.isfinite(bottom).all():
+        bottom = np.min(rows, axis=-1, keepdims=True, initial=np.inf, where=rows > -np.inf)
+
+    def decide(places: Rows, ordered: Rows) -> Rows:
+        """No fall after the last of these is deeper than all the way down from it."""
+        count = np.count_nonzero(ordered > -np.inf, axis=-1)[:, None]
+        if ordered.shape[1] < 2:
+            return np.full_like(ordered, np.nan)
+        fall = ordered[:, :-1] - ordered[:, 1:]
+        steep = np.where(np.isfinite(fall), fall, 0.0).astype(rows.dtype) / np.arange(
+            1, ordered.shape[1], dtype=rows.dtype
+        )
+        where = steep.argmax(axis=-1)[:, None]
+        most, last = np.take_along_axis(steep, where, -1), np.take_along_axis(ordered, count - 1, -1)
+        certain = (most > 0) & (most >= (last - bottom[places]) / count)
+        return np.where(certain, np.take_along_axis(ordered, where, -1), np.nan)
+
+    return decide

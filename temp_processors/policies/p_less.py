@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
-from temp_processors.policies.cuts import CutLogitsWarper
-from temp_processors.policies.distribution import whole_gap
+from temp_processors.policies.cuts import FloorLogitsWarper, at_or_below_top
+from temp_processors.policies.distribution import working_dtype
 
 
-class PLessLogitsWarper(CutLogitsWarper):
+class PLessLogitsWarper(FloorLogitsWarper):
     r"""
-    [`CutLogitsWarper`] for p-less: keep p_i >= sum_j p_j^2, the chance that two draws from p are the same token.
+    [`FloorLogitsWarper`] for p-less: keep p_i >= sum_j p_j^2, the chance that two draws from p are the same token.
 
     In scores, l_i >= lse(2 l) - lse(l) with lse = ln sum exp. The most likely token is always kept: no mean of the
     probabilities is above the largest, which rounding is not allowed to change.
@@ -35,7 +36,7 @@ class PLessLogitsWarper(CutLogitsWarper):
 
     supports_continuous_batching = True
 
-    def dropped(self, scores: Tensor) -> Tensor:
-        gap, _ = whole_gap(scores.detach())
-        mean = (2.0 * gap).logsumexp(dim=-1, keepdim=True) - gap.logsumexp(dim=-1, keepdim=True)
-        return gap < mean.clamp(max=0.0)
+    def lowest(self, scores: Tensor) -> Tensor:
+        p = scores.detach().to(working_dtype(scores)).softmax(dim=-1)
+        mean = (torch.linalg.vecdot(p, p).unsqueeze(-1) / p.amax(dim=-1, keepdim=True)).log()
+        return at_or_below_top(scores, mean)

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from temp_processors.policies.base import PolicyLogitsWarper, no_temperature
 from temp_processors.policies.checks import Curve, Positive, checked
-from temp_processors.policies.distribution import top_score, working_dtype
+from temp_processors.policies.distribution import top_score, without_sync
+from temp_processors.policies.fast_entropy import BLOCK
 
 
 class QuadraticLogitsWarper(PolicyLogitsWarper):
@@ -53,9 +54,26 @@ class QuadraticLogitsWarper(PolicyLogitsWarper):
         return no_temperature(scores)
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        top = top_score(scores)
-        masked = torch.isneginf(scores)
-        gap = (scores.to(working_dtype(scores)) - top).masked_fill(masked, 0.0)  # nor does a gradient see -inf
         square, cube = (3.0 - self.curve) / 2.0 * self.factor, (self.curve - 1.0) / 2.0 * self.factor
-        bent = top + gap.square() * (cube * gap - square)
-        return bent.masked_fill(masked, -torch.inf).to(scores.dtype)
+        if without_sync(scores):
+            masked = torch.isneginf(scores)
+            top = top_score(scores)
+            gap = (scores.to(top.dtype) - top).masked_fill(masked, 0.0)  # nor does a gradient see -inf
+            bent = top + gap.square() * (cube * gap - square)
+            return bent.masked_fill(masked, -torch.inf).to(scores.dtype)
+        rows = scores.reshape(-1, scores.shape[-1])
+        if rows.numel() <= BLOCK:
+            return _bent(rows, square, cube).to(scores.dtype).view(scores.shape)
+        result, height = torch.empty_like(rows), max(1, BLOCK // rows.shape[-1])
+        for block, into in zip(torch.split(rows, height), torch.split(result, height), strict=True):
+            into.copy_(_bent(block, square, cube))
+        return result.view(scores.shape)
+
+
+def _bent(rows: Tensor, square: float, cube: float) -> Tensor:
+    """A few rows at once, which stay in the cache, in the working dtype; -inf squared is inf, and comes out as -inf."""
+    top = top_score(rows)
+    gap = rows.to(top.dtype) - top
+    if cube:
+        return torch.addcmul(top, gap.square(), gap.mul_(cube).sub_(square))
+    return torch.addcmul(top, gap, gap, value=-square, out=gap)

@@ -6,13 +6,13 @@ import torch
 from torch import Tensor
 
 from temp_processors.policies.checks import Positive, checked
-from temp_processors.policies.cuts import CutLogitsWarper
-from temp_processors.policies.distribution import finite_count, whole_gap
+from temp_processors.policies.cuts import FloorLogitsWarper, at_or_below_top
+from temp_processors.policies.distribution import finite_count, top_score, without_sync, working_dtype
 
 
-class TopNSigmaLogitsWarper(CutLogitsWarper):
+class TopNSigmaLogitsWarper(FloorLogitsWarper):
     r"""
-    [`CutLogitsWarper`] for top-n-sigma: keep l_i >= max(l) - n std(l).
+    [`FloorLogitsWarper`] for top-n-sigma: keep l_i >= max(l) - n std(l).
 
     std is the population standard deviation (divided by the number of entries, not by one less) over the entries that are
     not -inf, as in llama.cpp. text-generation-webui divides by one less and counts masked tokens as 0; Aphrodite has nan
@@ -43,9 +43,14 @@ class TopNSigmaLogitsWarper(CutLogitsWarper):
         super().__init__(prompt_length=prompt_length)
         self.n = n
 
-    def dropped(self, scores: Tensor) -> Tensor:
-        gap, _ = whole_gap(scores.detach())
-        masked, count = torch.isneginf(gap), finite_count(scores)
-        present = gap.masked_fill(masked, 0.0)
-        off = (present - present.sum(dim=-1, keepdim=True) / count).masked_fill(masked, 0.0)
-        return gap < -self.n * (off.square().sum(dim=-1, keepdim=True) / count).sqrt()
+    def lowest(self, scores: Tensor) -> Tensor:
+        values = scores.detach().to(working_dtype(scores))
+        if not without_sync(scores) and bool(values.numel()) and bool(values.amin() > -torch.inf):
+            off = values - values.mean(dim=-1, keepdim=True)
+            square = torch.linalg.vecdot(off, off).unsqueeze(-1) / values.shape[-1]
+        else:
+            masked, count = torch.isneginf(values), finite_count(scores)
+            gap = (values - top_score(scores)).masked_fill(masked, 0.0)
+            off = (gap - gap.sum(dim=-1, keepdim=True) / count).masked_fill(masked, 0.0)
+            square = off.square().sum(dim=-1, keepdim=True) / count
+        return at_or_below_top(scores, square.sqrt_().mul_(-self.n))

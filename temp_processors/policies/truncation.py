@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
-from transformers import MinPLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
 from temp_processors.policies.base import PolicyLogitsWarper, no_temperature
 from temp_processors.policies.checks import AnyTokenIds, AtLeastOne, Share, Unit, as_ids, checked
-from temp_processors.policies.distribution import working_dtype
+from temp_processors.policies.cuts import CutLogitsWarper, MinPCutLogitsWarper, TopKCutLogitsWarper, TopPCutLogitsWarper
+from temp_processors.policies.distribution import without_sync, working_dtype
 from temp_processors.policies.positions import steps_since
+from temp_processors.policies.threads import Rows
+from temp_processors.policies.thresholds import (
+    Decide,
+    first_where,
+    keep_from,
+    leading,
+    total_weight,
+    without_first,
+)
 
 
 class TopPDecayLogitsWarper(PolicyLogitsWarper):
@@ -20,7 +30,7 @@ class TopPDecayLogitsWarper(PolicyLogitsWarper):
 
     t counts the new tokens since the sentence began, 0 for its first: since the last new token in `reset_ids`, or since
     the prompt. Tokens outside the nucleus go to -inf, the others keep their scores; the most likely token always
-    stays. The nucleus is that of transformers' `TopPLogitsWarper`, to the token: of equally likely ones it takes the last.
+    stays. The nucleus is that of transformers' `TopPLogitsWarper`; of equally likely tokens it takes the last ones.
 
     Args:
         top_p (`float`, *optional*, defaults to 0.9): p of the first token of a sentence, in (0, 1].
@@ -76,11 +86,35 @@ class TopPDecayLogitsWarper(PolicyLogitsWarper):
         return no_temperature(scores)
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        ordered, order = scores.sort(dim=-1)
-        cumulated = ordered.to(working_dtype(scores)).softmax(dim=-1).cumsum(dim=-1)
-        drop = cumulated <= 1.0 - self.top_p(input_ids, scores)
+        rest = 1.0 - self.top_p(input_ids, scores)
+        if not without_sync(scores):
+            return _without_the_rest(scores, rest.expand(*scores.shape[:-1], 1))
+        ordered, order = scores.sort(dim=-1, stable=True)
+        drop = ordered.to(working_dtype(scores)).softmax(dim=-1).cumsum(dim=-1) <= rest
         drop[..., -1] = False
-        return scores.masked_fill(torch.zeros_like(drop).scatter(-1, order, drop), -torch.inf)
+        return torch.where(torch.zeros_like(drop).scatter(-1, order, drop), -torch.inf, scores)
+
+
+def _without_the_rest(scores: Tensor, rest: Tensor) -> Tensor:
+    """The scores without the least likely tokens, as many as have together at most the probability `rest`, (..., 1)."""
+    shares: Rows = rest.reshape(-1, 1).numpy()
+    surplus = np.zeros(shares.shape, dtype=np.int64)
+
+    def start(rows: Rows, places: slice) -> Decide:
+        whole, share, over = total_weight(rows), shares[places], surplus[places]
+
+        def decide(chosen: Rows, ordered: Rows) -> Rows:
+            weight = np.exp(ordered - ordered[:, :1], dtype=np.float64)
+            after = (1.0 - weight.cumsum(axis=-1) / whole[chosen]).astype(shares.dtype)  # what comes after each has
+            goes = (after <= share[chosen]) & (share[chosen] > 0.0)
+            found = first_where(goes, ordered)
+            over[chosen] = (ordered >= found).sum(axis=-1, keepdims=True) - goes.argmax(axis=-1)[:, None] - 1
+            return found
+
+        return decide
+
+    lowest = leading(scores, start)
+    return without_first(keep_from(scores, lowest), lowest, torch.from_numpy(surplus).view(lowest.shape))
 
 
 class TruncateThenTemperLogitsWarper(PolicyLogitsWarper):
@@ -131,13 +165,13 @@ class TruncateThenTemperLogitsWarper(PolicyLogitsWarper):
         self.policy = policy if prompt_length is None else policy.with_prompt_length(prompt_length)
         self.supports_continuous_batching = policy.supports_continuous_batching
         self.keeps_best, self.comes_last = policy.keeps_best, policy.comes_last
-        self.warpers: list[TopKLogitsWarper | TopPLogitsWarper | MinPLogitsWarper] = []
+        self.cuts: list[CutLogitsWarper] = []
         if top_k is not None:
-            self.warpers.append(TopKLogitsWarper(top_k))
+            self.cuts.append(TopKCutLogitsWarper(top_k))
         if top_p is not None:
-            self.warpers.append(TopPLogitsWarper(top_p))
+            self.cuts.append(TopPCutLogitsWarper(top_p))
         if min_p is not None:
-            self.warpers.append(MinPLogitsWarper(min_p))
+            self.cuts.append(MinPCutLogitsWarper(min_p))
 
     def with_prompt_length(self, prompt_length: int | Tensor) -> TruncateThenTemperLogitsWarper:
         other = super().with_prompt_length(prompt_length)
@@ -146,10 +180,9 @@ class TruncateThenTemperLogitsWarper(PolicyLogitsWarper):
 
     def truncated(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """The scores with every truncated token at -inf; a new tensor."""
-        rows = scores.reshape(-1, scores.shape[-1])
-        for warper in self.warpers:
-            rows = warper(input_ids, rows)
-        return rows.reshape(scores.shape)
+        for cut in self.cuts:
+            scores = cut(input_ids, scores)
+        return scores
 
     def temperature(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """That of the policy on the tokens that remain."""

@@ -1,0 +1,129 @@
+"""Where a cut by mass or by order begins, found on the CPU without sorting the vocabulary.
+
+Mass and order are decided by the few tokens near the top. [`leading`] picks and sorts the tokens down to a depth below the
+maximum, and a cut asks for more depth only while those it has cannot tell; sums over all tokens tell it what the others can add.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import threshold
+
+from temp_processors.policies.distribution import without_sync, working_dtype
+from temp_processors.policies.threads import Rows, in_blocks
+
+DEPTHS = (4.0, 8.0, 12.0, 18.0, 30.0, np.inf)
+"""How far below the maximum to look, in nats: one after the other, until a row is decided."""
+EXACT = (torch.float32, torch.float64)
+WIDE = 1 << 14
+"""Rows of this many entries are cut one by one: torch compares with a number faster than with a column."""
+
+
+def keep_from(scores: Tensor, lowest: Tensor) -> Tensor:
+    """`scores` with everything below `lowest` at -inf, in a new tensor; nan as `lowest` keeps all, and NaN stays.
+
+    Args:
+        scores: (..., vocab).
+        lowest: (..., 1), in the dtype of `scores`.
+    """
+    if without_sync(scores) or scores.requires_grad or scores.dtype not in EXACT or not scores.numel():
+        return torch.where(scores < lowest, -torch.inf, scores)
+    if scores.shape[-1] < WIDE:
+        values = scores.numpy()
+        return torch.from_numpy(np.where(values < lowest.numpy(), values.dtype.type(-np.inf), values))
+    result, below = torch.empty_like(scores), torch.nextafter(lowest, torch.full_like(lowest, -torch.inf))
+    rows = zip(scores.flatten(0, -2), result.flatten(0, -2), below.flatten().tolist(), strict=True)
+    for row, into, bound in rows:
+        into.copy_(threshold(row, bound, -torch.inf))
+    return result
+
+
+def without_first(result: Tensor, lowest: Tensor, surplus: Tensor) -> Tensor:
+    """`result`, changed: of the entries that are `lowest` the first `surplus` of each row go to -inf as well; (..., 1) both."""
+    rows = result.view(-1, result.shape[-1])
+    for row in surplus.flatten().nonzero().flatten().tolist():
+        equal = (rows[row] == lowest.flatten()[row]).nonzero().flatten()
+        rows[row, equal[: int(surplus.flatten()[row])]] = -torch.inf
+    return result
+
+
+Decide: TypeAlias = Callable[[Rows, Rows], Rows]
+
+
+def leading(scores: Tensor, decide: Callable[[Rows, slice], Decide]) -> Tensor:
+    """The lowest score that is kept in every row, nan for all: (..., vocab) -> (..., 1), in eager code on the CPU.
+
+    Args:
+        scores: Of any dtype; worked on in the working dtype, a few rows at once.
+        decide: Called with some rows, (rows, vocab), and their places among all; what it returns is called with the
+            numbers of rows among these and their largest scores in falling order, (rows, most), -inf after the last, and
+            returns the lowest score to keep, (rows, 1), nan where these do not tell. What no depth decides is kept.
+    """
+    values = scores.detach().reshape(-1, scores.shape[-1]).to(working_dtype(scores)).numpy()
+
+    def lowest(rows: Rows, places: slice) -> Rows:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return _deeper(rows, decide(rows, places))
+
+    return torch.from_numpy(in_blocks(lowest, values)).to(scores.dtype).view(*scores.shape[:-1], 1)
+
+
+def _deeper(rows: Rows, decide: Decide) -> Rows:
+    lowest = np.full((len(rows), 1), np.nan, dtype=rows.dtype)
+    top = rows.max(axis=-1, keepdims=True)
+    undecided = np.flatnonzero(np.isfinite(top))
+    for depth in DEPTHS:
+        if not len(undecided):
+            break
+        some = rows if len(undecided) == len(rows) else rows[undecided]
+        chosen = some >= np.maximum(top[undecided] - rows.dtype.type(depth), np.finfo(rows.dtype).min)
+        lowest[undecided] = decide(undecided, falling(some, chosen))
+        undecided = undecided[np.isnan(lowest[undecided, 0])]
+        if np.count_nonzero(chosen) == np.count_nonzero(some > -np.inf):  # there is nothing deeper
+            break
+    return lowest
+
+
+def falling(rows: Rows, chosen: Rows) -> Rows:
+    """The `chosen` entries of each row in falling order, -inf after the last one: (rows, vocab) -> (rows, most)."""
+    picked = -rows.ravel()[np.flatnonzero(chosen)]
+    if len(rows) > 1:
+        counts = np.count_nonzero(chosen, axis=-1)[:, None]
+        packed = np.full((len(rows), int(counts.max())), np.inf, dtype=rows.dtype)
+        packed[np.arange(packed.shape[1]) < counts] = picked
+        picked = packed
+    picked.sort(axis=-1)
+    return np.negative(picked, out=picked).reshape(len(rows), -1)
+
+
+def total_weight(rows: Rows) -> Rows:
+    """The sum of exp(l - max) over each row, in float64: (rows, vocab) -> (rows, 1)."""
+    gap = rows - rows.max(axis=-1, keepdims=True)
+    weight = torch.from_numpy(np.exp(gap, out=gap))
+    return weight.sum(dim=-1, keepdim=True, dtype=torch.float64).numpy()
+
+
+def first_where(condition: Rows, ordered: Rows) -> Rows:
+    """The entry of each row of `ordered` at the first place where `condition` holds, nan where it never does; (rows, 1)."""
+    where = condition.argmax(axis=-1)[:, None]
+    found = np.take_along_axis(condition, where, -1)
+    return np.where(found, np.take_along_axis(ordered, where, -1), np.nan)
+
+
+def rising(scores: Tensor) -> Tensor:
+    """The scores of each row in rising order, (..., vocab): numpy sorts several at once where the processor can.
+
+    Where a cut was made before, what it left is sorted alone.
+    """
+    values = scores.detach().reshape(-1, scores.shape[-1]).to(working_dtype(scores)).numpy()
+    ordered = np.empty_like(values)
+    for row, into in zip(values, ordered, strict=True):
+        present = row[np.flatnonzero(row > -np.inf)] if 2 * np.count_nonzero(row > -np.inf) < row.size else row
+        into[: row.size - present.size] = -np.inf
+        into[row.size - present.size :] = np.sort(present)
+    return torch.from_numpy(ordered).to(scores.dtype).view(scores.shape)
