@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from temp_processors.policies.checks import FINITE, check_whole
+from temp_processors.policies.distribution import without_sync
 
 _MASK = (1 << 64) - 1
+GOLDEN = 0x9E3779B97F4A7C15
+FACTORS = (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
 
 
 def check_seeds(name: str, value: object) -> tuple[int, ...]:
@@ -36,16 +41,28 @@ def uniform(seeds: Tensor, step: Tensor) -> Tensor:
 
     Steps from 0 on are those of the draws of a text's tokens; -1 is what is drawn once for the whole text.
     """
-    golden = signed(0x9E3779B97F4A7C15)
+    if not without_sync(seeds):  # the same words in numpy, whose operations on a few numbers cost less
+        with np.errstate(over="ignore"):
+            counter = (step + 1).numpy().astype(np.uint64) * np.uint64(GOLDEN)
+            bits = _mixed_words(_mixed_words(seeds.numpy().astype(np.uint64) + np.uint64(GOLDEN)) + counter)
+        return torch.from_numpy(((bits >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53)
+    golden = signed(GOLDEN)
     word = _mix(_mix(seeds + golden) + (step + 1) * golden)
     return (_shift(word, 11).double() + 0.5) * 2.0**-53
 
 
 def _mix(x: Tensor) -> Tensor:
     """The finaliser of SplitMix64 (Steele, Lea, Flood 2014) on int64, whose products wrap as 64-bit words do."""
-    x = (x ^ _shift(x, 30)) * signed(0xBF58476D1CE4E5B9)
-    x = (x ^ _shift(x, 27)) * signed(0x94D049BB133111EB)
+    x = (x ^ _shift(x, 30)) * signed(FACTORS[0])
+    x = (x ^ _shift(x, 27)) * signed(FACTORS[1])
     return x ^ _shift(x, 31)
+
+
+def _mixed_words(x: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """[`_mix`] on unsigned words."""
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(FACTORS[0])
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(FACTORS[1])
+    return x ^ (x >> np.uint64(31))
 
 
 def _shift(x: Tensor, bits: int) -> Tensor:
