@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import peft
 import pytest
 import torch
 import transformers
@@ -15,6 +14,7 @@ from temp_processors.policies.adaptive import DynamicTemperatureLogitsWarper
 from temp_processors.trace.log_probs import policy_log_probs
 from tests.models import VOCABULARY, tiny_llama, tiny_t5
 
+peft = pytest.importorskip("peft", reason="peft is not installed, as in the environment of vLLM")
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")  # by peft
 TEXT = torch.tensor([[3, 5, 9, 7, 7, 3, 2], [4, 8, 6, 2, 4, 9, 11]])
 POLICY = DynamicTemperatureLogitsWarper(0.8, 0.5)
