@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -14,7 +15,9 @@ from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
 from temp_processors.audit.neutral import FIELD_OF_PROCESSOR
 from temp_processors.policies.base import PolicyLogitsWarper
+from temp_processors.policies.chain import ChainLogitsWarper
 from temp_processors.policies.fixed import FixedTemperatureLogitsWarper
+from temp_processors.policies.generate import PenaltyLogitsWarper
 from temp_processors.trace.recorder import TemperatureTrace
 
 Origin = Literal["yours", "call", "config", "checkpoint", "library default"]
@@ -161,9 +164,19 @@ def _temperature(processor: Any) -> tuple[float | None, bool]:
     if isinstance(value, (int, float)):
         return float(value), False
     policy = processor.policy if isinstance(processor, TemperatureTrace) else processor
-    if isinstance(policy, FixedTemperatureLogitsWarper) and isinstance(policy.value, float):
-        return policy.value, False
-    return None, True
+    constant = _constant(policy)
+    return constant, constant is None
+
+
+def _constant(policy: Any) -> float | None:
+    """The one number that a policy divides by, beside its cuts and penalties; None where there is none."""
+    if isinstance(policy, FixedTemperatureLogitsWarper):
+        return policy.value if isinstance(policy.value, float) else None
+    if not isinstance(policy, ChainLogitsWarper):
+        return None
+    steps = [step for step in policy.links if not step.only_cuts and not isinstance(step, PenaltyLogitsWarper)]
+    values = [value for value in map(_constant, steps) if value is not None]
+    return math.prod(values) if values and len(values) == len(steps) else None
 
 
 def _parameters(processor: Any) -> dict[str, Any]:

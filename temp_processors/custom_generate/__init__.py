@@ -64,6 +64,7 @@ def generate_with_policy(
     if seeds is not None:
         repeats = arguments.get("num_return_sequences", getattr(config, "num_return_sequences", None)) or 1
         each = range(seeds, seeds + _batch(model, kwargs) * repeats) if isinstance(seeds, int) else seeds
+        processors[-1] = policy.with_seeds(each)
         processors.append(SeededSampling(each, prompt_length=length))
         # The last processor draws and leaves one token. Greedy decoding takes it, but refuses several rows per prompt.
         arguments["do_sample"] = repeats > 1

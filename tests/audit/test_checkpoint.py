@@ -10,7 +10,7 @@ import pytest
 import torch
 from transformers import GenerationConfig, LlamaForCausalLM
 
-from temp_processors import build_policy, checkpoint_policy, plain_sampling_kwargs
+from temp_processors import audit, build_policy, checkpoint_policy, plain_sampling_kwargs
 from temp_processors.audit.checkpoint import CheckpointError, checkpoint_findings, described, with_checkpoint
 from temp_processors.audit.stack import record
 from temp_processors.policies.kinds import KINDS
@@ -101,6 +101,13 @@ def test_what_no_policy_can_carry_is_named(fields: dict[str, Any], message: str)
     with pytest.raises(CheckpointError, match=message) as error:
         checkpoint_policy(config)
     assert "\n" not in str(error.value)
+
+
+def test_the_audit_of_it_says_its_temperature() -> None:
+    policy = build_policy(checkpoint_policy(GenerationConfig(**FAMILIES["Qwen2.5-7B-Instruct"])))
+    assert audit(tiny_llama(), processors=[policy], **plain_sampling_kwargs()).effective == "0.7"
+    steps = [{"kind": "fixed", "temperature": 0.5}, {"kind": "dynamic", "temperature": 1, "range": 0.5}]
+    assert audit(tiny_llama(), processors=[build_policy({"kind": "chain", "steps": steps})]).temperature is None
 
 
 def test_what_a_person_should_know() -> None:

@@ -16,6 +16,7 @@ import temp_processors
 from temp_processors import SeededSampling, build_policy
 from temp_processors.audit.audit import plain_sampling_kwargs
 from temp_processors.custom_generate import custom_generate_path, generate_with_policy
+from temp_processors.policies.monte_carlo import temperature_of
 from tests.models import tiny_llama, tiny_t5
 
 PROMPTS = torch.tensor([[1, 5, 9], [1, 8, 4]])
@@ -69,6 +70,17 @@ def test_seeds_draw_each_row_alone(model: Any) -> None:
     processors = [build_policy(DYNAMIC), SeededSampling([7, 8], prompt_length=3)]
     plain = {**plain_sampling_kwargs(), "do_sample": False}
     assert torch.equal(both, model.generate(PROMPTS, max_new_tokens=8, logits_processor=processors, **plain))
+
+
+def test_what_the_checkpoint_says_and_what_is_drawn_from_the_seeds(model: Any) -> None:
+    torch.manual_seed(3)
+    plain = model.generate(inputs=PROMPTS, max_new_tokens=8)
+    assert torch.equal(by_recipe(model, {"kind": "checkpoint"}), plain)
+    drawn = {"kind": "monte_carlo", "low": 0.3, "high": 3.0}
+    fixed = {"kind": "fixed", "temperature": [temperature_of(0.3, 3.0, seed) for seed in (7, 8)]}
+    assert torch.equal(by_recipe(model, drawn, seeds=7), by_recipe(model, fixed, seeds=7))
+    with pytest.raises(ValueError, match="`seeds` have to be given"):
+        by_recipe(model, drawn)
 
 
 def test_what_the_call_names_stays_on(model: Any) -> None:
