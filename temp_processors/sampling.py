@@ -101,7 +101,7 @@ def draw(scores: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
     weight = (scores.to(working_dtype(scores)) - top_score(scores)).exp_()
     sums = _block_sums(weight).double()
     block, within, total = _pick(sums, u)
-    places = block * BLOCK + torch.arange(BLOCK, device=scores.device)
+    places = block * BLOCK + torch.arange(min(BLOCK, scores.shape[-1]), device=scores.device)
     inside = weight.gather(-1, places.clamp(max=scores.shape[-1] - 1)).double()
     inside = inside.masked_fill(places >= scores.shape[-1], 0.0)
     place, _, _ = _pick(inside, within)

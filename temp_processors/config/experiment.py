@@ -38,8 +38,8 @@ from temp_processors.config.sections import (
 from temp_processors.config.yaml_lines import ConfigError, Problem, YamlSource, read_yaml, write_yaml
 from temp_processors.datafiles import RowsError, expanded, is_there
 from temp_processors.metrics import metric_record
-from temp_processors.policies.kinds import PolicyConfig
 from temp_processors.policies.mistakes import INLINE, suggestion
+from temp_processors.policies.power import DECODINGS, ExperimentPolicy
 from temp_processors.tasks.task import Task
 
 DEFAULT_METRICS = ("distinct_1", "distinct_2", "distinct_3", "distinct_4", "self_bleu_4", "perplexity", "mean_length")
@@ -80,7 +80,7 @@ class NamedPolicy(BaseModel):
 
     name: Annotated[str, AfterValidator(_not_blank)]
     source: Annotated[str, AfterValidator(_not_blank)] | None = None
-    policy: Annotated[PolicyConfig, INLINE]
+    policy: Annotated[ExperimentPolicy, INLINE]
 
     @model_validator(mode="before")
     @classmethod
@@ -92,7 +92,7 @@ class NamedPolicy(BaseModel):
 
     @pydantic.field_validator("policy")
     @classmethod
-    def _one_for_every_row(cls, policy: PolicyConfig) -> PolicyConfig:
+    def _one_for_every_row(cls, policy: ExperimentPolicy) -> ExperimentPolicy:
         if policy.per_row:
             raise ValueError("differs from row to row of a batch, and a run mixes its rows: give one policy for each")
         return policy
@@ -195,6 +195,16 @@ class ExperimentConfig(BaseModel):
             )
         return self
 
+    @model_validator(mode="after")
+    def _whole_texts_are_drawn_here(self) -> ExperimentConfig:
+        for named in self.policies:
+            if named.policy.kind in DECODINGS and self.engine != "transformers":
+                raise ValueError(
+                    f"`kind: {named.policy.kind}` is for `engine: transformers`, but engine is {self.engine!r}: "
+                    f"policy {named.name!r}"
+                )
+        return self
+
     @pydantic.field_validator("policies")
     @classmethod
     def _one_name_each(cls, policies: list[NamedPolicy]) -> list[NamedPolicy]:
@@ -252,7 +262,7 @@ class ExperimentConfig(BaseModel):
         problems = []
         for place, named in enumerate(self.policies):
             try:
-                named.policy.build(tokenizer=tokenizer)
+                named.policy.check(tokenizer)
             except ValueError as error:
                 problems.append(Problem(f"policy {named.name!r}", None, ("policies", place), str(error)))
         if problems:

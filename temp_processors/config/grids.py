@@ -19,6 +19,7 @@ from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
 
 from temp_processors.config.yaml_lines import ConfigError, Location, Problem, YamlSource
 from temp_processors.policies.kinds import KINDS
+from temp_processors.policies.power import DECODINGS
 
 SPAN = {"from", "to", "step"}
 MOST_VALUES = 1000
@@ -85,9 +86,9 @@ def _refuse_too_many(grids: Sequence[list[Choice]]) -> None:
 def _grids(policy: Any, path: Location) -> Iterator[list[Choice]]:
     """The grids of a policy and of the policies inside it, in the order of its fields."""
     kind = policy.get("kind") if isinstance(policy, dict) else None
-    if not isinstance(kind, str) or kind not in KINDS:
+    if not isinstance(kind, str) or kind not in {**KINDS, **DECODINGS}:
         return
-    fields = KINDS[kind].model_fields
+    fields = {**KINDS, **DECODINGS}[kind].model_fields
     for name, value in policy.items():
         here = (*path, name)
         if name == "kind" or name not in fields:

@@ -39,18 +39,35 @@ class DecodeRow(NamedTuple):
     seed: int
 
 
+class PowerStatistics(NamedTuple):
+    """What a text of `kind: power` cost and how far its draw can be trusted; what the method does not have is None.
+
+    `computed_tokens` are the tokens of all particles, or of all proposals, for this one text. `ess` is the effective
+    sample size 1 / sum w^2 of the particles' weights w at the end, `resamplings` how often they were resampled, `ancestors`
+    how many of the first particles have descendants among the last. `acceptance` is the accepted share of the moves.
+    """
+
+    computed_tokens: int
+    ess: float | None = None
+    resamplings: int | None = None
+    ancestors: int | None = None
+    acceptance: float | None = None
+
+
 class Decoded(NamedTuple):
     """A finished row: its position, new tokens without end-of-sequence, why it ended, summed log-probability.
 
     `log_prob` is a natural logarithm under the model without any temperature, end-of-sequence included where it was
     drawn. `finish_reason` is `nan` where the model or the policy gave NaN at step `len(token_ids)`: the row stopped
-    there, and its `log_prob` is NaN. It is `stop_text` where `DrawOptions.ends` said so: all tokens are kept.
+    there, and its `log_prob` is NaN. It is `stop_text` where `DrawOptions.ends` said so: all tokens are kept. `power` is
+    there for texts of `kind: power`.
     """
 
     row: int
     token_ids: list[int]
     finish_reason: Literal["stop", "stop_text", "length", "nan"]
     log_prob: float
+    power: PowerStatistics | None = None
 
     @property
     def steps(self) -> int:
@@ -80,12 +97,14 @@ class DrawOptions:
             equal seeds share its noise where it has such noise, and a configuration that asks any other for it is refused.
         on_tokens: Called with the number of tokens that came in since its last call, those of a text before the text.
         ends: Whether a text ends with its last token, for texts that stop (`stop`); only `engine: transformers` asks.
+        batch_size: Rows that are computed together by what draws a text from many rows (`kind: power`).
     """
 
     max_new_tokens: int
     coupled: bool = False
     on_tokens: Callable[[int], None] = ignore
     ends: Ends | None = None
+    batch_size: int = 256
 
 
 class Engine(Protocol):

@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -15,6 +15,7 @@ from temp_processors.audit.audit import audit
 from temp_processors.config.experiment import ExperimentConfig
 from temp_processors.config.sections import ModelSpec, model_spec
 from temp_processors.engines.decoding.decode import decode
+from temp_processors.engines.decoding.power.decode import decode_power
 from temp_processors.engines.decoding.prefill import draw_kwargs
 from temp_processors.engines.decoding.seeded import for_texts
 from temp_processors.engines.engine import Decoded, DecodeRow, DrawOptions, ModelError, PolicyFactory, ends_of
@@ -22,6 +23,7 @@ from temp_processors.engines.model_errors import MODEL_CODE_FAILURES, first_line
 from temp_processors.engines.reading import read_model
 from temp_processors.policies.base import PolicyLogitsWarper
 from temp_processors.policies.kinds import build_policy
+from temp_processors.policies.power import PowerPolicy
 from temp_processors.sampling import SeededSampling
 from temp_processors.trace.recompute import trace_tokens
 from temp_processors.trace.table import TokenTrace
@@ -78,40 +80,48 @@ class LocalEngine:
             return int(self.tokenizer.pad_token_id)
         return self.eos_token_ids[0] if self.eos_token_ids else 0
 
-    def prepare(self, config: ExperimentConfig) -> list[PolicyFactory]:
-        """For every policy a function from prompt length to the processor.
+    def prepare(self, config: ExperimentConfig) -> list[PolicyFactory | PowerPolicy]:
+        """For every policy a function from prompt length to the processor; a policy of `kind: power` as it is.
 
         Raises:
             ConfigError: A tag or a token id that does not go with the tokenizer.
         """
         config.check_tokenizer(self.tokenizer)
 
-        def factory(policy: Any) -> PolicyFactory:
+        def factory(policy: Any) -> PolicyFactory | PowerPolicy:
+            if isinstance(policy, PowerPolicy):
+                return policy
             return lambda prompt_length: build_policy(policy, prompt_length=prompt_length, tokenizer=self.tokenizer)
 
         return [factory(named.policy) for named in config.policies]
 
     def draw(
-        self, rows: Sequence[DecodeRow], policies: Sequence[PolicyFactory], options: DrawOptions
+        self, rows: Sequence[DecodeRow], policies: Sequence[PolicyFactory | PowerPolicy], options: DrawOptions
     ) -> Iterator[Decoded]:
-        """Continue every row, all in one batch.
+        """Continue every row, all in one batch; rows of `kind: power` apart from it, policy by policy.
 
         Raises:
             ModelError: The model's own code fails, as it does in `generate` for some that transformers has.
         """
-        rows, policies = for_texts(rows, policies)
+        settings: dict[str, Any] = {
+            "max_new_tokens": options.max_new_tokens,
+            "eos_token_ids": self.eos_token_ids,
+            "pad_token_id": self.pad_token_id,
+            "coupled": options.coupled,
+            "on_tokens": options.on_tokens,
+            "ends": options.ends,
+        }
         try:
-            yield from decode(
-                self.model,
-                rows,
-                policies,
-                max_new_tokens=options.max_new_tokens,
-                eos_token_ids=self.eos_token_ids,
-                pad_token_id=self.pad_token_id,
-                coupled=options.coupled,
-                on_tokens=options.on_tokens,
-                ends=options.ends,
-            )
+            factories = cast("Sequence[PolicyFactory]", policies)  # no row of `decode` asks for another
+            for chosen, policy in _parts(rows, policies):
+                some = [rows[row] for row in chosen] if len(chosen) < len(rows) else rows
+                found = (
+                    decode(self.model, *for_texts(some, factories), **settings)
+                    if policy is None
+                    else decode_power(self.model, some, policy, **settings, batch_size=options.batch_size)
+                )
+                for done in found:
+                    yield done._replace(row=chosen[done.row])
         except MODEL_CODE_FAILURES as error:
             if raised_by(error).startswith("temp_processors."):  # a mistake of this package is no model's fault
                 raise
@@ -133,11 +143,15 @@ class LocalEngine:
             "digest": digest.hexdigest(),
         }
 
-    def sampler_stack(self, config: ExperimentConfig, policies: Sequence[PolicyFactory]) -> dict[str, Any]:
-        """The audit of the call that draws, for every policy."""
+    def sampler_stack(
+        self, config: ExperimentConfig, policies: Sequence[PolicyFactory | PowerPolicy]
+    ) -> dict[str, Any]:
+        """The audit of the call that draws, for every policy; for `kind: power`, which no call of `generate` does, its own words."""
         draws = SeededSampling([0], prompt_length=1, coupled=config.coupled)
         return {
-            named.name: audit(self.model, None, [factory(1), draws], **draw_kwargs()).to_dict()
+            named.name: stack_of_power(factory)
+            if isinstance(factory, PowerPolicy)
+            else audit(self.model, None, [factory(1), draws], **draw_kwargs()).to_dict()
             for named, factory in zip(config.policies, policies, strict=True)
         }
 
@@ -150,3 +164,26 @@ class LocalEngine:
         if (reason := self.why_not_traced()) is not None:
             raise ModelError(f"model: {reason}")
         return trace_tokens(self.model, ids.to(self.model.device), policy, prompt_length, top_k=top_k)
+
+
+def _parts(
+    rows: Sequence[DecodeRow], policies: Sequence[PolicyFactory | PowerPolicy]
+) -> Iterator[tuple[list[int], PowerPolicy | None]]:
+    """Positions of the rows that go through `decode` together, and for every policy of `kind: power` those of its own."""
+    mine: dict[int | None, list[int]] = {}
+    for place, row in enumerate(rows):
+        mine.setdefault(row.policy if isinstance(policies[row.policy], PowerPolicy) else None, []).append(place)
+    for policy, places in mine.items():
+        power = None if policy is None else policies[policy]
+        yield places, power if isinstance(power, PowerPolicy) else None
+
+
+def stack_of_power(policy: PowerPolicy) -> dict[str, Any]:
+    """What acts on the scores under `kind: power`, in the form of `Audit.to_dict`: the proposal, corrected for whole texts."""
+    parameters = policy.model_dump(mode="json", exclude={"kind"}, exclude_none=True)
+    entries = [
+        {"name": "power", "parameters": parameters, "origin": "user"},
+        {"name": "SeededSampling", "parameters": {}, "origin": "user"},
+    ]
+    effective = f"1 / {policy.alpha:g} of the whole text, by {policy.method}; no temperature of a token is it"
+    return {"mode": "power", "stack": entries, "effective_temperature": effective, "findings": []}

@@ -116,7 +116,7 @@ class Work:
 
     def _options(self, meter: Meter) -> DrawOptions:
         ends = self._stops.end if self.config.stop else None
-        return DrawOptions(self.config.max_new_tokens, self.config.coupled, meter.tokens, ends)
+        return DrawOptions(self.config.max_new_tokens, self.config.coupled, meter.tokens, ends, self.config.batch_size)
 
     @cached_property
     def _stops(self) -> StopTexts:
@@ -141,6 +141,7 @@ class Work:
             token_ids=done.token_ids,
             finish_reason="length" if done.finish_reason == "nan" else done.finish_reason,
             log_prob=done.log_prob,
+            **({} if done.power is None else done.power._asdict()),
         )
 
     def _failure(self, job: Job, text: Decoded) -> dict[str, Any]:

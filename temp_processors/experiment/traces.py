@@ -6,7 +6,7 @@ it was drawn, so generating does not have to carry them along.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from temp_processors.engines.local import LocalEngine
 from temp_processors.experiment.plan import Plan
 from temp_processors.experiment.prompts import Prompts, prepare
 from temp_processors.policies.kinds import build_policy
+from temp_processors.policies.power import DECODINGS
 from temp_processors.runs.folder import Run
 from temp_processors.runs.sample import Sample
 from temp_processors.runs.writing import read_parquet, write_table
@@ -36,7 +37,7 @@ class TracesTooLargeError(ModelError):
 
 
 def write_traces(run: Run, config: ExperimentConfig, engine: Engine, prompts: Prompts, options: TraceOptions) -> Path:
-    """Trace samples of a run.
+    """Trace samples of a run, but those of `kind: power`: no temperature of a token says how they were drawn.
 
     Args:
         run: A run whose samples are all there.
@@ -52,8 +53,9 @@ def write_traces(run: Run, config: ExperimentConfig, engine: Engine, prompts: Pr
         RunFolderError: It cannot be written.
         TracesTooLargeError: The memory does not hold one text.
     """
-    chosen = _chosen(run.path / "samples.parquet", options, engine.model_config.get_text_config().vocab_size)
-    policies = {named.name: named.policy for named in config.policies}
+    policies = {named.name: named.policy for named in config.policies if named.policy.kind not in DECODINGS}
+    vocab = engine.model_config.get_text_config().vocab_size
+    chosen = _chosen(run.path / "samples.parquet", policies, options, vocab)
     target = run.path / "traces.parquet"
     records = (
         _fitting(engine, list(prompts.token_ids[same[0].prompt_id]), policies[same[0].policy], same, options.top_k)
@@ -92,10 +94,10 @@ def trace_again(run_folder: Path, *, trust_remote_code: bool = False) -> Path:
     return target
 
 
-def _chosen(samples: Path, options: TraceOptions, vocab: int) -> list[Sample]:
-    """The first sample of every prompt, then the second, ..., each under all policies, until there are enough."""
+def _chosen(samples: Path, policies: Collection[str], options: TraceOptions, vocab: int) -> list[Sample]:
+    """The first sample of every prompt, then the second, ..., each under all of `policies`, until there are enough."""
     places: dict[tuple[int, int], int] = {}
-    for sample in read_parquet(samples):
+    for sample in (sample for sample in read_parquet(samples) if sample.policy in policies):
         place = sample.sample_id, sample.prompt_id
         places[place] = places.get(place, 0) + len(sample.token_ids)
     budget = min(MOST_TOKENS, MOST_SCORES // vocab)
@@ -107,7 +109,8 @@ def _chosen(samples: Path, options: TraceOptions, vocab: int) -> list[Sample]:
             break
         kept.add(place)
         tokens += places[place]
-    return [sample for sample in read_parquet(samples) if (sample.sample_id, sample.prompt_id) in kept]
+    wanted = (sample for sample in read_parquet(samples) if sample.policy in policies)
+    return [sample for sample in wanted if (sample.sample_id, sample.prompt_id) in kept]
 
 
 def _batches(samples: Sequence[Sample]) -> Iterator[list[Sample]]:

@@ -25,6 +25,7 @@ from temp_processors.experiment.prompts import prepare
 from temp_processors.explore.screen import streamed_seeds
 from temp_processors.policies.base import PolicyLogitsWarper
 from temp_processors.policies.combined import RowsLogitsWarper
+from temp_processors.policies.kinds import build_policy
 from temp_processors.sampling import SeededSampling
 
 TOP = 10
@@ -83,7 +84,10 @@ def prompt_ids(engine: LocalEngine, config: ExperimentConfig) -> Tensor:
 
 def built_policies(engine: LocalEngine, config: ExperimentConfig, prompt_length: int) -> list[PolicyLogitsWarper]:
     """Every policy of the page. A tag that the tokenizer cannot resolve is a ValueError."""
-    return [factory(prompt_length) for factory in engine.prepare(config)]
+    config.check_tokenizer(engine.tokenizer)
+    return [
+        build_policy(named.policy, prompt_length=prompt_length, tokenizer=engine.tokenizer) for named in config.policies
+    ]
 
 
 def next_scores(engine: LocalEngine, input_ids: Tensor) -> Tensor:

@@ -163,6 +163,10 @@ class BasePolicy(BaseModel):
         """The policy for prompts of `prompt_length` tokens; `tokenizer` resolves tags given as text."""
         return type(self).warper(**self.arguments(tokenizer), prompt_length=prompt_length)
 
+    def check(self, tokenizer: Any) -> None:
+        """Raise ValueError for a tag or a token id that does not go with the tokenizer."""
+        self.build(tokenizer=tokenizer)
+
     def arguments(self, tokenizer: Any) -> dict[str, Any]:
         """The arguments of `warper`, policies among them built and tags resolved; `prompt_length` comes on top."""
         fields = {name: getattr(self, name) for name in type(self).model_fields if name != "kind"}

@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 Location = tuple[str | int, ...]
 INLINE = "inline"
 """Metadata of a field that has no key of its own in YAML: its fields stand beside those of the model that has it."""
+POWER = "`kind: power` draws whole texts and is no logits processor: it stands alone in the `policies` of an experiment"
 LIKE_A_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
 
@@ -141,6 +142,8 @@ def _as_model(annotation: Any) -> type[pydantic.BaseModel] | None:
 
 def _wrong_kind(context: dict[str, Any], given: Any) -> str:
     tags = re.findall(r"'([^']+)'", str(context.get("expected_tags", "")))
+    if context.get("tag") == "power" and "power" not in tags:
+        return POWER
     if "tag" not in context:
         return "is required and missing: `kind` says which policy this is" + _one_of(tags)
     return f"{context['tag']!r} is not a kind of policy{suggestion(context['tag'], tags) or _one_of(tags)}"

@@ -46,9 +46,17 @@ def uniform(seeds: Tensor, step: Tensor) -> Tensor:
             counter = (step + 1).numpy().astype(np.uint64) * np.uint64(GOLDEN)
             bits = _mixed_words(_mixed_words(seeds.numpy().astype(np.uint64) + np.uint64(GOLDEN)) + counter)
         return torch.from_numpy(((bits >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53)
+    return (_shift(substream(seeds, step), 11).double() + 0.5) * 2.0**-53
+
+
+def substream(seeds: Tensor, number: Tensor | int) -> Tensor:
+    """The seed of a further stream for every (seed, number), int64: streams of different numbers are independent.
+
+    For draws that need more than one number a step: particles, moves, resampling. `number` is any whole number but -1.
+    """
     golden = signed(GOLDEN)
-    word = _mix(_mix(seeds + golden) + (step + 1) * golden)
-    return (_shift(word, 11).double() + 0.5) * 2.0**-53
+    numbers = torch.as_tensor(number, dtype=torch.long, device=seeds.device)
+    return _mix(_mix(seeds + golden) + (numbers + 1) * golden)
 
 
 def _mix(x: Tensor) -> Tensor:

@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal, get_type_hints
+from types import UnionType
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, get_args, get_type_hints
 
 from temp_processors.datafiles import RowsError
 from temp_processors.runs.checksums import SUMS, DamagedLineError, sealed, unsealed
@@ -30,6 +31,10 @@ class Sample:
     `token_ids` are the new tokens without the end-of-sequence token; `log_prob` is their summed natural-log probability
     (end-of-sequence included where it was drawn) under the model without any temperature. `finish_reason` is `stop_text` where one of
     the texts of `stop` appeared: `text` ends before it, `token_ids` with the token that brought it.
+
+    The rest is of texts of `kind: power` and None elsewhere: `computed_tokens`, the tokens that were computed for this one text;
+    for `method: smc` the effective sample size `ess` of its particles, how often they were resampled and how many `ancestors` the
+    last have among the first; for `method: mh` the share of its moves in `acceptance`. A line leaves out what is None.
     """
 
     policy: str
@@ -41,6 +46,11 @@ class Sample:
     token_ids: list[int]
     finish_reason: Literal["stop", "stop_text", "length"]
     log_prob: float
+    computed_tokens: int | None = None
+    ess: float | None = None
+    resamplings: int | None = None
+    ancestors: int | None = None
+    acceptance: float | None = None
 
     @property
     def scored_tokens(self) -> int:
@@ -103,7 +113,8 @@ class Samples:
 
 def sample_line(sample: Sample) -> str:
     """One line of `samples.jsonl`, checksum and newline included."""
-    return sealed(json.dumps(asdict(sample), ensure_ascii=False)).decode()
+    fields = {name: value for name, value in asdict(sample).items() if value is not None}
+    return sealed(json.dumps(fields, ensure_ascii=False)).decode()
 
 
 def needs_checks(folder: Path) -> bool:
@@ -175,5 +186,10 @@ def sample_schema() -> pyarrow.Schema:
     return pyarrow.schema([(name, arrow.get(kind, pyarrow.string())) for name, kind in COLUMN_TYPES.items()])
 
 
-COLUMN_TYPES: dict[str, Any] = get_type_hints(Sample)
+def _without_none(kind: Any) -> Any:
+    """The type of a column that may be empty."""
+    return get_args(kind)[0] if isinstance(kind, UnionType) else kind
+
+
+COLUMN_TYPES: dict[str, Any] = {name: _without_none(kind) for name, kind in get_type_hints(Sample).items()}
 """Python type of every column; a `Literal` is a string in Arrow."""

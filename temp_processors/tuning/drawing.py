@@ -88,7 +88,7 @@ class Drawing:
         batches = plan_batches([len(ids[job.prompt_id]) for job in jobs], config.batch_size)
         with Meter(self.progress, len(jobs), config.max_new_tokens) as meter:
             ends = self._stops.end if config.stop else None
-            options = DrawOptions(config.max_new_tokens, config.coupled, meter.tokens, ends)
+            options = DrawOptions(config.max_new_tokens, config.coupled, meter.tokens, ends, config.batch_size)
             for batch in batches:
                 chosen = [jobs[place] for place in batch]
                 meter.begin(list(dict.fromkeys(config.policies[job.policy].name for job in chosen)))
@@ -122,4 +122,5 @@ class Drawing:
             token_ids=done.token_ids,
             finish_reason=done.finish_reason,
             log_prob=done.log_prob,
+            **({} if done.power is None else done.power._asdict()),
         )

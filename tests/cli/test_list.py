@@ -11,6 +11,7 @@ from temp_processors.cli.app import app
 from temp_processors.config.presets import known_presets
 from temp_processors.metrics.catalogue import METRIC_NAMES
 from temp_processors.policies.kinds import KINDS
+from temp_processors.policies.power import DECODINGS
 
 
 def listed(*arguments: str) -> list[str]:
@@ -24,8 +25,9 @@ def test_every_kind_with_its_parameters() -> None:
     assert not empty
     assert symbols.startswith("l are the scores of a row")
     assert presets.startswith("presets, written {preset: NAME}: qwen3_thinking, ")
-    assert [line.split(":")[0] for line in lines] == list(KINDS)
-    for line, model in zip(lines, KINDS.values(), strict=True):
+    kinds = {**KINDS, **DECODINGS}
+    assert [line.split(":")[0] for line in lines] == list(kinds)
+    for line, model in zip(lines, kinds.values(), strict=True):
         assert all(name in line for name in model.model_fields if name != "kind")
     assert "dynamic: temperature, range, exponent 1.0" in lines
     assert "p_less: no parameters" in lines

@@ -9,7 +9,9 @@ import pytest
 
 from temp_processors.policies.catalogue import entries
 from temp_processors.policies.kinds import KINDS
+from temp_processors.policies.power import DECODINGS
 
+ALL = {**KINDS, **DECODINGS}
 CATALOGUE = {entry.kind: entry.parameters for entry in entries()}
 
 
@@ -18,12 +20,12 @@ def shown(default: Any) -> str:
 
 
 def test_the_catalogue_has_every_kind_in_the_order_of_the_code() -> None:
-    assert list(CATALOGUE) == list(KINDS)
+    assert list(CATALOGUE) == list(ALL)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ALL)
 def test_the_catalogue_has_every_parameter_and_its_default(kind: str) -> None:
-    fields = {name: info for name, info in KINDS[kind].model_fields.items() if name != "kind"}
+    fields = {name: info for name, info in ALL[kind].model_fields.items() if name != "kind"}
     expected = [
         f"`{name}`" if info.is_required() else f"`{name}` {shown(info.default)}" for name, info in fields.items()
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor
 from transformers.cache_utils import (
     Cache,
@@ -78,6 +79,18 @@ class PreallocatedLayer(DynamicLayer):
                 part[: len(indices)] = part[indices]
         self._show(len(indices), length)
 
+    def copy_rows(self, sources: Tensor) -> None:
+        """Row i becomes what row `sources[i]` was, in any order and any number of times; only rows that change are copied.
+
+        There may be more rows than before, up to as many as the layer began with.
+        """
+        length = self.keys.shape[-2]
+        changed = (sources != torch.arange(len(sources), device=sources.device)).nonzero().flatten()
+        for buffer in self._buffers if len(changed) else ():
+            part = buffer[:, :, :length]
+            part[changed] = part[sources[changed]]
+        self._show(len(sources), length)
+
 
 def _buffer(past: Tensor, index: Tensor, capacity: int) -> Tensor:
     _, heads, length, size = past.shape
@@ -117,6 +130,17 @@ def keep_rows(kwargs: dict[str, Any], indices: Tensor, rows: int) -> dict[str, A
             else:
                 layer.reorder_cache(indices)
     return select_rows(kwargs, indices, rows)
+
+
+def copy_rows(kwargs: dict[str, Any], sources: Tensor, rows: int) -> dict[str, Any]:
+    """`model_kwargs` whose row i is row `sources[i]` of `rows`: rows may repeat, move and go; the cache changes in place."""
+    for cache in _caches(kwargs["past_key_values"]):
+        for layer in cache.layers:
+            if isinstance(layer, PreallocatedLayer):
+                layer.copy_rows(sources)
+            else:
+                layer.reorder_cache(sources)
+    return select_rows(kwargs, sources, rows)
 
 
 def _caches(cache: Any) -> list[Cache]:

@@ -91,6 +91,11 @@ class SharedPrefixLayer(PreallocatedLayer):
         super().batch_select_indices(indices)
         self._assign(self._index[indices])
 
+    def copy_rows(self, sources: Tensor) -> None:
+        """Row i becomes what row `sources[i]` was."""
+        super().copy_rows(sources)
+        self._assign(self._index[sources])
+
     def attend(self, query: Tensor, keys: Tensor, values: Tensor, scaling: float | None) -> Tensor:
         """Attention of one new token a row, (rows, heads, 1, size), over its prompt and its own tokens.
 
