@@ -23,7 +23,8 @@ class EESLogitsWarper(FloorLogitsWarper):
     Args:
         prompt_length: Not used; every policy takes it.
 
-    Source: arXiv 2512.00789.
+    Source: arXiv 2512.00789. The code published with it (github.com/shuanncai/EES) keeps k - 1 tokens where the paper keeps k, so
+    that certain rows are greedy, and separates equally likely ones by their order.
 
     Example:
 

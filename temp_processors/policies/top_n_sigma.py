@@ -15,8 +15,9 @@ class TopNSigmaLogitsWarper(FloorLogitsWarper):
     [`FloorLogitsWarper`] for top-n-sigma: keep l_i >= max(l) - n std(l).
 
     std is the population standard deviation (divided by the number of entries, not by one less) over the entries that are
-    not -inf, as in llama.cpp. text-generation-webui divides by one less and counts masked tokens as 0; Aphrodite has nan
-    as soon as one entry is masked. A temperature before it changes nothing: max, l and std are divided alike.
+    not -inf, as in llama.cpp. The authors' code divides by one less and drops a token exactly at the edge;
+    text-generation-webui divides by one less and counts masked tokens as 0; Aphrodite has nan as soon as one entry is
+    masked. A temperature before it changes nothing: max, l and std are divided alike.
 
     Args:
         n (`float`, *optional*, defaults to 1): > 0.
