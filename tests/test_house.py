@@ -39,6 +39,7 @@ ORDER = (
     "vllm",
     "sglang",
     "custom_generate",
+    "integrations",
     "exchange",
     "runs",
     "comparison",

@@ -45,7 +45,7 @@ class SamplingField(NamedTuple):
 
 _TABLE = (
     SamplingField("temperature", (1.0, None), ("TemperatureLogitsWarper",), "temperature"),
-    SamplingField("top_h", (None, 1.0), ("TopHLogitsWarper",), "truncation"),
+    SamplingField("top_h", (None,), ("TopHLogitsWarper",), "truncation"),
     SamplingField("top_k", (0, None), ("TopKLogitsWarper",), "truncation"),
     SamplingField("top_p", (1.0, None), ("TopPLogitsWarper",), "truncation"),
     SamplingField("min_p", (None, 0.0), ("MinPLogitsWarper",), "truncation"),

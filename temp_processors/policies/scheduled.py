@@ -103,7 +103,10 @@ class ScheduledTemperatureLogitsWarper(PolicyLogitsWarper):
         step = self.steps(input_ids, scores)
         if self.reset_ids:
             step = steps_since(input_ids, scores, self.prompt_length, self.reset_ids)
-        step = step.to(working_dtype(scores))
+        return self.at_step(step.to(working_dtype(scores)))
+
+    def at_step(self, step: Tensor) -> Tensor:
+        """T(t) at steps t, a floating-point tensor of any shape."""
         value = self._shape_at((step - self.warmup).clamp(min=0.0))
         if not self.warmup:
             return value

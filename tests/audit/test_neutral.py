@@ -74,6 +74,12 @@ def test_each_off_value_is_off_and_each_other_value_is_on(name: str) -> None:
     assert values_on({name: ON[name]}) == {name: ON[name]}
 
 
+def test_top_h_of_1_is_not_off(model: Any) -> None:
+    """transformers still keeps no more than the 100 most likely tokens then."""
+    assert values_on({"top_h": 1.0}) == {"top_h": 1.0}
+    assert "TopHLogitsWarper(top_h=1.0)" in str(audit(model, do_sample=True, top_h=1.0, top_k=0))
+
+
 def test_all_off_makes_an_empty_stack_whatever_the_checkpoint_says(model: Any) -> None:
     model.generation_config.update(**ON)
     assert audit(model, do_sample=True).stack
