@@ -1,4 +1,4 @@
-"""Draw on vLLM's Model Runner V2 and keep what the processor saw: `python tests/serving/model_runner_v2.py OUT.pt [plain|guesses]`.
+"""Draw on vLLM's Model Runner V2 and keep what the processor saw: `python tests/serving/model_runner_v2.py OUT.pt plain|guesses|coupled`.
 
 V2 needs Triton. Where there is no GPU, its kernels run in Triton's own interpreter on the CPU (`TRITON_INTERPRET=1`): the model
 runner, its sampler, its rejection sampler and its tables of tokens are vLLM's own code, only slow. A process of its own, because
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -30,8 +31,10 @@ if not torch.cuda.is_available():
         "cpu", SimpleNamespace(driver=None)
     )  # vLLM looks for this name before it uses Triton
 
+from temp_processors.config.experiment import ExperimentConfig
 from temp_processors.engines.engine import DecodeRow
 from temp_processors.engines.vllm_local import decode_with_vllm
+from temp_processors.experiment.run import run_experiment
 from temp_processors.fox import FOX_PATH
 from temp_processors.serving.rows import policy_of_request
 from temp_processors.serving.vllm import TemperaturePolicyLogitsProcessor
@@ -70,8 +73,29 @@ def generate(llm: Any, prompts: list[list[int]], settings: list[Any]) -> list[li
     return [list(request.outputs[0].token_ids) for request in done]
 
 
+def coupled() -> list[tuple[str, int, list[int]]]:
+    """The texts of a whole experiment with `coupled: true`: policy, sample and tokens."""
+    data = {
+        "name": "coupled",
+        "prompts": ["The quick brown fox"],
+        "samples_per_prompt": 12,
+        "max_new_tokens": 4,
+        "coupled": True,
+        "policies": [{"name": str(t), "kind": "fixed", "temperature": t} for t in (2.0, 2.02)],
+        "engine": "vllm",
+        "engine_options": {"dtype": "float32", "enforce_eager": True, "max_model_len": 64},
+        "metrics": ["distinct_2"],
+    }
+    with TemporaryDirectory() as folder:
+        run = run_experiment(ExperimentConfig.model_validate({**data, "out": f"{folder}/run"}))
+        return [(sample.policy, sample.sample_id, list(sample.token_ids)) for sample in run.samples]
+
+
 def main(out: str, kind: str) -> None:
     """One batch of every policy, more requests than slots; without guesses also draws that share seeds, and our own rows."""
+    if kind == "coupled":
+        torch.save(coupled(), out)
+        return
     from vllm import LLM
 
     more = {"speculative_config": GUESSES} if kind == "guesses" else {}

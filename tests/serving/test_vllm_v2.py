@@ -40,13 +40,13 @@ class Row(NamedTuple):
     after: torch.Tensor
 
 
-def drawn(kind: str, folder: Path) -> dict[str, Any]:
+def drawn(kind: str, folder: Path) -> Any:
     out = folder / f"{kind}.pt"
     command = [sys.executable, str(ROOT / "tests" / "serving" / "model_runner_v2.py"), str(out), kind]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=400)
     assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
-    return torch.load(out)  # type: ignore[no-any-return]
+    return torch.load(out)
 
 
 @pytest.fixture(scope="module")
@@ -142,6 +142,13 @@ def test_draws_of_equal_seeds_share_their_noise_at_other_temperatures(plain: dic
     one, near, other = ([text[0] for text in plain[name]] for name in ("one", "near", "other_seeds"))
     assert sum(map(int.__eq__, one, near)) >= 15
     assert sum(map(int.__eq__, one, other)) <= 10
+
+
+def test_an_experiment_couples_its_policies(tmp_path: Path) -> None:
+    texts = {(policy, sample): tokens for policy, sample, tokens in drawn("coupled", tmp_path)}
+    assert len(texts) == 24
+    assert sum(texts["2.0", sample][:1] == texts["2.02", sample][:1] for sample in range(12)) >= 11
+    assert len({tuple(tokens) for tokens in texts.values()}) > 3
 
 
 def test_rows_carry_the_untempered_log_probability(plain: dict[str, Any], model: Any) -> None:
