@@ -44,6 +44,20 @@ POLICIES = {
     "top_p_decay": {"kind": "top_p_decay"},
     "product": {"kind": "product", "policies": [LINEAR, DYNAMIC]},
     "truncate_then_temper": {"kind": "truncate_then_temper", "top_k": 50, "policy": FIXED},
+    "chain": {"kind": "chain", "steps": [DYNAMIC, {"kind": "min_p", "min_p": 0.05}]},
+    "generate": {"kind": "generate", "temperature": 0.6, "top_k": 20, "top_p": 0.95},
+    "top_k": {"kind": "top_k", "top_k": 50},
+    "top_p": {"kind": "top_p", "top_p": 0.9},
+    "min_p": {"kind": "min_p", "min_p": 0.05},
+    "typical_p": {"kind": "typical_p", "typical_p": 0.9},
+    "top_h": {"kind": "top_h", "top_h": 0.4},
+    "epsilon": {"kind": "epsilon", "epsilon_cutoff": 0.0003},
+    "eta": {"kind": "eta", "eta_cutoff": 0.0003},
+    "top_n_sigma": {"kind": "top_n_sigma"},
+    "p_less": {"kind": "p_less"},
+    "min_k": {"kind": "min_k"},
+    "ees": {"kind": "ees"},
+    "xtc": {"kind": "xtc"},
 }
 LEAST_SECONDS = 1e-4  # for the quickest of the calls
 Call = Callable[[Tensor, Tensor], Tensor]

@@ -66,9 +66,9 @@ def _decided(rows: Rows, _: slice) -> Decide:
         steep = np.where(np.isfinite(fall), fall, 0.0).astype(rows.dtype) / np.arange(
             1, ordered.shape[1], dtype=rows.dtype
         )
-        where = steep.argmax(axis=-1)[:, None]
-        most, last = np.take_along_axis(steep, where, -1), np.take_along_axis(ordered, count - 1, -1)
-        certain = (most > 0) & (most >= (last - bottom[places]) / count)
-        return np.where(certain, np.take_along_axis(ordered, where, -1), np.nan)
+        where, each = steep.argmax(axis=-1), np.arange(len(ordered))
+        most, last = steep[each, where], ordered[each, count[:, 0] - 1]
+        certain = (most > 0) & (most >= (last - bottom[places, 0]) / count[:, 0])
+        return np.where(certain, ordered[each, where], np.nan)[:, None]
 
     return decide

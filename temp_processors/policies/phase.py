@@ -9,7 +9,7 @@ from torch import Tensor
 
 from temp_processors.policies.base import PolicyLogitsWarper
 from temp_processors.policies.checks import as_ids, checked
-from temp_processors.policies.positions import at_prefixes, ends_tag, last_place, prefix_lengths
+from temp_processors.policies.positions import ends_tag, last_before
 from temp_processors.policies.tags import Tag
 
 
@@ -79,9 +79,10 @@ class PhaseLogitsWarper(PolicyLogitsWarper):
 
     def is_inside(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """Which rows are between the tags: a boolean (batch, 1), or (batch, steps, 1) for 3-D scores."""
-        opened = last_place(ends_tag(input_ids, self.open_ids))
-        closed = last_place(ends_tag(input_ids, self.close_ids))
-        return at_prefixes(opened > closed, prefix_lengths(input_ids, scores))
+        opened, closed = (
+            last_before(ends_tag(input_ids, ids), input_ids, scores) for ids in (self.open_ids, self.close_ids)
+        )
+        return opened > closed
 
     def temperature(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """That of the policy each row is under; nan where that has no single one."""

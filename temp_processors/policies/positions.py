@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from temp_processors.policies.distribution import without_sync
 
 
 def prefix_lengths(input_ids: Tensor, scores: Tensor) -> Tensor:
@@ -59,8 +62,10 @@ def steps_after(input_ids: Tensor, scores: Tensor, prompt_length: int | Tensor, 
 
 def is_one_of(input_ids: Tensor, ids: Sequence[int]) -> Tensor:
     """Where `input_ids` holds one of a handful of `ids`; a boolean tensor of the same shape."""
-    hit = torch.zeros_like(input_ids, dtype=torch.bool)
-    for token in ids:
+    if not ids:
+        return torch.zeros_like(input_ids, dtype=torch.bool)
+    hit = input_ids == ids[0]
+    for token in ids[1:]:
         hit = hit | (input_ids == token)
     return hit
 
@@ -68,6 +73,8 @@ def is_one_of(input_ids: Tensor, ids: Sequence[int]) -> Tensor:
 def ends_tag(input_ids: Tensor, tag: Sequence[int]) -> Tensor:
     """Where the last token of the sequence `tag` stands in `input_ids`; a boolean tensor of the same shape."""
     width = input_ids.shape[-1]
+    if len(tag) == 1:
+        return input_ids == tag[0]
     hit = torch.ones_like(input_ids, dtype=torch.bool)
     for back, token in enumerate(reversed(tag)):
         moved = torch.zeros_like(hit)
@@ -86,6 +93,14 @@ def last_place(hit: Tensor) -> Tensor:
     return torch.cat([none, torch.where(hit, places, 0)], dim=-1).cummax(dim=-1).values
 
 
+def last_before(hit: Tensor, input_ids: Tensor, scores: Tensor) -> Tensor:
+    """Where the last hit before each prediction is, counted from 1, 0 for none: (batch, 1), or (batch, steps, 1) in 3-D."""
+    if scores.ndim == 2 and not without_sync(hit):  # only the whole text is asked for
+        places = np.arange(1, hit.shape[-1] + 1)
+        return torch.from_numpy((hit.numpy() * places).max(axis=-1, keepdims=True, initial=0))
+    return at_prefixes(last_place(hit), prefix_lengths(input_ids, scores))
+
+
 def at_prefixes(values: Tensor, lengths: Tensor) -> Tensor:
     """Values per prefix (batch, length + 1) at `prefix_lengths`: (batch, 1), or (batch, steps, 1) in 3-D."""
     return values[:, lengths.flatten()].view(-1, *lengths.shape[1:])
@@ -97,6 +112,6 @@ def steps_since(input_ids: Tensor, scores: Tensor, prompt_length: int | Tensor, 
         begin = per_row(prompt_length, "prompt_length", input_ids)
     else:
         begin = torch.full((input_ids.shape[0], 1), prompt_length, device=input_ids.device)
-    last = torch.maximum(last_place(is_one_of(input_ids, ids)), begin)
     lengths = prefix_lengths(input_ids, scores)
-    return (lengths - at_prefixes(last, lengths)).clamp(min=0)
+    last = last_before(is_one_of(input_ids, ids), input_ids, scores)
+    return (lengths - torch.maximum(last, begin.view(-1, *[1] * (scores.ndim - 1)))).clamp(min=0)

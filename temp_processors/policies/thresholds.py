@@ -110,9 +110,8 @@ def total_weight(rows: Rows) -> Rows:
 
 def first_where(condition: Rows, ordered: Rows) -> Rows:
     """The entry of each row of `ordered` at the first place where `condition` holds, nan where it never does; (rows, 1)."""
-    where = condition.argmax(axis=-1)[:, None]
-    found = np.take_along_axis(condition, where, -1)
-    return np.where(found, np.take_along_axis(ordered, where, -1), np.nan)
+    rows, where = np.arange(len(ordered)), condition.argmax(axis=-1)
+    return np.where(condition[rows, where], ordered[rows, where], np.nan)[:, None]
 
 
 def rising(scores: Tensor) -> Tensor:

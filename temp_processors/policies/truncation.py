@@ -114,7 +114,10 @@ def _without_the_rest(scores: Tensor, rest: Tensor) -> Tensor:
         return decide
 
     lowest = leading(scores, start)
-    return without_first(keep_from(scores, lowest), lowest, torch.from_numpy(surplus).view(lowest.shape))
+    result = keep_from(scores, lowest)
+    if not surplus.any():
+        return result
+    return without_first(result, lowest, torch.from_numpy(surplus).view(lowest.shape))
 
 
 class TruncateThenTemperLogitsWarper(PolicyLogitsWarper):
