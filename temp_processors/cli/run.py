@@ -207,6 +207,7 @@ def _push(run: Run, repo: str, console: Console) -> None:
 
 def show_run(run: Run, console: Console) -> None:
     """Print a finished run: values, differences, two texts for each policy, where everything is."""
+    from temp_processors.report.power_notes import power_notes
     from temp_processors.report.table import sample_lines, show_scores
     from temp_processors.report.verdict import verdict_lines
     from temp_processors.runs.writing import read_parquet
@@ -214,6 +215,8 @@ def show_run(run: Run, console: Console) -> None:
     scores = run.metrics
     show_scores(scores, console)
     console.print()
+    for said in power_notes(map(vars, read_parquet(run.path / "samples.parquet"))):
+        console.print(said, soft_wrap=True)
     for line in sample_lines(read_parquet(run.path / "samples.parquet"), list(scores)):
         console.print(line, soft_wrap=True)
     if (verdict := run.verdict) is not None:

@@ -15,6 +15,7 @@ from temp_processors.audit.audit import plain_sampling_kwargs
 from temp_processors.audit.checkpoint import with_checkpoint
 from temp_processors.audit.stack import record
 from temp_processors.policies.kinds import build_policy
+from temp_processors.policies.power import DECODINGS
 from temp_processors.sampling import SeededSampling
 
 
@@ -38,7 +39,7 @@ def generate_with_policy(
 
     Args:
         temperature_policy: `{"kind": ..., ...}` as for `build_policy`; a `tokenizer` in the call resolves tags, the model's
-            generation_config `{"kind": "checkpoint"}`.
+            generation_config `{"kind": "checkpoint"}`. `{"kind": "power", ...}` draws whole texts, see `power.generate_power`.
         seeds: One whole number per row (`num_return_sequences` multiplies rows): each row draws from its own seed,
             whatever else is in the batch. Or one number for the call: row 0 draws from it, row 1 from the next, so that
             a smaller last batch needs nothing else. Default: torch's global generator.
@@ -54,6 +55,11 @@ def generate_with_policy(
             that `build_policy` refuses.
     """
     config: GenerationConfig | None = kwargs.get("generation_config")
+    if temperature_policy.get("kind") in DECODINGS:
+        from temp_processors.custom_generate.power import generate_power  # the engine, which no other kind needs
+
+        _refuse(config, kwargs, seeds)
+        return generate_power(model, temperature_policy, seeds=seeds, **kwargs)
     _refuse(config, kwargs, seeds)
     length = _prompt_length(model, kwargs) if prompt_length is None else prompt_length
     data = with_checkpoint(temperature_policy, model)

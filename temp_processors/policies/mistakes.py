@@ -15,7 +15,10 @@ from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 Location = tuple[str | int, ...]
 INLINE = "inline"
 """Metadata of a field that has no key of its own in YAML: its fields stand beside those of the model that has it."""
-POWER = "`kind: power` draws whole texts and is no logits processor: it stands alone in the `policies` of an experiment"
+POWER = (
+    "`kind: power` draws whole texts and is no logits processor: "
+    "it stands alone in the `policies` of an experiment or in the custom_generate recipe"
+)
 LIKE_A_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
 

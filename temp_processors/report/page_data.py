@@ -16,6 +16,7 @@ from typing import Any
 from temp_processors.metrics.catalogue import described
 from temp_processors.report.curves import curves
 from temp_processors.report.footnotes import remarks
+from temp_processors.report.power_notes import power_notes
 from temp_processors.report.task_data import answers_of, task_data
 from temp_processors.report.tokens import token_pieces
 from temp_processors.report.wording import by_baseline, display_with_unit, score_words, visible
@@ -48,7 +49,13 @@ def page_data(run: LoadedRun, share: float = 1.0) -> dict[str, Any]:
     answers = dict(answers_of(run.path)) if task else {}
     return {
         "name": run.name,
-        "notes": [*run.notes, *task_notes, *([note] if note else []), *_sampling_notes(run, samples, traced)],
+        "notes": [
+            *run.notes,
+            *power_notes(run.samples),
+            *task_notes,
+            *([note] if note else []),
+            *_sampling_notes(run, samples, traced),
+        ],
         "task": task,
         "answers": [answers.get(_key(s)) for s in _in_order(samples, policies)] if task else [],
         "policies": policies,

@@ -166,3 +166,31 @@ def test_a_model_whose_generate_is_the_recipe_does_not_call_itself(model: Any) -
     model.generate = partial(generate_with_policy, model)
     torch.manual_seed(3)
     assert torch.equal(model.generate(DYNAMIC, inputs=PROMPTS, max_new_tokens=8), wanted)
+
+
+POWER = {"kind": "power", "alpha": 2.0, "particles": 4}
+
+
+def test_power_draws_whole_texts_from_their_seeds(model: Any) -> None:
+    padded = {"inputs": torch.tensor([[0, 5, 9], [1, 8, 4]]), "attention_mask": torch.tensor([[0, 1, 1], [1, 1, 1]])}
+    texts = by_recipe(model, POWER, seeds=7, num_return_sequences=2, **padded)
+    assert texts.shape == (4, 11)
+    assert texts[:, :3].tolist() == [[0, 5, 9], [0, 5, 9], [1, 8, 4], [1, 8, 4]]
+    alone = by_recipe(model, POWER, seeds=[10], inputs=torch.tensor([[1, 8, 4]]))
+    assert torch.equal(alone, texts[3:])
+    torch.manual_seed(3)
+    assert by_recipe(model, POWER).shape == (2, 11)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"max_new_tokens": None}, "needs `max_new_tokens`"),
+        ({"top_k": 5}, "takes no `top_k`"),
+        ({"seeds": [1]}, "one whole number per row, 2, but holds 1"),
+        ({"temperature": 0.5}, "would multiply"),
+    ],
+)
+def test_power_refuses_what_it_does_not_take(model: Any, arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        by_recipe(model, POWER, **arguments)

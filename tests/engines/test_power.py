@@ -16,6 +16,8 @@ from temp_processors.engines.decoding.power.smc import systematic
 from temp_processors.engines.engine import Decoded, DecodeRow
 from temp_processors.experiment.run import run_experiment
 from temp_processors.policies.power import PowerPolicy
+from temp_processors.report.page_data import page_data
+from temp_processors.runs.lenient import load_run
 from temp_processors.runs.writing import read_parquet
 from tests.models import tiny_llama, tiny_t5
 
@@ -189,6 +191,10 @@ def test_a_run_holds_the_cost_and_the_weights(tmp_path: Any) -> None:
     assert found["power", 0].computed_tokens == 16
     assert found["power", 1].ess is not None
     assert found["mh", 1].acceptance is not None
+    power, mh = (note for note in page_data(load_run(run.path))["notes"] if "each token kept" in note)
+    assert power.startswith("power: 4.0 tokens computed for each token kept, log-probability of a text -")
+    assert "effective sample size" in power
+    assert "of its moves accepted" in mh
     lines = (run.path / "samples.jsonl").read_bytes().splitlines(keepends=True)
     (run.path / "samples.jsonl").write_bytes(b"".join(lines[:3]))
     (run.path / "DONE").unlink()
