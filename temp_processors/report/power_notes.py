@@ -14,10 +14,9 @@ def power_notes(samples: Iterable[Sample]) -> list[str]:
     """A line for every policy whose samples say what they cost, in the order of the samples.
 
     Example:
-        >>> text = {"token_ids": [1, 2], "finish_reason": "length", "log_prob": -3.0}
-        >>> power_notes([{**text, "policy": "p", "computed_tokens": 64, "ess": 20.0, "resamplings": 3, "ancestors": 1}])
-        ["p: 32.0 tokens computed for each token kept, log-probability of a text -3.00, effective sample size 20.0 (median; least 20.0), \
-3.0 resamplings and 1.0 ancestors a text"]
+        >>> text = {"policy": "p", "token_ids": [1, 2], "finish_reason": "length", "log_prob": -3.0}
+        >>> power_notes([{**text, "computed_tokens": 64, "acceptance": 0.5}])
+        ['p: 32.0 tokens computed for each token kept, log-probability of a text -3.00, 50% of its moves accepted']
     """
     by_policy: dict[str, list[Sample]] = {}
     for sample in samples:
