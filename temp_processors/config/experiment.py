@@ -133,7 +133,7 @@ class ExperimentConfig(BaseModel):
         baseline: Name of the policy that the others are compared with; the first one by default.
         primary: The metric that answers the question of the experiment, chosen before its texts are seen: the p-values of its
             differences are corrected for the number of policies alone, those of all others for the whole table. None by default.
-        batch_size: Most rows that are generated together.
+        batch_size: Most rows that are generated together; `auto` finds the fastest by trying (see `engines/decoding/README.md`).
         checkpoint_sampling: `refuse` stops when the checkpoint's own generation_config holds a temperature or truncation,
             which would multiply with the policies; `neutralise` ignores those values. Where one of the policies is `kind: checkpoint`
             nothing has to be refused: the values act there, and the policies compared with it are without them.
@@ -167,7 +167,7 @@ class ExperimentConfig(BaseModel):
     tokenizer: Annotated[str, AfterValidator(_not_blank)] = "auto"
     baseline: str | None = None
     primary: str | None = None
-    batch_size: Annotated[int, Field(ge=1, le=MOST_TEXTS)] = 256
+    batch_size: Annotated[int, Field(ge=1, le=MOST_TEXTS)] | Literal["auto"] = "auto"
     checkpoint_sampling: Literal["refuse", "neutralise"] = "refuse"
     traces: SwitchOrOptions = True
     engine: Engine = "transformers"
@@ -256,6 +256,11 @@ class ExperimentConfig(BaseModel):
     def folder(self) -> Path:
         """Where the run is written."""
         return Path(self.out) if self.out is not None else Path("runs") / self.name
+
+    @property
+    def most_rows(self) -> int | None:
+        """`batch_size` where it is a number; None for `auto`."""
+        return None if self.batch_size == "auto" else self.batch_size
 
     def check_tokenizer(self, tokenizer: Any) -> None:
         """Refuse tags and token ids of the policies that do not go with the tokenizer. Raises `ConfigError`."""

@@ -97,14 +97,14 @@ class DrawOptions:
             equal seeds share its noise where it has such noise, and a configuration that asks any other for it is refused.
         on_tokens: Called with the number of tokens that came in since its last call, those of a text before the text.
         ends: Whether a text ends with its last token, for texts that stop (`stop`); only `engine: transformers` asks.
-        batch_size: Rows that are computed together by what draws a text from many rows (`kind: power`).
+        batch_size: Most rows that are computed together; None leaves it to the engine. Only `engine: transformers` asks.
     """
 
     max_new_tokens: int
     coupled: bool = False
     on_tokens: Callable[[int], None] = ignore
     ends: Ends | None = None
-    batch_size: int = 256
+    batch_size: int | None = None
 
 
 class Engine(Protocol):

@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, cast
 
 import torch
@@ -14,7 +15,10 @@ from torch import Tensor
 from temp_processors.audit.audit import audit
 from temp_processors.config.experiment import ExperimentConfig
 from temp_processors.config.sections import ModelSpec, model_spec
+from temp_processors.engines.decoding.batches import WHOLE, plan_batches
+from temp_processors.engines.decoding.continuous import draw_continuously
 from temp_processors.engines.decoding.decode import decode
+from temp_processors.engines.decoding.lean import lean_view
 from temp_processors.engines.decoding.power.decode import decode_power
 from temp_processors.engines.decoding.prefill import draw_kwargs
 from temp_processors.engines.decoding.seeded import for_texts
@@ -63,10 +67,15 @@ class LocalEngine:
         """The model's own generation configuration."""
         return self.model.generation_config
 
+    @cached_property
+    def lean(self) -> Any | None:
+        """The model as continuous batching runs it; None where it cannot, and batches are drawn as wholes."""
+        return lean_view(self.model)
+
     @property
     def independent_rows(self) -> bool:
-        """False: the rows of a batch move each other's last bits."""
-        return False
+        """Whether rows may be drawn beside any others, as in continuous batching; in whole batches they move each other's last bits."""
+        return self.lean is not None
 
     @property
     def eos_token_ids(self) -> list[int]:
@@ -98,7 +107,7 @@ class LocalEngine:
     def draw(
         self, rows: Sequence[DecodeRow], policies: Sequence[PolicyFactory | PowerPolicy], options: DrawOptions
     ) -> Iterator[Decoded]:
-        """Continue every row, all in one batch; rows of `kind: power` apart from it, policy by policy.
+        """Continue every row: by continuous batching, or in whole batches; rows of `kind: power` apart from them, policy by policy.
 
         Raises:
             ModelError: The model's own code fails, as it does in `generate` for some that transformers has.
@@ -116,9 +125,9 @@ class LocalEngine:
             for chosen, policy in _parts(rows, policies):
                 some = [rows[row] for row in chosen] if len(chosen) < len(rows) else rows
                 found = (
-                    decode(self.model, *for_texts(some, factories), **settings)
+                    self._continued(some, factories, options.batch_size, settings)
                     if policy is None
-                    else decode_power(self.model, some, policy, **settings, batch_size=options.batch_size)
+                    else decode_power(self.model, some, policy, **settings, batch_size=options.batch_size or WHOLE)
                 )
                 for done in found:
                     yield done._replace(row=chosen[done.row])
@@ -127,6 +136,22 @@ class LocalEngine:
                 raise
             name, reason = type(self.model).__name__, f"{type(error).__name__}: {first_line(error)}"
             raise ModelError(f"model: {name} cannot be run here: its own code fails ({reason})") from error
+
+    def _continued(
+        self,
+        rows: Sequence[DecodeRow],
+        policies: Sequence[PolicyFactory],
+        batch_size: int | None,
+        settings: dict[str, Any],
+    ) -> Iterator[Decoded]:
+        """Rows whose ended ones are replaced at once where the model allows it, else batch by batch."""
+        if self.lean is not None:
+            options = {name: value for name, value in settings.items() if name != "pad_token_id"}
+            yield from draw_continuously(self.lean, rows, policies, batch_size=batch_size, **options)
+            return
+        for batch in plan_batches([len(row.prompt_ids) for row in rows], batch_size):
+            for done in decode(self.model, *for_texts([rows[row] for row in batch], policies), **settings):
+                yield done._replace(row=batch[done.row])
 
     def describe(self) -> dict[str, Any]:
         """Class, size and dtype of the model, and a digest of 64 values of every tensor."""

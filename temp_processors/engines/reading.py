@@ -18,6 +18,7 @@ from transformers import (
 )
 
 from temp_processors.config.sections import ModelSpec
+from temp_processors.engines.decoding.lean import NAME as SLOTS
 from temp_processors.engines.decoding.shared_prefix import NAME as SHARED
 from temp_processors.engines.model_errors import ModelError, first_line, loading, not_one_of
 from temp_processors.engines.sources import Source, find_model
@@ -91,7 +92,10 @@ def check_options(spec: ModelSpec) -> None:
         ModelError: `attn_implementation` or `device_map` names nothing that is here.
     """
     wanted = spec.attn_implementation
-    known = ["eager", *sorted(name for name in AttentionInterface().valid_keys() if "|" not in name and name != SHARED)]
+    known = [
+        "eager",
+        *sorted(name for name in AttentionInterface().valid_keys() if "|" not in name and name not in (SHARED, SLOTS)),
+    ]
     if wanted is not None and "/" not in wanted and wanted not in known:  # with a slash: kernels of a Hub repository
         raise not_one_of("model.attn_implementation", wanted, known)
     if isinstance(spec.device_map, str) and spec.device_map not in SPREAD:

@@ -50,7 +50,7 @@ class Work:
         """
         rank = self.processes.rank if self.processes.count > 1 else None
         failures: list[dict[str, Any]] = []
-        batches = self._pool(done) if self.engine.independent_rows else self._whole_batches(done)
+        batches = self._pool(done) if self._independent else self._whole_batches(done)
         with Part(self.folder.path, rank) as part, self._meter(sum(map(len, batches))) as meter:
             for rows in batches:
                 meter.begin([self.config.policies[policy].name for policy in rows.policies])
@@ -66,11 +66,17 @@ class Work:
                     raise self._incomplete(error, rows) from error
         return failures
 
+    @property
+    def _independent(self) -> bool:
+        """Whether each row may be drawn beside any others; texts of `kind: power` are made of many rows."""
+        powers = any(named.policy.kind == "power" for named in self.config.policies)
+        return self.engine.independent_rows and not powers
+
     def _whole_batches(self, done: set[Key]) -> list[Rows]:
         """The batches of the plan that are not done: whole ones, the same in every run."""
         prompts = self.prompts.token_ids
         lengths = [len(prompt) for prompt in prompts for _ in range(len(self.plan) // len(prompts))]
-        batches = self.processes.share(plan_batches(lengths, self.config.batch_size))
+        batches = self.processes.share(plan_batches(lengths, self.config.most_rows))
         return [
             Rows(self, batch)
             for batch in batches
@@ -116,7 +122,7 @@ class Work:
 
     def _options(self, meter: Meter) -> DrawOptions:
         ends = self._stops.end if self.config.stop else None
-        return DrawOptions(self.config.max_new_tokens, self.config.coupled, meter.tokens, ends, self.config.batch_size)
+        return DrawOptions(self.config.max_new_tokens, self.config.coupled, meter.tokens, ends, self.config.most_rows)
 
     @cached_property
     def _stops(self) -> StopTexts:

@@ -18,7 +18,7 @@ from temp_processors.runs.folder import Run, RunFolderError
 
 ADDED = {"tokenizer": "auto", "stop": []}
 """Fields of a configuration that earlier versions did not have, with the value that leaves a run as it was."""
-FREE = {"out"}
+FREE = {"batch_size", "out"}
 """Fields that may differ when a run goes on."""
 FREE_OPTIONS = {"concurrency", "retries", "retry_wait", "timeout"}
 """Options of the engine that may differ: how a server is asked moves no text. Nor does its address."""

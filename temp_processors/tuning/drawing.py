@@ -85,10 +85,10 @@ class Drawing:
         jobs = [
             self._job(prompt, policy, sample) for prompt in prompts for policy in policies for sample in self._samples
         ]
-        batches = plan_batches([len(ids[job.prompt_id]) for job in jobs], config.batch_size)
+        batches = plan_batches([len(ids[job.prompt_id]) for job in jobs], config.most_rows)
         with Meter(self.progress, len(jobs), config.max_new_tokens) as meter:
             ends = self._stops.end if config.stop else None
-            options = DrawOptions(config.max_new_tokens, config.coupled, meter.tokens, ends, config.batch_size)
+            options = DrawOptions(config.max_new_tokens, config.coupled, meter.tokens, ends, config.most_rows)
             for batch in batches:
                 chosen = [jobs[place] for place in batch]
                 meter.begin(list(dict.fromkeys(config.policies[job.policy].name for job in chosen)))

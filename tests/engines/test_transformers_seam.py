@@ -46,7 +46,9 @@ def test_every_private_name_is_there() -> None:
     assert hasattr(GenerationMixin, transformers_seam.UPDATE), "batches that share a prefill; the cache of the explorer"
     assert hasattr(PreTrainedModel, transformers_seam.STATEFUL), "batches that share a prefill"
     assert hasattr(tiny_llama().config, transformers_seam.ATTENTION), "prompts kept once for their rows"
-    assert hasattr(torch.ops.aten, transformers_seam.FLASH), "prompts kept once for their rows"
+    assert hasattr(torch.ops.aten, transformers_seam.FLASH), "prompts kept once for their rows; continuous batching"
+    for name in (transformers_seam.PACK, transformers_seam.PACKED):
+        assert hasattr(torch.ops.mkldnn, name), "linear layers laid out once; rows with the same bits in any batch"
 
 
 @pytest.mark.parametrize("room", ["engines", "experiment", "explore"])

@@ -24,7 +24,7 @@ from typer.testing import CliRunner
 from temp_processors.cli.app import app
 from temp_processors.config.experiment import load_config
 from temp_processors.engines import local
-from temp_processors.engines.decoding.decode import decode
+from temp_processors.engines.decoding.continuous import draw_continuously
 from temp_processors.engines.engine import Decoded
 from temp_processors.experiment.plan import Plan
 from temp_processors.experiment.processes import Processes
@@ -136,46 +136,46 @@ def test_a_full_disk_keeps_what_is_whole(whole: Path, tmp_path: Path, monkeypatc
 
     def filling(*args, **kwargs):
         resource.setrlimit(resource.RLIMIT_FSIZE, (1500, hard))
-        return decode(*args, **kwargs)
+        return draw_continuously(*args, **kwargs)
 
-    monkeypatch.setattr(local, "decode", filling)
+    monkeypatch.setattr(local, "draw_continuously", filling)
     try:
         with pytest.raises(RunFolderError, match="cannot be written: File too large; what was finished before is kept"):
             run_experiment(config_in(tmp_path / "full"))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert (tmp_path / "full" / "samples.jsonl").stat().st_size == 1500
-    monkeypatch.setattr(local, "decode", decode)
+    monkeypatch.setattr(local, "draw_continuously", draw_continuously)
     run_experiment(config_in(tmp_path / "full"), resume=True)
     assert_equal_runs(tmp_path / "full", whole)
 
 
 def test_ctrl_c_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: Path) -> None:
     def interrupted(*args, **kwargs):
-        for number, done in enumerate(decode(*args, **kwargs)):
+        for number, done in enumerate(draw_continuously(*args, **kwargs)):
             yield done
             if number == 2:
                 signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(local, "decode", interrupted)
+    monkeypatch.setattr(local, "draw_continuously", interrupted)
     done = CliRunner().invoke(app, ["run", "fox", *FLAGS, "--out", str(tmp_path / "run")])
     assert done.exit_code == 130
     assert "go on with the same command and --resume" in done.stderr
-    monkeypatch.setattr(local, "decode", decode)
+    monkeypatch.setattr(local, "draw_continuously", draw_continuously)
     run_experiment(config_in(tmp_path / "run"), resume=True)
     assert_equal_runs(tmp_path / "run", whole)
 
 
 def test_nan_is_reported_and_the_others_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*args, **kwargs):
-        for done in decode(*args, **kwargs):
+        for done in draw_continuously(*args, **kwargs):
             yield Decoded(done.row, [5, 6], "nan", float("nan")) if done.row == 1 else done
 
-    monkeypatch.setattr(local, "decode", broken)
+    monkeypatch.setattr(local, "draw_continuously", broken)
     folder = tmp_path / "run"
     done = CliRunner().invoke(app, ["run", "fox", "--set", "max_new_tokens=4", "--out", str(folder)])
     assert done.exit_code == 1
-    assert "prompt 0, sample 1, step 2: NaN logits" in done.stderr
+    assert "prompt 0, sample 0, step 2: NaN logits" in done.stderr
     run = Run.load(folder)
     assert [failure["step"] for failure in run.failures] == [2] * len(run.failures) != []
     assert len(in_order(folder)) + len(run.failures) == len(list(Plan(load_config("fox")).jobs()))
@@ -187,10 +187,10 @@ def test_a_policy_without_a_single_text(tmp_path: Path, monkeypatch: pytest.Monk
     number = [named.name for named in config.policies].index(broken_policy)
 
     def broken(model, rows, *args, **kwargs):
-        for done in decode(model, rows, *args, **kwargs):
+        for done in draw_continuously(model, rows, *args, **kwargs):
             yield Decoded(done.row, [], "nan", float("nan")) if rows[done.row].policy == number else done
 
-    monkeypatch.setattr(local, "decode", broken)
+    monkeypatch.setattr(local, "draw_continuously", broken)
     done = CliRunner().invoke(app, ["run", "fox", *FLAGS, "--out", str(tmp_path / "run")])
     assert done.exit_code == 1
     assert f"policy '{broken_policy}', prompt 0, sample 0, step 0: NaN logits" in done.stderr

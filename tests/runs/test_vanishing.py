@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from temp_processors.cli.app import app
 from temp_processors.engines import local
-from temp_processors.engines.decoding.decode import decode
+from temp_processors.engines.decoding.continuous import draw_continuously
 from temp_processors.experiment import results
 from temp_processors.runs.folder import Run
 
@@ -39,13 +39,13 @@ def after(texts: int, happens: Callable[[], object], monkeypatch: pytest.MonkeyP
 
     def drawing(*args, **kwargs):
         nonlocal drawn
-        for done in decode(*args, **kwargs):
+        for done in draw_continuously(*args, **kwargs):
             yield done
             drawn += 1
             if drawn == texts:
                 happens()
 
-    monkeypatch.setattr(local, "decode", drawing)
+    monkeypatch.setattr(local, "draw_continuously", drawing)
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def test_a_folder_that_is_renamed_goes_on_under_its_new_name(
     assert not folder.exists()
     assert len(lines(new)) == 4
     assert set(lines(new)) < set(lines(whole))
-    monkeypatch.setattr(local, "decode", decode)
+    monkeypatch.setattr(local, "draw_continuously", draw_continuously)
     assert command(new, "--resume").exit_code == 0
     assert lines(new) == lines(whole)
 
@@ -105,7 +105,7 @@ def test_samples_that_somebody_cuts_off_are_missed(
     folder = tmp_path / "run"
     after(12, lambda: os.truncate(folder / "samples.jsonl", 0), monkeypatch)
     assert_one_line(command(folder), "samples.jsonl: holds 0 of 12 texts that were drawn; go on with --resume")
-    monkeypatch.setattr(local, "decode", decode)
+    monkeypatch.setattr(local, "draw_continuously", draw_continuously)
     assert command(folder, "--resume").exit_code == 0
     assert lines(folder) == lines(whole)
 

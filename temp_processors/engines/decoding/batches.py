@@ -11,8 +11,12 @@ from torch import Tensor
 SLACK = 16  # prompt tokens by which the longest prompt of a batch may exceed twice its shortest
 
 
-def plan_batches(prompt_lengths: Sequence[int], size: int) -> list[list[int]]:
-    """Positions of the rows of every batch: at most `size` rows, prompts of similar length together.
+WHOLE = 256
+"""Rows of a batch whose rows are not replaced as they end, where nobody says how many."""
+
+
+def plan_batches(prompt_lengths: Sequence[int], size: int | None) -> list[list[int]]:
+    """Positions of the rows of every batch: at most `size` rows (`WHOLE` for None), prompts of similar length together.
 
     The plan depends on its arguments alone. A batch is the unit of computation: a row's neighbours move the last
     bits of its logits, so a run that is taken up again computes whole batches of the same plan and gets the same bits.
@@ -26,6 +30,7 @@ def plan_batches(prompt_lengths: Sequence[int], size: int) -> list[list[int]]:
 
     ```
     """
+    size = size or WHOLE
     batches: list[list[int]] = []
     for row in sorted(range(len(prompt_lengths)), key=lambda row: prompt_lengths[row]):
         batch = batches[-1] if batches else []

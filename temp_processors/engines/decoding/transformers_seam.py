@@ -20,6 +20,10 @@ UPDATE = "_update_model_kwargs_for_generation"
 STATEFUL = "_is_stateful"
 ATTENTION = "_attn_implementation"
 FLASH = "_scaled_dot_product_flash_attention_for_cpu"
+PACK, PACKED = "_reorder_linear_weight", "_linear_pointwise"
+
+ROWS_PACKED_FOR = 64
+"""Rows of a step for which oneDNN lays weights out; any number of rows goes with them."""
 
 
 def missing_for_batches(model: Any) -> str | None:
@@ -92,6 +96,29 @@ def attention_with_normaliser() -> Callable[..., tuple[Tensor, Tensor]] | None:
     if operator is None:
         say_once(FLASH, "every row keeps its own copy of its prompt's keys and values")
     return operator
+
+
+def packed_linear(weight: Tensor) -> Callable[[Tensor, Tensor | None], Tensor] | None:
+    """x W' + b with `weight` (outputs, inputs) laid out for oneDNN once, where torch's own lays it out in every call.
+
+    On an AMD EPYC that is 1.2 times (128 rows) to 2 times (8 rows) as fast (SmolLM2's layers, one thread). Every row of the
+    product has the bits that it has in a product of any other number of rows, from 2 on. Lost without it (None): that speed.
+
+    Args:
+        weight: In float32, on the CPU; the packed copy takes as much memory again.
+    """
+    operators = torch.ops.mkldnn if torch.backends.mkldnn.is_available() else None  # type: ignore[no-untyped-call]
+    pack, packed = getattr(operators, PACK, None), getattr(operators, PACKED, None)
+    if pack is None or packed is None:
+        say_once(f"mkldnn.{PACKED}", "linear layers are not laid out once for all steps")
+        return None
+    laid_out = pack(weight.detach(), ROWS_PACKED_FOR)
+
+    def product(x: Tensor, bias: Tensor | None) -> Tensor:
+        y: Tensor = packed(x, laid_out, bias, "none", [], "")
+        return y
+
+    return product
 
 
 @cache

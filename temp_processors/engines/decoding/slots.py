@@ -1,0 +1,292 @@
+"""The past of rows that come and go: one tensor for all layers, in which every row has a place of its own.
+
+A row's keys begin at the front of its place, whatever its neighbours are, so that nothing is moved when rows of other lengths come
+in, and every number is computed as it would be beside other rows. Tokens that many rows begin with (a *stem*: the prompt of many
+samples, the template of many prompts) are kept once and attended to by one product for all of them, see shared_prefix.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from transformers.cache_utils import DynamicCache, DynamicLayer
+
+from temp_processors.engines.decoding.transformers_seam import attention_with_normaliser
+
+ALIGNED = 16
+"""Prompts and keys are padded to a multiple of this: sums over keys are cut into the same vectors in every batch."""
+WRITTEN_OUT = 400
+"""Multiplications below which torch takes products one by one, in an order of their own."""
+EXACT = (torch.float32, torch.float64)
+"""Types in which attention may be written out as products; in the others torch's own keeps sums in float32."""
+
+
+class Prefill(NamedTuple):
+    """Tokens after one forward pass: their keys and values (layers, 2, heads, tokens, size), and what comes next, (vocab,)."""
+
+    past: Tensor
+    logits: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Stem:
+    """Tokens that many rows begin with, kept once: their keys and values (layers, 2, heads, tokens, size)."""
+
+    past: Tensor
+
+    @property
+    def length(self) -> int:
+        """In tokens."""
+        return int(self.past.shape[3])
+
+
+class _Now(NamedTuple):
+    """What all layers of one step have in common: places, where the new keys go, which keys are seen, whose stems."""
+
+    rows: int
+    written: Tensor
+    extent: int
+    mask: Tensor
+    stems: list[tuple[Stem, Tensor | None]]
+
+
+class Past:
+    """Keys and values of the rows in flight; rows are the places 0, 1, ... without a gap.
+
+    Args:
+        like: A past, (layers, 2, heads, tokens, size), whose sizes and type this one takes.
+        places, tokens: Room to begin with, which grows.
+    """
+
+    def __init__(self, like: Tensor, *, places: int = 2, tokens: int = ALIGNED) -> None:
+        layers, _, self.heads, _, size = like.shape
+        places = max(2, places)
+        self._store = like.new_zeros(layers, 2, places, self.heads, _aligned(tokens), size)
+        self._own = torch.zeros(places, dtype=torch.long)
+        self._stems: list[Stem | None] = []
+        self._groups: list[tuple[Stem, Tensor | None]] | None = None
+        self.cache = DynamicCache()
+        self.cache.layers = [SlotLayer(self, number) for number in range(layers)]
+        self.now: _Now
+
+    def __len__(self) -> int:
+        return len(self._stems)
+
+    def layer(self, number: int) -> Tensor:
+        """Keys and values of one layer, (2, places, heads, capacity, size)."""
+        return self._store[number]
+
+    def put(self, place: int, past: Tensor, stem: Stem | None) -> None:
+        """A row that goes on behind `stem` and then `past`: at the next place, or instead of the row that was there."""
+        length = past.shape[3]
+        self._reserve(place + 1, length)
+        if place == len(self._stems):
+            self._stems.append(stem)
+        self._store[:, :, place, :, :length] = past
+        self._own[place] = length
+        self._stems[place], self._groups = stem, None
+
+    def drop(self, place: int) -> None:
+        """Take a row out; the last one moves to its place."""
+        last = len(self._stems) - 1
+        if place != last:
+            length = int(self._own[last])
+            self._store[:, :, place, :, :length] = self._store[:, :, last, :, :length]
+            self._own[place] = self._own[last]
+            self._stems[place] = self._stems[last]
+        self._stems.pop()
+        self._groups = None
+
+    def _reserve(self, places: int, tokens: int) -> None:
+        """Make room; more than is asked for, so that growing takes no time that counts, and all zeros: 0 x NaN is NaN."""
+        there, capacity = self._store.shape[2], self._store.shape[4]
+        if places <= there and tokens <= capacity:
+            return
+        wider = there if places <= there else max(places, 2 * there)
+        longer = capacity if tokens <= capacity else _aligned(max(tokens, capacity + capacity // 2))
+        layers, two, _, heads, _, size = self._store.shape
+        store = self._store.new_zeros(layers, two, wider, heads, longer, size)
+        rows, length = len(self._stems), int(self._own[: len(self._stems)].max()) if self._stems else 0
+        store[:, :, :rows, :, :length] = self._store[:, :, :rows, :, :length]
+        self._store = store
+        self._own = torch.cat([self._own, self._own.new_zeros(wider - there)])
+
+    @torch.inference_mode()
+    def step(self, view: Any, tokens: Tensor) -> Tensor:
+        """Append one token to every row, (rows,), and predict the next: (rows, vocab).
+
+        A row alone is computed beside an empty one, because products of one row are rounded otherwise.
+        """
+        count = len(self._stems)
+        rows = max(count, 2)
+        if count == 1:
+            tokens = tokens.expand(2)
+            self._own[1] = 0
+        own = self._own[:rows]
+        extent = _aligned(max(int(own.max()) + 1, WRITTEN_OUT // self._store.shape[5]))
+        self._reserve(rows, extent)
+        own = self._own[:rows]
+        self.now = self._begin(rows, own, extent)
+        begun = own + torch.tensor([0 if stem is None else stem.length for stem in self._stems] + [0] * (rows - count))
+        outputs = view(
+            input_ids=tokens[:, None],
+            position_ids=begun[:, None],
+            past_key_values=self.cache,
+            use_cache=True,
+            return_dict=True,
+        )
+        self._own[:rows] += 1
+        logits: Tensor = outputs.logits[:count, -1]
+        return logits
+
+    def _begin(self, rows: int, own: Tensor, extent: int) -> _Now:
+        each = own.repeat_interleave(self.heads)
+        index = torch.arange(rows * self.heads) * self._store.shape[4] + each
+        seen = torch.arange(extent) <= each[:, None]
+        mask = torch.zeros(seen.shape, dtype=self._store.dtype).masked_fill_(~seen, -torch.inf).unsqueeze(1)
+        if self._groups is None:
+            self._groups = _grouped(self._stems)
+        return _Now(rows, index, extent, mask, self._groups)
+
+
+def _aligned(tokens: int) -> int:
+    """The next multiple of `ALIGNED`."""
+    return -(-tokens // ALIGNED) * ALIGNED
+
+
+def _grouped(stems: Sequence[Stem | None]) -> list[tuple[Stem, Tensor | None]]:
+    """Every stem with the places of its rows; None where all rows have one and the same."""
+    places: dict[Stem, list[int]] = {}
+    for place, stem in enumerate(stems):
+        if stem is not None:
+            places.setdefault(stem, []).append(place)
+    alone = len(stems) > 1 and any(len(own) == len(stems) for own in places.values())
+    return [(stem, None if alone else torch.tensor(own)) for stem, own in places.items()]
+
+
+class SlotLayer(DynamicLayer):
+    """One layer of a [`Past`], as transformers' models see it."""
+
+    def __init__(self, past: Past, number: int) -> None:
+        super().__init__()
+        self._past, self._number, self.is_initialized = past, number, True
+
+    def get_seq_length(self) -> int:
+        """Keys of the longest row, its stem left out: models are told positions, and need no more than a number."""
+        return self._past.now.extent - 1
+
+    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
+        """Keys that a query sees, and where they begin."""
+        return self._past.now.extent, 0
+
+    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+        """Write one token of every row, (rows, heads, 1, size), to where its place goes on; the keys know this layer."""
+        for store, new in zip(self._past.layer(self._number), (key_states, value_states), strict=True):
+            store.view(-1, store.shape[-1]).index_copy_(0, self._past.now.written, new.reshape(-1, new.shape[-1]))
+        key_states.slot_layer = self  # type: ignore[attr-defined]
+        return key_states, value_states
+
+    def attend(self, query: Tensor, scaling: float | None) -> Tensor:
+        """Attention of one new token a row, (rows, heads, 1, size), over its stem and its own keys.
+
+        Heads that share keys (grouped queries) are further queries of the same keys, which are read once. -> (rows, 1, heads, size)
+        """
+        now, heads = self._past.now, self._past.heads
+        rows, all_heads, _, size = query.shape
+        scale = size**-0.5 if scaling is None else scaling
+        keys, values = (store[: now.rows, :, : now.extent] for store in self._past.layer(self._number))
+        query = query.reshape(rows, heads, all_heads // heads, size)
+        if query.dtype in EXACT:
+            own, weight = _written_out(query, keys, values, now.mask, scale, bool(now.stems))
+        else:
+            mask = now.mask.view(rows, heads, 1, -1)[:, :1]
+            own, weight = _attend(query, keys, values, attn_mask=mask, scale=scale)
+        for stem, places in now.stems:
+            part, mine, my_weight = (x if places is None else x[places] for x in (query, own, weight))
+            merged = _merged(part, mine, my_weight, stem.past[self._number], scale)
+            own = merged if places is None else own.index_copy(0, places, merged)
+        return own.reshape(rows, 1, all_heads, size)
+
+
+def _written_out(
+    query: Tensor, keys: Tensor, values: Tensor, mask: Tensor, scale: float, weighed: bool
+) -> tuple[Tensor, Tensor]:
+    """Attention as two batched products, twice as fast as torch's own for few queries, and its normaliser's logarithm."""
+    rows, heads, group, size = query.shape
+    scores = torch.baddbmm(mask, query.reshape(-1, group, size), keys.flatten(0, 1).transpose(1, 2), alpha=scale)
+    weight = scores.logsumexp(-1).view(rows, heads, group) if weighed else scores
+    own = torch.bmm(scores.softmax(dim=-1), values.flatten(0, 1)).view(query.shape)
+    return own, weight
+
+
+def _attend(query: Tensor, keys: Tensor, values: Tensor, **kwargs: Any) -> tuple[Tensor, Tensor]:
+    attend = attention_with_normaliser()
+    if attend is None:
+        raise RuntimeError("rows are decoded at places, though `lean_view` says that they cannot be")
+    return attend(query, keys, values, **kwargs)
+
+
+def _merged(query: Tensor, own: Tensor, weight: Tensor, stem: Tensor, scale: float) -> Tensor:
+    """Attention over own keys, (rows, heads, group, size), merged with that over a stem, (2, heads, tokens, size)."""
+    rows, heads, group, size = query.shape
+    together = query.transpose(0, 1).reshape(1, heads, rows * group, size)
+    shared, shared_weight = _attend(together, stem[0].unsqueeze(0), stem[1].unsqueeze(0), scale=scale)
+    shared = shared.view(heads, rows, group, size).transpose(0, 1)
+    shared_weight = shared_weight.view(heads, rows, group).transpose(0, 1)
+    share = torch.sigmoid(shared_weight - weight).unsqueeze(-1)
+    return torch.lerp(own, shared, share.to(own.dtype))
+
+
+@torch.inference_mode()
+def prefill_rows(view: Any, prompts: Sequence[Sequence[int]], prefix: Tensor | None) -> list[Prefill]:
+    """Run prompts through the model once, together; what is behind `prefix`, where they begin with the same tokens.
+
+    They are padded on the right, where nothing before looks, so that a prompt has the bits that it has alone.
+
+    Args:
+        view: Of the model.
+        prompts: Token ids, without those of the prefix; none is empty.
+        prefix: Keys and values, (layers, 2, heads, tokens, size).
+    """
+    lengths = torch.tensor([len(prompt) for prompt in prompts])
+    width = _aligned(int(lengths.max()))
+    count = max(2, len(prompts))  # one row alone is rounded otherwise
+    ids = torch.zeros(count, width, dtype=torch.long)
+    for row in range(count):
+        prompt = prompts[min(row, len(prompts) - 1)]
+        ids[row, : len(prompt)] = torch.tensor(prompt)
+    last = torch.cat([lengths, lengths[-1:]])[:count, None] - 1
+    begun = 0 if prefix is None else prefix.shape[3]
+    kept, where = torch.unique(lengths - 1, return_inverse=True)
+    outputs = view(
+        input_ids=ids,
+        position_ids=begun + torch.minimum(torch.arange(width), last),  # padding has a position that the model has
+        past_key_values=_cache_of(view, prefix, count),
+        use_cache=True,
+        logits_to_keep=kept,
+        return_dict=True,
+    )
+    layers = outputs.past_key_values.layers
+    return [
+        Prefill(
+            torch.stack(
+                [
+                    torch.stack([past[row, :, begun : begun + len(prompt)] for past in (one.keys, one.values)])
+                    for one in layers
+                ]
+            ),
+            outputs.logits[row, where[row]].clone(),
+        )
+        for row, prompt in enumerate(prompts)
+    ]
+
+
+def _cache_of(view: Any, prefix: Tensor | None, rows: int) -> DynamicCache:
+    cache = DynamicCache(config=view.config)
+    for number, (keys, values) in enumerate(() if prefix is None else prefix):
+        cache.update(keys.expand(rows, -1, -1, -1), values.expand(rows, -1, -1, -1), number)
+    return cache
