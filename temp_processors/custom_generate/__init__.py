@@ -1,6 +1,7 @@
 """`model.generate(custom_generate=..., temperature_policy={...})`: policies as plain data, on any model.
 
-The folder beside this file is the recipe that transformers loads; its `generate` is `generate_with_policy`.
+The folder beside this file is the recipe that transformers loads; its `generate` is `generate_with_policy`. `repository.py` puts it beside
+the weights of a model, whose `generate` it is from then on; `seeding.py` makes the seeds of rows from one.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from transformers import GenerationConfig, GenerationMixin
 from temp_processors.audit.audit import plain_sampling_kwargs
 from temp_processors.audit.checkpoint import with_checkpoint
 from temp_processors.audit.stack import record
+from temp_processors.custom_generate.seeding import row_seeds as row_seeds
 from temp_processors.policies.kinds import build_policy
 from temp_processors.policies.power import DECODINGS
 from temp_processors.sampling import SeededSampling
@@ -41,8 +43,8 @@ def generate_with_policy(
         temperature_policy: `{"kind": ..., ...}` as for `build_policy`; a `tokenizer` in the call resolves tags, the model's
             generation_config `{"kind": "checkpoint"}`. `{"kind": "power", ...}` draws whole texts, see `power.generate_power`.
         seeds: One whole number per row (`num_return_sequences` multiplies rows): each row draws from its own seed,
-            whatever else is in the batch. Or one number for the call: row 0 draws from it, row 1 from the next, so that
-            a smaller last batch needs nothing else. Default: torch's global generator.
+            whatever else is in the batch. Or one number for all: `row_seeds` makes a row's own of it and the row's prompt, so
+            that a text does not depend on the batch that its prompt is in. Default: torch's global generator.
         prompt_length: Tokens before the first new one; needed only with `decoder_input_ids`.
         kwargs: Everything else that `generate` takes. `do_sample` is True unless given.
 
@@ -51,16 +53,17 @@ def generate_with_policy(
 
     Raises:
         ValueError: for a `temperature` beside the policy (they would multiply), seeds with beams, greedy decoding
-            (`do_sample=False` without seeds or beams), which no policy changes, continuous batching; and for a policy
+            (`do_sample=False` without beams), which no policy changes, continuous batching; and for a policy
             that `build_policy` refuses.
     """
     config: GenerationConfig | None = kwargs.get("generation_config")
+    if kwargs.get("custom_generate") == custom_generate_path():  # a model that carries the recipe, told to use it
+        kwargs = {name: value for name, value in kwargs.items() if name not in ("custom_generate", "trust_remote_code")}
+    _refuse(config, kwargs, seeds)
     if temperature_policy.get("kind") in DECODINGS:
         from temp_processors.custom_generate.power import generate_power  # the engine, which no other kind needs
 
-        _refuse(config, kwargs, seeds)
         return generate_power(model, temperature_policy, seeds=seeds, **kwargs)
-    _refuse(config, kwargs, seeds)
     length = _prompt_length(model, kwargs) if prompt_length is None else prompt_length
     data = with_checkpoint(temperature_policy, model)
     policy = build_policy(data, prompt_length=length, tokenizer=kwargs.get("tokenizer"))
@@ -69,7 +72,7 @@ def generate_with_policy(
     arguments = {**plain, **kwargs}
     if seeds is not None:
         repeats = arguments.get("num_return_sequences", getattr(config, "num_return_sequences", None)) or 1
-        each = range(seeds, seeds + _batch(model, kwargs) * repeats) if isinstance(seeds, int) else seeds
+        each = _seeds(model, kwargs, seeds, repeats)
         processors[-1] = policy.with_seeds(each)
         processors.append(SeededSampling(each, prompt_length=length))
         # The last processor draws and leaves one token. Greedy decoding takes it, but refuses several rows per prompt.
@@ -87,7 +90,7 @@ def _refuse(config: GenerationConfig | None, call: Mapping[str, Any], seeds: int
         )
     if call.get("cache_implementation") == "paged":
         raise ValueError("continuous batching drops processors: use temp_processors.serving.with_policy")
-    if seeds is None and named["do_sample"] is False and (named["num_beams"] or 1) == 1:
+    if named["do_sample"] is False and (named["num_beams"] or 1) == 1:
         raise ValueError("do_sample=False takes the most probable token, which no policy changes: leave it out")
     if seeds is not None and (named["num_beams"] or 1) > 1:
         raise ValueError(f"`seeds` draw one token per row, but num_beams={named['num_beams']} compares several")
@@ -109,7 +112,11 @@ def _prompt_length(model: Any, call: Mapping[str, Any]) -> int:
     return 0 if call.get("inputs_embeds") is not None else 1
 
 
-def _batch(model: Any, call: Mapping[str, Any]) -> int:
-    """Prompts in the call; one where it has no input."""
+def _seeds(model: Any, call: Mapping[str, Any], seeds: int | Sequence[int], repeats: int) -> Sequence[int]:
+    """One seed for every row of the call."""
+    if not isinstance(seeds, int):
+        return seeds
     names = ("inputs", "input_ids", "inputs_embeds", model.main_input_name)
-    return next((int(call[name].shape[0]) for name in names if call.get(name) is not None), 1)
+    prompts = next((call[name] for name in names if call.get(name) is not None), None)
+    pad = call.get("pad_token_id", model.generation_config.pad_token_id)
+    return row_seeds(seeds, prompts, call.get("attention_mask"), repeats=repeats, pad_token_id=pad)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from temp_processors.custom_generate.seeding import row_seeds
 from temp_processors.engines.decoding.power.decode import decode_power
 from temp_processors.engines.engine import Decoded, DecodeRow
 from temp_processors.policies.power import PowerPolicy
@@ -42,8 +43,12 @@ def generate_power(
     if ids is None:
         raise ValueError("`kind: power` needs `input_ids`")
     values = _values(model, given)
-    prompts = _prompts(ids, given.get("attention_mask"), values["num_return_sequences"] or 1)
-    each = _seeds(seeds, len(prompts))
+    mask, repeats = given.get("attention_mask"), values["num_return_sequences"] or 1
+    prompts = _prompts(ids, mask, repeats)
+    if isinstance(seeds, int):
+        each: Sequence[int] = row_seeds(seeds, ids, mask, repeats=repeats)
+    else:
+        each = _seeds(seeds, len(prompts))
     eos, pad = values["eos_token_id"], values["pad_token_id"]
     ends = [] if eos is None else list(eos) if isinstance(eos, (list, tuple)) else [eos]
     pad = (ends or [0])[0] if pad is None else pad
@@ -84,15 +89,14 @@ def _prompts(ids: Tensor, mask: Tensor | None, repeats: int) -> list[tuple[int, 
     return [prompt for prompt in prompts for _ in range(repeats)]
 
 
-def _seeds(seeds: int | Sequence[int] | None, rows: int) -> Sequence[int]:
+def _seeds(seeds: Sequence[int] | None, rows: int) -> Sequence[int]:
     """One seed a row; without any, from torch's global generator."""
     if seeds is None:
         drawn: list[int] = torch.randint(2**53, (rows,)).tolist()
         return drawn
-    each = range(seeds, seeds + rows) if isinstance(seeds, int) else seeds
-    if len(each) != rows:
-        raise ValueError(f"`seeds` has to hold one whole number per row, {rows}, but holds {len(each)}")
-    return each
+    if len(seeds) != rows:
+        raise ValueError(f"`seeds` has to hold one whole number per row, {rows}, but holds {len(seeds)}")
+    return seeds
 
 
 def _padded(drawn: Sequence[Decoded], ends: Sequence[int], pad: int) -> Tensor:

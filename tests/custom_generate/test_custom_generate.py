@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,29 +11,17 @@ import torch
 from torch import Tensor
 from transformers import GenerationConfig, LlamaForCausalLM
 
-import temp_processors
 from temp_processors import SeededSampling, build_policy
 from temp_processors.audit.audit import plain_sampling_kwargs
-from temp_processors.custom_generate import custom_generate_path, generate_with_policy
+from temp_processors.custom_generate import custom_generate_path, generate_with_policy, row_seeds
 from temp_processors.policies.monte_carlo import temperature_of
 from tests.models import tiny_llama, tiny_t5
+
+pytestmark = pytest.mark.usefixtures("installed")
 
 PROMPTS = torch.tensor([[1, 5, 9], [1, 8, 4]])
 DYNAMIC = {"kind": "dynamic", "temperature": 0.8, "range": 0.5}
 COOLING = {"kind": "scheduled", "shape": "linear", "start": 2.0, "end": 0.1, "steps": 5}
-
-
-@pytest.fixture(autouse=True)
-def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """transformers asks whether the package is installed; a checkout on the path says so by its metadata."""
-    try:
-        importlib.metadata.version("temp-processors")
-    except importlib.metadata.PackageNotFoundError:
-        folder = tmp_path / "temp_processors-0.1.0.dist-info"
-        folder.mkdir()
-        version = temp_processors.__version__
-        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: temp-processors\nVersion: {version}\n")
-        monkeypatch.syspath_prepend(tmp_path)
 
 
 @pytest.fixture
@@ -78,7 +65,7 @@ def test_what_the_checkpoint_says_and_what_is_drawn_from_the_seeds(model: Any) -
     assert torch.equal(by_recipe(model, {"kind": "checkpoint"}), plain)
     drawn = {"kind": "monte_carlo", "low": 0.3, "high": 3.0}
     fixed = {"kind": "fixed", "temperature": [temperature_of(0.3, 3.0, seed) for seed in (7, 8)]}
-    assert torch.equal(by_recipe(model, drawn, seeds=7), by_recipe(model, fixed, seeds=7))
+    assert torch.equal(by_recipe(model, drawn, seeds=[7, 8]), by_recipe(model, fixed, seeds=[7, 8]))
     with pytest.raises(ValueError, match="`seeds` have to be given"):
         by_recipe(model, drawn)
 
@@ -115,6 +102,7 @@ def test_an_encoder_decoder_starts_at_step_zero() -> None:
         ({"cache_implementation": "paged"}, "continuous batching drops processors"),
         ({"num_beams": 2, "seeds": [1, 2]}, "num_beams=2 compares several"),
         ({"do_sample": False}, "do_sample=False takes the most probable token"),
+        ({"do_sample": False, "seeds": 7}, "do_sample=False takes the most probable token"),
         ({"generation_config": GenerationConfig(do_sample=False)}, "do_sample=False takes the most probable token"),
     ],
 )
@@ -140,16 +128,35 @@ def test_the_folder_is_ready_to_push() -> None:
     assert (folder / "custom_generate" / "requirements.txt").read_text() == "temp-processors>=0.1.0\n"
 
 
-def test_one_seed_counts_up_over_the_rows(model: Any) -> None:
-    both = by_recipe(model, DYNAMIC, seeds=7)
-    assert torch.equal(both, by_recipe(model, DYNAMIC, seeds=[7, 8]))
-    assert torch.equal(both[:1], by_recipe(model, DYNAMIC, inputs=PROMPTS[:1], seeds=7))
+PAD = 0
+LEFT = {"inputs": torch.tensor([[PAD, 1, 5, 9], [7, 1, 8, 4]]), "attention_mask": torch.tensor([[0, 1, 1, 1], [1] * 4])}
 
 
-def test_seeds_go_with_several_sequences_per_prompt(model: Any) -> None:
+@pytest.mark.parametrize("policy", [DYNAMIC, COOLING, {"kind": "monte_carlo", "low": 0.3, "high": 3.0}])
+def test_with_one_seed_a_text_does_not_depend_on_its_batch(model: Any, policy: dict[str, Any]) -> None:
+    alone = [by_recipe(model, policy, inputs=ids, seeds=7)[0, -8:] for ids in (PROMPTS[:1], LEFT["inputs"][1:])]
+    both = by_recipe(model, policy, seeds=7, **LEFT)
+    assert torch.equal(both[:, -8:], torch.stack(alone))
+    without_mask = by_recipe(model, policy, seeds=7, inputs=LEFT["inputs"])
+    assert torch.equal(without_mask, both)
+    assert torch.equal(by_recipe(model, policy, inputs=PROMPTS.flip(0), seeds=7)[1, 3:], alone[0])
+    seeds = row_seeds(7, LEFT["inputs"], LEFT["attention_mask"])
+    assert torch.equal(by_recipe(model, policy, seeds=seeds, **LEFT), both)
+
+
+def test_rows_of_one_prompt_have_seeds_of_their_own(model: Any) -> None:
     four = by_recipe(model, DYNAMIC, seeds=7, num_return_sequences=2)
-    assert torch.equal(four, by_recipe(model, DYNAMIC, seeds=[7, 8, 9, 10], num_return_sequences=2))
-    assert torch.equal(four[:1], by_recipe(model, DYNAMIC, inputs=PROMPTS[:1], seeds=7))
+    assert torch.equal(four[:2], by_recipe(model, DYNAMIC, inputs=PROMPTS[:1].repeat(2, 1), seeds=7))
+    assert len(set(map(tuple, four.tolist()))) == 4
+    assert not torch.equal(by_recipe(model, DYNAMIC, seeds=8), by_recipe(model, DYNAMIC, seeds=7))
+
+
+def test_one_seed_for_embeddings_and_for_no_prompt(model: Any) -> None:
+    embedded = model.get_input_embeddings()(PROMPTS)
+    both = by_recipe(model, DYNAMIC, inputs=None, inputs_embeds=embedded, seeds=7)
+    assert torch.equal(both[1:], by_recipe(model, DYNAMIC, inputs=None, inputs_embeds=embedded[1:], seeds=7))
+    none = by_recipe(model, DYNAMIC, inputs=None, bos_token_id=1, seeds=7)
+    assert torch.equal(none, by_recipe(model, DYNAMIC, inputs=None, bos_token_id=1, seeds=row_seeds(7, None)))
 
 
 def test_the_policy_of_a_generation_config(model: Any) -> None:
@@ -176,8 +183,10 @@ def test_power_draws_whole_texts_from_their_seeds(model: Any) -> None:
     texts = by_recipe(model, POWER, seeds=7, num_return_sequences=2, **padded)
     assert texts.shape == (4, 11)
     assert texts[:, :3].tolist() == [[0, 5, 9], [0, 5, 9], [1, 8, 4], [1, 8, 4]]
-    alone = by_recipe(model, POWER, seeds=[10], inputs=torch.tensor([[1, 8, 4]]))
-    assert torch.equal(alone, texts[3:])
+    alone = by_recipe(model, POWER, seeds=7, inputs=PROMPTS[1:], num_return_sequences=2)
+    assert torch.equal(alone, texts[2:])
+    listed = by_recipe(model, POWER, seeds=row_seeds(7, PROMPTS[1:], repeats=2)[1:], inputs=PROMPTS[1:])
+    assert torch.equal(listed, texts[3:])
     torch.manual_seed(3)
     assert by_recipe(model, POWER).shape == (2, 11)
 
