@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from temp_processors.exchange.formats import import_policy as import_policy
     from temp_processors.experiment.run import run_experiment as run_experiment
     from temp_processors.fox import FOX_PATH as FOX_PATH
+    from temp_processors.metrics.score import Score as Score
     from temp_processors.policies.adaptive import AdaptiveSharpeningLogitsWarper as AdaptiveSharpeningLogitsWarper
     from temp_processors.policies.adaptive import DynamicTemperatureLogitsWarper as DynamicTemperatureLogitsWarper
     from temp_processors.policies.adaptive import EDTLogitsWarper as EDTLogitsWarper
@@ -34,21 +35,35 @@ if TYPE_CHECKING:
     from temp_processors.policies.base import PolicyLogitsWarper as PolicyLogitsWarper
     from temp_processors.policies.block_start import BlockStartLogitsWarper as BlockStartLogitsWarper
     from temp_processors.policies.chain import ChainLogitsWarper as ChainLogitsWarper
+    from temp_processors.policies.checkpoint import CheckpointLogitsWarper as CheckpointLogitsWarper
     from temp_processors.policies.combined import ProductLogitsWarper as ProductLogitsWarper
     from temp_processors.policies.combined import RowsLogitsWarper as RowsLogitsWarper
+    from temp_processors.policies.cuts import EpsilonCutLogitsWarper as EpsilonCutLogitsWarper
+    from temp_processors.policies.cuts import EtaCutLogitsWarper as EtaCutLogitsWarper
+    from temp_processors.policies.cuts import MinPCutLogitsWarper as MinPCutLogitsWarper
+    from temp_processors.policies.cuts import TopHCutLogitsWarper as TopHCutLogitsWarper
+    from temp_processors.policies.cuts import TopKCutLogitsWarper as TopKCutLogitsWarper
+    from temp_processors.policies.cuts import TopPCutLogitsWarper as TopPCutLogitsWarper
+    from temp_processors.policies.cuts import TypicalPCutLogitsWarper as TypicalPCutLogitsWarper
+    from temp_processors.policies.ees import EESLogitsWarper as EESLogitsWarper
     from temp_processors.policies.entropy_target import EntropyTargetLogitsWarper as EntropyTargetLogitsWarper
     from temp_processors.policies.fixed import FixedTemperatureLogitsWarper as FixedTemperatureLogitsWarper
     from temp_processors.policies.generate import GenerateLogitsWarper as GenerateLogitsWarper
     from temp_processors.policies.kinds import PolicyConfig as PolicyConfig
     from temp_processors.policies.kinds import build_policy as build_policy
+    from temp_processors.policies.min_k import MinKLogitsWarper as MinKLogitsWarper
+    from temp_processors.policies.mistakes import PolicyMistakesError as PolicyMistakesError
     from temp_processors.policies.monte_carlo import (
         MonteCarloTemperatureLogitsWarper as MonteCarloTemperatureLogitsWarper,
     )
+    from temp_processors.policies.p_less import PLessLogitsWarper as PLessLogitsWarper
     from temp_processors.policies.phase import PhaseLogitsWarper as PhaseLogitsWarper
     from temp_processors.policies.quadratic import QuadraticLogitsWarper as QuadraticLogitsWarper
     from temp_processors.policies.scheduled import ScheduledTemperatureLogitsWarper as ScheduledTemperatureLogitsWarper
+    from temp_processors.policies.top_n_sigma import TopNSigmaLogitsWarper as TopNSigmaLogitsWarper
     from temp_processors.policies.truncation import TopPDecayLogitsWarper as TopPDecayLogitsWarper
     from temp_processors.policies.truncation import TruncateThenTemperLogitsWarper as TruncateThenTemperLogitsWarper
+    from temp_processors.policies.xtc import XTCLogitsWarper as XTCLogitsWarper
     from temp_processors.runs.folder import Run as Run
     from temp_processors.sampling import SeededSampling as SeededSampling
     from temp_processors.serving.continuous import with_policy as with_policy
@@ -65,28 +80,43 @@ PUBLIC = {
     "Audit": "audit",
     "BlockStartLogitsWarper": "policies.block_start",
     "ChainLogitsWarper": "policies.chain",
+    "CheckpointLogitsWarper": "policies.checkpoint",
     "DynamicTemperatureLogitsWarper": "policies.adaptive",
     "EDTLogitsWarper": "policies.adaptive",
+    "EESLogitsWarper": "policies.ees",
     "EntropyTargetLogitsWarper": "policies.entropy_target",
     "EntropyThresholdLogitsWarper": "policies.adaptive",
+    "EpsilonCutLogitsWarper": "policies.cuts",
+    "EtaCutLogitsWarper": "policies.cuts",
     "FOX_PATH": "fox",
     "FixedTemperatureLogitsWarper": "policies.fixed",
     "GenerateLogitsWarper": "policies.generate",
+    "MinKLogitsWarper": "policies.min_k",
+    "MinPCutLogitsWarper": "policies.cuts",
     "MonteCarloTemperatureLogitsWarper": "policies.monte_carlo",
+    "PLessLogitsWarper": "policies.p_less",
     "PhaseLogitsWarper": "policies.phase",
     "PolicyConfig": "policies.kinds",
     "PolicyLogitsWarper": "policies.base",
+    "PolicyMistakesError": "policies.mistakes",
     "ProductLogitsWarper": "policies.combined",
     "QuadraticLogitsWarper": "policies.quadratic",
     "RowsLogitsWarper": "policies.combined",
     "Run": "runs.folder",
     "ScheduledTemperatureLogitsWarper": "policies.scheduled",
+    "Score": "metrics.score",
     "SeededSampling": "sampling",
     "TemperatureTrace": "trace",
     "TokenLogProbs": "trace",
     "TokenTrace": "trace",
+    "TopHCutLogitsWarper": "policies.cuts",
+    "TopKCutLogitsWarper": "policies.cuts",
+    "TopNSigmaLogitsWarper": "policies.top_n_sigma",
+    "TopPCutLogitsWarper": "policies.cuts",
     "TopPDecayLogitsWarper": "policies.truncation",
     "TruncateThenTemperLogitsWarper": "policies.truncation",
+    "TypicalPCutLogitsWarper": "policies.cuts",
+    "XTCLogitsWarper": "policies.xtc",
     "audit": "audit",
     "build_policy": "policies.kinds",
     "checkpoint_policy": "audit",
@@ -116,7 +146,8 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *PUBLIC})
+    """The public names alone, whether they were asked for already or not, and what every module has."""
+    return sorted({*(name for name in globals() if name.startswith("__")), *PUBLIC})
 
 
 class _Package(ModuleType):

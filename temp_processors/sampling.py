@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from transformers import LogitsProcessor
 
+from temp_processors.policies.base import short_repr
 from temp_processors.policies.checks import check_prompt_length, longest_prompt
 from temp_processors.policies.distribution import top_score, without_sync, working_dtype
 from temp_processors.policies.positions import per_row, steps_after
@@ -69,6 +70,10 @@ class SeededSampling(LogitsProcessor):
         self.prompt_length = check_prompt_length(prompt_length)
         self._longest_prompt = longest_prompt(self.prompt_length)
         self.coupled = coupled
+
+    def __repr__(self) -> str:
+        coupled = ", coupled=True" if self.coupled else ""
+        return f"SeededSampling({short_repr(self.seeds)}, prompt_length={short_repr(self.prompt_length)}{coupled})"
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """0 at each row's choice, -inf elsewhere, in a new tensor of the shape and dtype of `scores`."""

@@ -22,10 +22,10 @@ def problems_of(error: pydantic.ValidationError, source: YamlSource, model: Any)
         model: The type it was validated against: a model, or an annotation such as a union of models.
     """
     found = (mistake_of(details, source.data, model) for details in error.errors(include_url=False))
-    return [_problem(source, path, message) for path, message in found]
+    return [problem_at(source, path, message) for path, message in found]
 
 
-def _problem(source: YamlSource, path: tuple[str | int, ...], message: str) -> Problem:
+def problem_at(source: YamlSource, path: tuple[str | int, ...], message: str) -> Problem:
     """The problem at `path`; one of the whole configuration that begins with a field stands at the line of that field."""
     named = NAMED.match(message)
     if path or named is None or not isinstance(source.data, dict) or named[1] not in source.data:

@@ -5,13 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import pydantic
-
-from temp_processors.config.errors import problems_of
+from temp_processors.config.errors import problem_at
 from temp_processors.config.experiment import load_config
 from temp_processors.config.yaml_lines import ConfigError, Problem, YamlSource, parse_yaml, read_yaml
-from temp_processors.policies.kinds import BasePolicy, PolicyConfig, validated
-from temp_processors.policies.mistakes import suggestion
+from temp_processors.policies.kinds import BasePolicy, validated
+from temp_processors.policies.mistakes import PolicyMistakesError, suggestion
 
 
 def one_policy(text: str, name: str | None = None) -> BasePolicy:
@@ -45,8 +43,9 @@ def _checked(source: YamlSource) -> BasePolicy:
     data: Any = {key: value for key, value in source.data.items() if key != "name"}
     try:
         found = validated(data)
-    except pydantic.ValidationError as error:
-        raise ConfigError([*source.problems, *problems_of(error, source, PolicyConfig)]) from error
+    except PolicyMistakesError as error:
+        found_wrong = (problem_at(source, path, message) for path, message in error.mistakes)
+        raise ConfigError([*source.problems, *found_wrong]) from error
     if source.problems:
         raise ConfigError(source.problems)
     return found

@@ -21,13 +21,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from pydantic import ValidationError
-
 from temp_processors.exchange import generation_config, llama_cpp, ollama, vllm
 from temp_processors.exchange.result import Exported, Fields, Imported, NotCarriedError
 from temp_processors.exchange.steps import Step, plain, steps_of
 from temp_processors.policies.kinds import BasePolicy, validated
-from temp_processors.policies.mistakes import suggestion
+from temp_processors.policies.mistakes import PolicyMistakesError, suggestion
 
 
 class Format(NamedTuple):
@@ -72,7 +70,7 @@ def exported(policy: Mapping[str, Any] | BasePolicy, to: str) -> Exported:
         ValueError: No such format, or a policy that `build_policy` refuses.
     """
     chosen = format_named(to)
-    model = policy if isinstance(policy, BasePolicy) else validated(dict(policy))
+    model = policy if isinstance(policy, BasePolicy) else validated(policy)
     return chosen.write(steps_of(model), plain(model))
 
 
@@ -93,8 +91,8 @@ def imported(fields: Any, source: str) -> Imported:
     found = chosen.read(data)
     try:
         validated(dict(found.policy))
-    except ValidationError as error:
-        mistakes = (f"{details['loc'][-1]} {details['msg']}" for details in error.errors(include_url=False))
+    except PolicyMistakesError as error:
+        mistakes = (" ".join([*map(str, path[-1:]), message]) for path, message in error.mistakes)
         raise ValueError("; ".join(mistakes)) from error
     return found
 

@@ -57,13 +57,13 @@ def steps_of(policy: Mapping[str, Any] | BasePolicy) -> list[Step]:
     """The steps of a policy, without those that change nothing.
 
     Raises:
-        pydantic.ValidationError: A ValueError that names every mistake in the policy.
+        PolicyMistakesError: A ValueError that names every mistake in the policy.
 
     Example:
         >>> [str(step) for step in steps_of({"kind": "generate", "temperature": 0.6, "top_k": 20})]
         ['fixed (temperature 0.6)', 'top_k (top_k 20)']
     """
-    model = policy if isinstance(policy, BasePolicy) else validated(dict(policy))
+    model = policy if isinstance(policy, BasePolicy) else validated(policy)
     return _without_idle(_walk(model, ""))
 
 

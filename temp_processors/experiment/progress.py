@@ -1,4 +1,4 @@
-"""How far a run is: one bar over tokens at a terminal, a line now and then elsewhere."""
+"""How far a run is: one bar over tokens at a terminal and in a notebook, a line now and then elsewhere."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Sequence
 from types import TracebackType
+from typing import Any
 
 import torch
 from rich.console import Console
@@ -21,7 +22,7 @@ class Meter:
     A text that ends early makes the whole smaller, so that the bar ends at the end.
 
     Args:
-        console: Where it is shown; a quiet one shows nothing.
+        console: Where it is shown; a quiet one shows nothing. That of a notebook gets a bar of tqdm.
         texts: How many are to be drawn.
         longest: The most tokens that one of them may have.
     """
@@ -39,9 +40,10 @@ class Meter:
             TextColumn("{task.fields[memory]}"),
             expand=True,
             console=console,
-            disable=console.quiet or not console.is_terminal,
+            disable=console.quiet or console.is_jupyter or not console.is_terminal,
         )
         self._task = self._bar.add_task("", total=self.planned, rate=0.0, memory="")
+        self._widget = _notebook_bar(self.planned) if console.is_jupyter and not console.quiet else None
 
     def __enter__(self) -> Meter:
         self._bar.start()
@@ -52,6 +54,8 @@ class Meter:
     ) -> None:
         self._show()
         self._bar.stop()
+        if self._widget is not None:
+            self._widget.close()
         seconds = time.monotonic() - self._begun
         self._print(
             f"{self.texts:,} texts, {self.finished:,} tokens in {_clock(seconds)}, {self.rate:,.0f} tokens/s, "
@@ -87,7 +91,13 @@ class Meter:
         self._show()
 
     def _show(self) -> None:
-        if not self._bar.disable:
+        if self._widget is not None:
+            self._widget.total, self._widget.n = self.planned, self.drawn
+            self._widget.set_description(self.policies, refresh=False)
+            self._widget.update(0)
+            if self.drawn == self.planned:
+                self._widget.refresh()
+        elif not self._bar.disable:
             done, memory = self.drawn, peak_memory()
             self._bar.update(
                 self._task, description=self.policies, completed=done, total=self.planned, rate=self.rate, memory=memory
@@ -102,6 +112,19 @@ class Meter:
 
     def _print(self, line: str) -> None:
         self.console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def default_progress() -> Console:
+    """Where progress goes when nobody says: in a notebook below the cell, else nowhere."""
+    here = Console()
+    return here if here.is_jupyter else Console(quiet=True)
+
+
+def _notebook_bar(total: int) -> Any:
+    """tqdm's own choice of a bar: a widget where there are widgets, else a line of text."""
+    from tqdm.auto import tqdm
+
+    return tqdm(total=total, unit=" tokens", dynamic_ncols=True)
 
 
 def peak_memory() -> str:

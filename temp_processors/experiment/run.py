@@ -21,6 +21,7 @@ from temp_processors.experiment.checkpoint import before_loading, filled_in
 from temp_processors.experiment.drawing import Work
 from temp_processors.experiment.plan import Plan
 from temp_processors.experiment.processes import Processes
+from temp_processors.experiment.progress import default_progress
 from temp_processors.experiment.prompts import prepare, tokenizer_digest
 from temp_processors.experiment.results import Finished, conclude
 from temp_processors.experiment.sampler_stack import refuse_checkpoint_sampling, sampler_stack, stack_lines
@@ -58,7 +59,7 @@ def run_experiment(
         resume: Go on with a run that stopped; start it when there is none. Of a run that is complete, its settings, model and files are
             compared, and what is damaged is made again.
         console: Where the sampler stack and remarks go; nowhere by default.
-        progress: Where progress goes, a bar at a terminal and lines elsewhere; nowhere by default.
+        progress: Where progress goes, a bar at a terminal and lines elsewhere; by default in a notebook a bar, else nowhere.
         plan: That of `config`, where its prompts have been read already.
         allow_code_execution: Whether a task may run the programs that the model writes (`score: python_tests`).
 
@@ -80,6 +81,7 @@ def run_experiment(
     """
     processes = Processes.join()
     silent = Console(quiet=True)
+    progress = default_progress() if progress is None else progress
     console, progress = (c if c is not None and processes.first else silent for c in (console, progress))
     config = before_loading(config)
     folder = Run(config.folder)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import inspect
+import reprlib
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
@@ -73,6 +75,25 @@ class PolicyLogitsWarper(LogitsProcessor):
         self.prompt_length = check_prompt_length(prompt_length)
         self._longest_prompt = longest_prompt(self.prompt_length)
 
+    def __repr__(self) -> str:
+        """The class and its parameters as they were given, without those that are the defaults; the prompt length where there is one.
+
+        Example:
+            >>> from temp_processors import DynamicTemperatureLogitsWarper
+            >>> DynamicTemperatureLogitsWarper(1, range=0.5, prompt_length=8)
+            DynamicTemperatureLogitsWarper(temperature=1, range=0.5, prompt_length=8)
+        """
+        default = {name: item.default for name, item in inspect.signature(type(self)).parameters.items()}
+        given = {
+            name: value
+            for name, value in vars(self).get("_given", {}).items()
+            if name != "prompt_length"
+            and (isinstance(value, Tensor) or value != default.get(name, inspect.Parameter.empty))
+        }
+        if isinstance(self.prompt_length, Tensor) or self.prompt_length:
+            given["prompt_length"] = self.prompt_length
+        return f"{type(self).__name__}({', '.join(f'{name}={short_repr(value)}' for name, value in given.items())})"
+
     def temperature(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """Temperature for every row: broadcastable to (batch, 1), or to (batch, steps, 1) for 3-D scores.
 
@@ -114,6 +135,20 @@ class PolicyLogitsWarper(LogitsProcessor):
     def steps(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """Number of new tokens before each prediction, 0 for the first; shape as `prefix_lengths` with prompts."""
         return steps_after(input_ids, scores, self.prompt_length, self._longest_prompt)
+
+
+SHORT = reprlib.Repr()
+SHORT.maxlevel, SHORT.maxlist, SHORT.maxtuple, SHORT.maxstring, SHORT.maxother = 8, 6, 6, 80, 2000
+
+
+def short_repr(value: Any) -> str:
+    """`repr`, of long lists the first six entries, of tensors those as a list.
+
+    Example:
+        >>> short_repr(torch.arange(9)), short_repr((1, 0.5))
+        ('[0, 1, 2, 3, 4, 5, ...]', '(1, 0.5)')
+    """
+    return SHORT.repr(value.tolist() if isinstance(value, Tensor) else value)
 
 
 def _policies_in(value: Any) -> list[PolicyLogitsWarper]:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from temp_processors.policies.base import PolicyLogitsWarper, no_temperature
+from temp_processors.policies.checks import checked
 from temp_processors.policies.distribution import working_dtype
 
 
@@ -51,6 +52,7 @@ class ChainLogitsWarper(PolicyLogitsWarper):
     }
     supports_continuous_batching = True  # if those inside do
 
+    @checked
     def __init__(self, steps: Sequence[PolicyLogitsWarper], *, prompt_length: int | Tensor | None = None) -> None:
         super().__init__()
         self.links = tuple(steps)

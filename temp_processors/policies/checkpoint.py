@@ -8,6 +8,7 @@ from torch import Tensor
 
 from temp_processors.policies.base import PolicyLogitsWarper
 from temp_processors.policies.chain import ChainLogitsWarper
+from temp_processors.policies.checks import checked
 
 CHECKPOINT = "checkpoint"
 """The kind of this class in configuration files."""
@@ -46,6 +47,7 @@ class CheckpointLogitsWarper(ChainLogitsWarper):
     example: ClassVar[dict[str, Any]] = {}  # blank in a form: the model fills it in
     supports_continuous_batching = True  # if `policy` does
 
+    @checked
     def __init__(self, policy: PolicyLogitsWarper | None = None, *, prompt_length: int | Tensor | None = None) -> None:
         if policy is None:
             raise ValueError(

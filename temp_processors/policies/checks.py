@@ -169,12 +169,17 @@ def as_ids(ids: Sequence[int] | int) -> tuple[int, ...]:
 
 
 def checked(constructor: Callable[Parameters, None]) -> Callable[Parameters, None]:
-    """Decorator of a constructor: each argument passes the [`Checked`] of its annotation, and arrives as its `into`."""
+    """Decorator of a constructor: each argument passes the [`Checked`] of its annotation, and arrives as its `into`.
+
+    What was given stays in the attribute `_given` (name -> value), for `repr` to show.
+    """
     signature = inspect.signature(constructor)
 
     @functools.wraps(constructor)
     def checking(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
         given = signature.bind(*args, **kwargs)
+        (_, built), *arguments = given.arguments.items()
+        vars(built).setdefault("_given", dict(arguments))  # the outermost constructor is the one that was called
         for name, (check, optional) in _checks_of(constructor).items():
             if name in given.arguments and not (optional and given.arguments[name] is None):
                 given.arguments[name] = check(name, given.arguments[name])

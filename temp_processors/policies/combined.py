@@ -116,6 +116,7 @@ class RowsLogitsWarper(PolicyLogitsWarper):
     supports_continuous_batching = False
     per_row = True
 
+    @checked
     def __init__(self, policies: Sequence[PolicyLogitsWarper], *, prompt_length: int | Tensor | None = None) -> None:
         super().__init__()
         if not policies:

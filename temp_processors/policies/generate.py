@@ -135,6 +135,7 @@ class PenaltyLogitsWarper(PolicyLogitsWarper):
     only_scales = False
     keeps_best = False
 
+    @checked
     def __init__(
         self, processor: LogitsProcessor, value: Any, pad_ids: tuple[int, ...], *, prompt_length: int | Tensor = 0
     ) -> None:

@@ -70,7 +70,7 @@ from temp_processors.policies.entropy_target import EntropyTargetLogitsWarper
 from temp_processors.policies.fixed import FixedTemperatureLogitsWarper
 from temp_processors.policies.generate import GenerateLogitsWarper
 from temp_processors.policies.min_k import MinKLogitsWarper
-from temp_processors.policies.mistakes import in_our_words
+from temp_processors.policies.mistakes import PolicyMistakesError, mistakes_of, not_a_policy
 from temp_processors.policies.monte_carlo import MonteCarloTemperatureLogitsWarper
 from temp_processors.policies.p_less import PLessLogitsWarper
 from temp_processors.policies.phase import PhaseLogitsWarper
@@ -264,16 +264,25 @@ def build_policy(
 
     Raises:
         ValueError: a tag that is not tokenised the same inside a text, a token id outside the tokenizer.
-        pydantic.ValidationError: a ValueError that names every unknown kind or key (with the one that was probably meant),
+        PolicyMistakesError: a ValueError with a line for every unknown kind or key (with the one that was probably meant),
             every missing one, and every value out of its range.
+
+    Example:
+        >>> build_policy({"kind": "product", "policies": [{"kind": "fixed", "temprature": "0.5"}]})
+        Traceback (most recent call last):
+        temp_processors.policies.mistakes.PolicyMistakesError: policies.0.temperature: is required and missing
+        policies.0.temprature: not a field of 'fixed' (did you mean 'temperature'?)
     """
-    model = config if isinstance(config, BasePolicy) else validated(dict(config))
+    model = config if isinstance(config, BasePolicy) else validated(config)
     return model.build(prompt_length=prompt_length, tokenizer=tokenizer)
 
 
-def validated(data: dict[str, Any]) -> BasePolicy:
+def validated(data: Mapping[str, Any]) -> BasePolicy:
     """The model of a policy from `{"kind": ..., parameters}`; errors as for `build_policy`."""
+    if not isinstance(data, Mapping):
+        raise PolicyMistakesError([((), not_a_policy(data))])
+    held = dict(data)
     try:
-        return _ADAPTER.validate_python(data)
+        return _ADAPTER.validate_python(held)
     except ValidationError as error:
-        raise in_our_words(error, data, PolicyConfig) from None
+        raise mistakes_of(error, held, PolicyConfig) from None

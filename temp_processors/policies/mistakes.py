@@ -5,12 +5,14 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from types import NoneType, UnionType
 from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
 
 import pydantic
-from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
+from pydantic_core import ErrorDetails
+
+from temp_processors.inert import one_line
 
 Location = tuple[str | int, ...]
 INLINE = "inline"
@@ -19,6 +21,17 @@ POWER = (
     "`kind: power` draws whole texts and is no logits processor: "
     "it stands alone in the `policies` of an experiment or in the custom_generate recipe"
 )
+SHAPES = {
+    **dict.fromkeys(("string_type", "string_sub_type"), "a text"),
+    **dict.fromkeys(("list_type", "tuple_type", "set_type"), "a list"),
+    **dict.fromkeys(("dict_type", "model_type"), "a mapping"),
+    "model_attributes_type": "a mapping with a `kind`",
+    **dict.fromkeys(("bool_type", "bool_parsing"), "true or false"),
+    **dict.fromkeys(("int_type", "int_from_float", "int_parsing"), "a whole number"),
+    **dict.fromkeys(("float_type", "float_parsing"), "a number"),
+    "finite_number": "a finite number",
+}
+"""What a value of the wrong type has to be, by the type of pydantic's error."""
 LIKE_A_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
 
@@ -28,15 +41,22 @@ def suggestion(word: object, known: Iterable[str]) -> str:
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
-def in_our_words(error: pydantic.ValidationError, data: Any, model: Any) -> pydantic.ValidationError:
-    """The same errors at the same locations, with the messages of this module in place of pydantic's."""
-    told: list[InitErrorDetails] = []
-    for details in error.errors(include_url=False):
-        message = mistake_of(details, data, model)[1]
-        context = {**details.get("ctx", {}), "message": message, "told": True}
-        kind = PydanticCustomError(details["type"], "{message}", context)
-        told.append({"type": kind, "loc": details["loc"], "input": details["input"]})
-    return pydantic.ValidationError.from_exception_data("a policy", told)
+class PolicyMistakesError(ValueError):
+    """What is wrong with a policy, one line for each mistake: its place in the data, and a message.
+
+    Args:
+        mistakes: (place, message) of each; the place is empty where it is the policy as a whole.
+    """
+
+    def __init__(self, mistakes: Sequence[tuple[Location, str]]) -> None:
+        self.mistakes = tuple(mistakes)
+        lines = (": ".join([*filter(None, [".".join(map(str, place))]), text]) for place, text in self.mistakes)
+        super().__init__("\n".join(one_line(line) for line in lines))
+
+
+def mistakes_of(error: pydantic.ValidationError, data: Any, model: Any) -> PolicyMistakesError:
+    """What pydantic found wrong with a policy; arguments as for `mistake_of`."""
+    return PolicyMistakesError([mistake_of(details, data, model) for details in error.errors(include_url=False)])
 
 
 def mistake_of(details: ErrorDetails, data: Any, model: Any) -> tuple[Location, str]:
@@ -50,13 +70,11 @@ def mistake_of(details: ErrorDetails, data: Any, model: Any) -> tuple[Location, 
     names_a_field = details["type"] in ("missing", "extra_forbidden")
     place = _place(details["loc"], data, model, names_a_field=names_a_field)
     path = (*place.path, "kind") if details["type"].startswith("union_tag") else place.path
-    if details.get("ctx", {}).get("told"):
-        return path, details["msg"]
     return path, _message(details, place)
 
 
 class Place(NamedTuple):
-    """Where an error is: the path in the user's data, the model it lies in, and the fields that the mapping there may have."""
+    """Where an error is: the path in the user's data, the model it lies in, and the fields or kinds that the mapping there may have."""
 
     path: Location
     owner: type[pydantic.BaseModel] | None
@@ -81,7 +99,8 @@ def _place(location: Location, data: Any, model: Any, *, names_a_field: bool) ->
     if names_a_field and isinstance(data, dict):
         path.append(location[-1])
     owner = _as_model(here)
-    return Place(tuple(path), owner, [*beside, *(owner.model_fields if owner else ())])
+    kinds = [tag for member in get_args(_bare(here)) for tag in _tags(member)]
+    return Place(tuple(path), owner, [*beside, *(owner.model_fields if owner else kinds)])
 
 
 def _message(details: ErrorDetails, place: Place) -> str:
@@ -92,11 +111,18 @@ def _message(details: ErrorDetails, place: Place) -> str:
     if kind == "missing":
         return "is required and missing"
     if kind in ("union_tag_invalid", "union_tag_not_found"):
-        return _wrong_kind(context, given)
+        return _wrong_kind(context, place.known)
     if isinstance(given, str) and LIKE_A_NUMBER.fullmatch(given.strip()):
         return _number_as_text(given)
     if kind == "value_error":
         return str(context["error"]).removeprefix(f"`{name}` ")
+    if kind in SHAPES:
+        return f"has to be {SHAPES[kind]}, but is {_quoted(given)}"
+    if kind in ("too_short", "string_too_short"):
+        least, what = context["min_length"], "character" if kind == "string_too_short" else "item"
+        return f"has to hold at least {least} {what}{'' if least == 1 else 's'}, but is {_quoted(given)}"
+    if kind == "invalid_key":
+        return f"has to be a text, as every name of a field, but is {_quoted(given)}"
     text = details["msg"].replace("Input should be", "has to be")
     return f"{text[0].lower() + text[1:]}, but is {_quoted(given)}"
 
@@ -143,12 +169,12 @@ def _as_model(annotation: Any) -> type[pydantic.BaseModel] | None:
     return bare if isinstance(bare, type) and issubclass(bare, pydantic.BaseModel) else None
 
 
-def _wrong_kind(context: dict[str, Any], given: Any) -> str:
+def _wrong_kind(context: dict[str, Any], known: Sequence[str]) -> str:
     tags = re.findall(r"'([^']+)'", str(context.get("expected_tags", "")))
     if context.get("tag") == "power" and "power" not in tags:
         return POWER
     if "tag" not in context:
-        return "is required and missing: `kind` says which policy this is" + _one_of(tags)
+        return "is required and missing: `kind` says which policy this is" + _one_of(tags or known)
     return f"{context['tag']!r} is not a kind of policy{suggestion(context['tag'], tags) or _one_of(tags)}"
 
 
@@ -162,6 +188,13 @@ def _number_as_text(given: str) -> str:
 def _one_of(known: Iterable[str]) -> str:
     names = ", ".join(known)
     return f"; allowed: {names}" if names else ""
+
+
+def not_a_policy(given: object) -> str:
+    """What is wrong with something that is no mapping."""
+    return (
+        f"has to be a mapping with a `kind`, such as {{'kind': 'fixed', 'temperature': 0.7}}, but is {_quoted(given)}"
+    )
 
 
 def _quoted(given: Any) -> str:

@@ -10,11 +10,13 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from temp_processors.datafiles import expanded
 from temp_processors.runs.checksums import SUMS, as_sums, differing, read_sums, sum_of, sum_of_file
+from temp_processors.runs.html import run_html
 from temp_processors.runs.sample import Samples
+from temp_processors.runs.scores import Metrics
 from temp_processors.version import __version__
 
 PACKAGES = ("torch", "transformers", "tokenizers", "accelerate", "datasets", "evaluate", "numpy", "pydantic")
@@ -52,6 +54,32 @@ class Run:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+
+    def __repr__(self) -> str:
+        """Where it is, and what of it is there.
+
+        Example:
+            >>> Run(Path("runs/none"))
+            Run('runs/none': nothing there yet)
+        """
+        return f"Run({str(self.path)!r}: {self._state()})"
+
+    def _state(self) -> str:
+        if not self.complete:
+            return "unfinished" if self.begun else "nothing there yet"
+        try:
+            return f"complete, {', '.join(self.metrics)}"
+        except RunFolderError:
+            return "complete, but its metrics.json is missing or damaged"
+
+    def _repr_html_(self) -> str:
+        """The verdict and a table of scores, for notebooks."""
+        heading = f"{self.path}: {self._state()}"
+        try:
+            verdict, scores = self.verdict, self.metrics if self.complete else {}
+        except RunFolderError:
+            verdict, scores = None, {}
+        return run_html(heading, verdict.get("sentence") if isinstance(verdict, dict) else None, scores)
 
     @property
     def complete(self) -> bool:
@@ -153,8 +181,8 @@ class Run:
         return data
 
     @property
-    def metrics(self) -> dict[str, Any]:
-        """Metrics of every policy, as in `metrics.json`.
+    def metrics(self) -> Metrics:
+        """Scores by policy and metric, as in `metrics.json`.
 
         Raises:
             RunFolderError: The file is missing or damaged.
@@ -163,7 +191,7 @@ class Run:
         policies = data.get("policies") if isinstance(data, dict) else None
         if not isinstance(policies, dict):
             raise RunFolderError(f"{self.path / 'metrics.json'}: is damaged: it has no `policies`")
-        return policies
+        return cast(Metrics, policies)
 
     @property
     def verdict(self) -> dict[str, Any] | None:

@@ -3,10 +3,65 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypedDict
 
 from temp_processors.inert import is_plain_name, one_line
 
+
+class DifferenceFields(TypedDict, total=False):
+    """A difference to the baseline, as `metrics.json` keeps it; numbers that are not known are None.
+
+    Args:
+        baseline: Name of the policy that this one is compared with.
+        value: The difference, of perplexities the ratio.
+        ratio: Whether it is a ratio.
+        interval: Its ends.
+        p_value: Of no difference.
+        p_value_holm: Corrected for all comparisons.
+        verdict: `higher`, `lower`, `equal`, `not resolved` or `not judged`.
+        statement: The verdict with its numbers or reason.
+        smallest: The smallest difference that 4 of 5 experiments of this size would show.
+        length: On which texts it was taken: `full`, `paired`, ...
+        primary: Whether this metric was chosen beforehand.
+    """
+
+    baseline: str
+    value: float | None
+    ratio: bool
+    interval: list[float | None] | None
+    p_value: float | None
+    p_value_holm: float | None
+    verdict: str
+    statement: str
+    smallest: float | None
+    length: str
+    primary: bool
+
+
+class ScoreFields(TypedDict):
+    """One score, as `metrics.json` keeps it.
+
+    Args:
+        value: Not rounded; None where it is undefined.
+        signature: Every choice of its definition.
+        reason: Why it is undefined, or None.
+        counts: What moves it: `texts`, `tokens`, `prompts`, shares.
+        interval: Both ends, an end that is not finite as None; None where there is no interval.
+        no_interval: Why there is none, or None.
+        difference: To the baseline; None for the baseline itself.
+    """
+
+    value: float | None
+    signature: str
+    reason: str | None
+    counts: dict[str, float]
+    interval: list[float | None] | None
+    no_interval: str | None
+    difference: DifferenceFields | None
+
+
+Metrics = dict[str, dict[str, ScoreFields]]
+"""Policy -> metric -> score of a run that was scored."""
 Scores = dict[str, dict[str, dict[str, Any]]]
 """Policy -> metric -> score."""
 MOST_TOLD = 3

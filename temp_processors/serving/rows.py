@@ -23,14 +23,14 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
-import pydantic
 import torch
 from torch import Tensor
 
-from temp_processors.config.errors import problems_of
+from temp_processors.config.errors import problem_at
 from temp_processors.config.yaml_lines import YamlSource
 from temp_processors.policies.base import PolicyLogitsWarper
-from temp_processors.policies.kinds import PolicyConfig, build_policy
+from temp_processors.policies.kinds import build_policy
+from temp_processors.policies.mistakes import PolicyMistakesError
 from temp_processors.policies.positions import NO_TOKEN
 
 KEY = "temperature_policy"  # the name under which a request carries its policy
@@ -67,8 +67,8 @@ def _policy(text: str) -> PolicyLogitsWarper:
     try:
         policy = build_policy(data)
         _try_batches(policy)
-    except pydantic.ValidationError as error:
-        problems = problems_of(error, YamlSource(KEY, data), PolicyConfig)
+    except PolicyMistakesError as error:
+        problems = (problem_at(YamlSource(KEY, data), path, message) for path, message in error.mistakes)
         raise PolicyError("\n".join(map(str, problems))) from error
     except PolicyError:
         raise

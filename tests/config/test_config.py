@@ -90,7 +90,7 @@ def test_shipped_configs_are_valid_and_found_by_name(name: str) -> None:
         (
             "prompts:\n  - The quick brown fox",
             "prompts: []",
-            "demo.yaml:2: prompts: list should have at least 1 item after validation, not 0, but is []",
+            "demo.yaml:2: prompts: has to hold at least 1 item, but is []",
         ),
         ("name: falling", "name: cold", "demo.yaml:4: policies: policies 0 and 1 are both named 'cold'"),
         ("name: demo", "name: demo\nname: other", "demo.yaml:2: name: is set twice, first in line 1: keep one"),

@@ -94,7 +94,7 @@ def test_a_grid_in_a_configuration(tmp_path: Path) -> None:
         ),
         (
             "[0.1]\n  name: [a, b]",
-            ":7: policies.1.name: has to be a valid string, but is ['a', 'b']",
+            ":7: policies.1.name: has to be a text, but is ['a', 'b']",
         ),
         ("[0.1, 0.1]", "policies 2 and 3 are both named 'T=0.1'"),
     ],

@@ -33,7 +33,7 @@ def test_code_of_a_checkpoint_is_off_by_default() -> None:
     [
         ("model={name: fox, dtyp: float32}", "model.dtyp: not a field of `model` (did you mean 'dtype'?)"),
         ("model={name: fox, dtype: float8}", "model.dtype: has to be 'auto', 'float32', 'float16' or 'bfloat16'"),
-        ("model=5", "model: has to be a valid string, but is 5"),
+        ("model=5", "model: has to be a text, but is 5"),
         ("model=' '", "model: "),
     ],
 )

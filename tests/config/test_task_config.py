@@ -68,7 +68,7 @@ def test_a_task_with_a_template_and_a_file_beside_the_configuration(tmp_path: Pa
         ("task: {answer: choice, reference: question, score: exact}",
          ":3: task.reference: row 1 of Q: column 'question' holds '1 + 1', from which 'choice' takes"),
         ("task: {score: {kind: python_tests, tests: test}}", ":3: task.score: row 1 of Q: there is no column 'test'"),
-        ("stop: ['']", ":3: stop.0: string should have at least 1 character"),
+        ("stop: ['']", ":3: stop.0: has to hold at least 1 character"),
     ],
 )  # fmt: skip
 def test_mistakes_are_told_at_their_line_before_anything_is_loaded(tmp_path: Path, task: str, message: str) -> None:

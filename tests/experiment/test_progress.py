@@ -64,6 +64,19 @@ def test_the_bar_fits_into_80_columns() -> None:
     assert "1,000/10,000,000 tokens" in out.getvalue()
 
 
+def test_a_bar_of_tqdm_in_a_notebook(capsys: pytest.CaptureFixture[str]) -> None:
+    console = Console(force_jupyter=True)
+    with Meter(console, texts=2, longest=4) as meter:
+        meter.begin(["T=0.1"])
+        meter.tokens(4)
+        meter.text(4)
+        meter.text(2)
+    bar = capsys.readouterr().err
+    assert "T=0.1: 100%" in bar
+    assert "6/6 [" in bar
+    assert progress.default_progress().quiet  # not a notebook here
+
+
 def test_every_text_counts_once_whatever_the_batches(tmp_path: Path) -> None:
     console, out = printed(terminal=False)
     run_experiment(load_config("fox", [*SMALL, "batch_size=5"], out=tmp_path / "run"), progress=console)

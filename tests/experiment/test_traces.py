@@ -128,7 +128,7 @@ def test_no_memory_for_one_text_leaves_the_run_without_traces(tmp_path: Path, mo
     [
         ("traces={topk: 3}", "traces.topk: not a field of `traces` (did you mean 'top_k'?)"),
         ("traces={top_k: 0}", "traces.top_k: has to be greater than or equal to 1, but is 0"),
-        ("traces='yes please'", "traces: has to be a valid boolean, but is 'yes please'"),
+        ("traces='yes please'", "traces: has to be true or false, but is 'yes please'"),
     ],
 )
 def test_mistakes_are_named(setting: str, message: str) -> None:
