@@ -31,7 +31,7 @@ def main(
     """Write softmax.png, frontier.png and, with a browser, report.png."""
     out.mkdir(parents=True, exist_ok=True)
     numbers = [softmax_numbers(TEXTBOOK_LOGITS, t, target=3) for t in TEXTBOOK_TEMPERATURES]
-    save(softmax_figure(numbers, TEXTBOOK_LOGITS), out / "softmax.png")
+    save(softmax_figure(numbers, TEXTBOOK_LOGITS, target=3), out / "softmax.png")
     save(frontier_figure(load_run(run).metrics), out / "frontier.png")
     if browser is not None:
         photograph(write_page([run], run / "report.html"), browser, out / "report.png")

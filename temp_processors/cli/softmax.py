@@ -15,23 +15,21 @@ def softmax_command(
     logits: Annotated[str, typer.Option(help="Numbers with commas between them.")] = "1,2,3,4",
     temperatures: Annotated[str, typer.Option(help="Numbers with commas between them; 0 is greedy.")] = "1,0.5,0.1",
     target: Annotated[int | None, typer.Option(help="Index of the right answer, from 0; default: the last.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Picture to write: .png, .svg or .pdf.")] = None,
+    out: Annotated[Path, typer.Option(help="Picture to write: .png, .svg or .pdf.")] = Path("softmax.png"),
 ) -> None:
     """Show what temperature does to a softmax: probabilities, variance, entropy, cross-entropy, and a picture."""
     from temp_processors.datafiles import expanded_path
     from temp_processors.report.figures import save
     from temp_processors.report.softmax import softmax_figure, softmax_lines, softmax_numbers
 
-    with told(ValueError):
+    with told(ValueError, OSError):
         values = _numbers("--logits", logits)
         index = len(values) - 1 if target is None else target
         rows = [softmax_numbers(values, temperature, index) for temperature in _numbers("--temperatures", temperatures)]
-        if out is not None:
-            save(softmax_figure(rows, values), expanded_path(out))
+        save(softmax_figure(rows, values, index), expanded_path(out))
     for line in softmax_lines(rows, values, index):
         say(line)
-    if out is not None:
-        say(f"picture: {out}")
+    say(f"picture: {out}")
 
 
 def _numbers(option: str, text: str) -> list[float]:

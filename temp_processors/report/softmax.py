@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from temp_processors.report.figures import blank_figure, colours, styled
+from temp_processors.report.figures import blank_figure, colours, legend_below, styled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -101,38 +101,62 @@ def _check(logits: Sequence[float], temperature: float) -> None:
         raise ValueError(f"temperature has to be a finite number >= 0, but is {temperature}")
 
 
+MARKERS = "osD^vP*X"
+MOST_TICKS = 12
+
+
 @styled()
-def softmax_figure(numbers: Sequence[SoftmaxNumbers], logits: Sequence[float]) -> Figure:
-    """One group of bars for every logit, one bar for every temperature."""
-    figure, axes = blank_figure(width=5.0, height=3.0)
-    width = 0.8 / len(numbers)
-    for position, (row, colour) in enumerate(zip(numbers, colours(len(numbers)), strict=True)):
-        places = [i + (position - (len(numbers) - 1) / 2) * width for i in range(len(logits))]
-        label = f"T = {row.temperature:g}  (entropy {row.entropy:.3g} nats)"
-        axes.bar(places, row.probabilities, width * 0.92, color=colour, label=label)
-    axes.set_xticks(range(len(logits)), [f"{x:g}" for x in logits])
-    axes.set_xlabel("logit $x_i$")
+def softmax_figure(numbers: Sequence[SoftmaxNumbers], logits: Sequence[float], target: int) -> Figure:
+    """A dashed line with markers for every temperature over the index of the logits; the legend says T, the loss and the entropy.
+
+    Args:
+        numbers: Of every temperature, from `softmax_numbers`.
+        logits: Those of `numbers`.
+        target: That of `numbers`.
+    """
+    figure, axes = blank_figure(width=5.0, height=3.6)
+    handles = {}
+    for place, (row, colour) in enumerate(zip(numbers, colours(len(numbers)), strict=True)):
+        name = f"T = {row.temperature:g}: loss {row.cross_entropy:.3g}, entropy {row.entropy:.3g} nats"
+        (line,) = axes.plot(
+            range(len(logits)),
+            row.probabilities,
+            linestyle="--",
+            linewidth=1.2,
+            marker=MARKERS[place % len(MARKERS)],
+            markersize=5,
+            color=colour,
+        )
+        handles.setdefault(name, line)
+    step = -(-len(logits) // MOST_TICKS)
+    axes.set_xticks(range(0, len(logits), step), [f"{i}\n({logits[i]:g})" for i in range(0, len(logits), step)])
+    axes.axvline(target, color="0.8", linewidth=0.8, zorder=0)
+    axes.set_title(f"loss = $-\\log\\,p$ of the target, index {target}", fontsize=9)
+    axes.set_xlabel("index $i$, from 0 (logit $x_i$)")
     axes.set_ylabel("probability softmax$(x/T)_i$")
-    axes.set_ylim(0, 1.02)
-    axes.legend(loc="upper left", frameon=False)
+    axes.set_ylim(-0.03, 1.03)
+    legend_below(figure, handles, columns=1)
     return figure
 
 
 def softmax_lines(numbers: Sequence[SoftmaxNumbers], logits: Sequence[float], target: int) -> list[str]:
-    """The numbers as lines of text, with what the two cross-entropies are."""
-    heads = ["T", *(f"p({x:g})" for x in logits), "variance", "entropy", "cross-entropy", "softmax twice"]
+    """The numbers as lines of text, four digits of each, with what the two cross-entropies are; indices count from 0."""
+    heads = ["T", *(f"p[{i}]" for i in range(len(logits))), "variance", "entropy", "cross-entropy", "softmax twice"]
     rows = [
-        [f"{n.temperature:g}", *(f"{p:.6f}" for p in n.probabilities)]
-        + [f"{value:.6f}" for value in (n.variance, n.entropy, n.cross_entropy, n.double_softmax)]
+        [f"{value:.4g}" for value in (n.temperature, *n.probabilities)]
+        + [f"{value:.4g}" for value in (n.variance, n.entropy, n.cross_entropy, n.double_softmax)]
         for n in numbers
     ]
     widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
     table = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in [heads, *rows]]
+    held = ", ".join(f"{x:g}" for x in logits)
     return [
+        f"logits {held}; indices count from 0, so p[{target}] is that of the target, logit {logits[target]:g}",
+        "",
         *table,
         "",
         f"variance: of the {len(logits)} probabilities around 1/{len(logits)}; entropy and cross-entropy in nats",
-        f"cross-entropy: -log p of target {target} = cross_entropy(x / T, target), the right number",
-        "softmax twice: cross_entropy(softmax(x / T), target) is a different, wrong number: the loss applies softmax",
+        f"cross-entropy: -log p[{target}] = cross_entropy(x / T, {target}), the right number",
+        f"softmax twice: cross_entropy(softmax(x / T), {target}) is a different, wrong number: the loss applies softmax",
         "  itself, so it has to be fed x / T, never probabilities",
     ]

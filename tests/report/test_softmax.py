@@ -11,7 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from temp_processors.cli.softmax import softmax_command
-from temp_processors.report.softmax import log_softmax, softmax_lines, softmax_numbers
+from temp_processors.report.softmax import log_softmax, softmax_figure, softmax_lines, softmax_numbers
 
 LOGITS = [1.0, 2.0, 3.0, 4.0]
 
@@ -72,7 +72,8 @@ def test_log_softmax_of_an_overflowing_scale_is_finite() -> None:
 
 def test_lines_say_which_number_is_wrong() -> None:
     text = "\n".join(softmax_lines([softmax_numbers(LOGITS, 0.5, 3)], LOGITS, 3))
-    assert "0.864955" in text
+    assert "0.865 " in text
+    assert "p[3]" in text
     assert "wrong number" in text
 
 
@@ -87,7 +88,33 @@ def test_command_prints_and_draws(tmp_path: Path) -> None:
     picture = tmp_path / "s.svg"
     code, output = run_command("--logits", "-1,2", "--temperatures", "1", "--target", "0", "--out", str(picture))
     assert (code, picture.read_text(encoding="utf-8").count("<svg")) == (0, 1)
-    assert f"{math.log1p(math.exp(3)):.6f}" in output
+    assert f"{math.log1p(math.exp(3)):.4g}" in output
+    assert "indices count from 0, so p[0] is that of the target" in output
+    assert f"picture: {picture}" in output
+
+
+def test_small_numbers_keep_their_digits() -> None:
+    text = "\n".join(softmax_lines([softmax_numbers(LOGITS, 0.1, 3)], LOGITS, 3))
+    assert "9.357e-14" in text
+    assert "4.54e-05" in text
+
+
+def test_the_picture_is_drawn_without_being_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, output = run_command()
+    assert (code, output.endswith("picture: softmax.png\n")) == (0, True)
+    assert (tmp_path / "softmax.png").is_file()
+
+
+def test_the_picture_has_dashed_lines_with_markers_and_the_loss() -> None:
+    numbers = [softmax_numbers(LOGITS, t, 3) for t in (1.0, 0.5, 0.1)]
+    figure = softmax_figure(numbers, LOGITS, 3)
+    lines = figure.axes[0].get_lines()[:3]
+    assert [line.get_linestyle() for line in lines] == ["--"] * 3
+    assert len({line.get_marker() for line in lines}) == 3
+    assert [list(line.get_ydata()) for line in lines] == [list(n.probabilities) for n in numbers]
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert legend[1] == "T = 0.5: loss 0.145, entropy 0.455 nats"
 
 
 @pytest.mark.parametrize(
