@@ -53,7 +53,7 @@ def test_a_run_writes_everything_and_prints_what_can_be_shown(tmp_path: Path) ->
     policies = "policies=[{name: 冷, kind: fixed, temperature: 0.1}, {name: '[/INST]', kind: fixed, temperature: 1}]"
     small = ["samples_per_prompt=2", "max_new_tokens=4", policies]
     settings = [part for setting in small for part in ("--set", setting)]
-    done = run_command(tmp_path, "ascii", "run", "fox", *settings, "--out", "run")
+    done = run_command(tmp_path, "ascii", "run", "fox", *settings, "--out", "run", "--plots")
     assert done.returncode == 0, done.stderr.decode()
     for name in ("DONE", "metrics.json", "comparison.csv", "comparison.md", "report.html", "plots/distinct_2.png"):
         assert (tmp_path / "run" / name).exists()

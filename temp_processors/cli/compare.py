@@ -18,6 +18,7 @@ from temp_processors.cli.scoring import (
     Split,
     TextColumn,
     TokenizerName,
+    Verbose,
     scores_of,
     show,
 )
@@ -35,6 +36,7 @@ def compare_command(
     split: Split = "train",
     length: Length = None,
     tokenizer: TokenizerName = "auto",
+    verbose: Verbose = False,
     at: Annotated[
         float | None,
         typer.Option(
@@ -58,5 +60,5 @@ def compare_command(
         "length": length or "paired",
         "tokenizer": tokenizer,
     }
-    show(scores_of(sources, metrics, {**options, "baseline": baseline, "primary": primary}))
+    show(scores_of(sources, metrics, {**options, "baseline": baseline, "primary": primary}), verbose=verbose)
     show_traced(sources)

@@ -14,6 +14,7 @@ from temp_processors.cli.errors import told
 def report_command(
     runs: Annotated[list[Path], typer.Argument(help="Run folders; several are shown side by side.")],
     out: Annotated[Path | None, typer.Option(help="Page to write; report.html in the (first) run folder.")] = None,
+    plots: Annotated[bool, typer.Option(help="Write the pictures of each run too.")] = True,
     trace: Annotated[bool, typer.Option("--trace", help="Look at the tokens again with the run's model.")] = False,
     trust_remote_code: Annotated[
         bool,
@@ -32,7 +33,7 @@ def report_command(
         for run in runs if trace else []:
             _trace(run, trust_remote_code)
         write_page(runs, target)
-        for run in runs:
+        for run in runs if plots else []:
             write_plots(run)
     say(f"report: {target}")
 

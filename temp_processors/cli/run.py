@@ -10,8 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from temp_processors.cli.console import InertConsole, say
-from temp_processors.cli.errors import FAILED, INTERRUPTED, refused, told
+from temp_processors.cli.console import InertConsole
+from temp_processors.cli.errors import INTERRUPTED, refused, told
+from temp_processors.cli.finished import (
+    failed,
+    fixed_temperatures,
+    push,
+    refuse_push,
+    show_run,
+    tell_report,
+    written_report,
+)
+from temp_processors.cli.tracking import log_run, trackers
 
 if TYPE_CHECKING:
     from temp_processors.config.experiment import ExperimentConfig
@@ -27,6 +37,9 @@ AllowCode = Annotated[
     bool, typer.Option("--allow-code-execution", help="Let `score: python_tests` run programs that the model writes.")
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print errors only.")]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", help="Show the signature of every score, all differences and whole texts.")
+]
 Source = tuple[Path | dict[str, Any], Sequence[str]]
 """Where a configuration comes from, its file or its data, and what `--set` changes of it."""
 
@@ -43,12 +56,19 @@ def run_command(
         str | None,
         typer.Option(help="Without CONFIG: 0.1,0.5,1 or 0.1:1.5:0.2 (from:to:step); with checkpoint: 1,checkpoint."),
     ] = None,
+    samples: Annotated[int | None, typer.Option(help="Without CONFIG: texts for every prompt and policy; 16.")] = None,
     task: Annotated[Path | None, typer.Option(help="Without CONFIG: a file with what stands under `task:`.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run, and stop.")] = False,
     overwrite: Overwrite = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that stopped.")] = False,
     allow_code_execution: AllowCode = False,
-    report: Annotated[bool, typer.Option(help="End with the page, the pictures and what they need.")] = True,
+    report: Annotated[bool, typer.Option(help="End with the page and the tables as files.")] = True,
+    plots: Annotated[bool, typer.Option("--plots", help="Write the pictures for a paper too, into plots/.")] = False,
+    show: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+    log: Annotated[
+        list[str] | None, typer.Option("--log", help="Log the scores to trackio, wandb or tensorboard; repeatable.")
+    ] = None,
+    verbose: Verbose = False,
     quiet: Quiet = False,
     push_to_hub: Annotated[
         str | None, typer.Option("--push-to-hub", help="Upload run and page to this dataset repository: USER/NAME.")
@@ -59,32 +79,44 @@ def run_command(
     from temp_processors.runs.folder import RunFolderError
 
     console = InertConsole(quiet=not first or (quiet and not dry_run))
-    chosen = {"--model": model, "--prompt": prompt, "--temperatures": temperatures, "--task": task}
+    chosen = {
+        "--model": model,
+        "--prompt": prompt,
+        "--temperatures": temperatures,
+        "--samples": samples,
+        "--task": task,
+    }
+    if not report and (plots or show):
+        raise refused(f"{'--plots' if plots else '--open'}: --no-report leaves the page out")
+    logged = trackers(log or ())
     source = _source(config, chosen), overrides or ()
     plan = planned(*source, out, console)
     if dry_run:
         _say_where(plan, console)
         return
     if push_to_hub is not None:
-        _refuse_push(push_to_hub)
+        refuse_push(push_to_hub)
     how = {"overwrite": overwrite, "resume": resume, "allow_code_execution": allow_code_execution}
     run = run_planned(plan, source, console, **how)
     if not first:
         return
-    page = _report(run) if report else None  # files before the terminal
+    progress = InertConsole(stderr=True, quiet=console.quiet)
+    page = written_report(run, progress, plots=plots) if report else None  # files before the terminal
     with told(OSError, RunFolderError):
-        show_run(run, console)
-    if report:
-        _tell_report(run, page, console)
+        show_run(run, fixed_temperatures(plan.config), console, verbose=verbose)
+    if page is not None:
+        tell_report(run, page, console, show=show)
+    for tracker in logged:
+        log_run(tracker, run, plan.config, console)
     if push_to_hub is not None:
-        _push(run, push_to_hub, console)
+        push(run, push_to_hub, console)
     if run.failures:
-        raise _failed(run.failures)
+        raise failed(run.failures)
 
 
 def _source(config: Path | None, chosen: dict[str, Any]) -> Path | dict[str, Any]:
     """The file of a configuration, or the data of one that options describe."""
-    given = [option for option, value in chosen.items() if value]
+    given = [option for option, value in chosen.items() if value not in (None, [])]
     if config is not None:
         if given:
             raise refused(f"{given[0]}: CONFIG says it already; change it with --set, or leave CONFIG out")
@@ -95,7 +127,13 @@ def _source(config: Path | None, chosen: dict[str, Any]) -> Path | dict[str, Any
     if missing:
         raise refused(f"give CONFIG, or a run without a file: {missing[0]} is missing")
     with told(ValueError):
-        return config_data(chosen["--model"] or "fox", chosen["--prompt"], chosen["--temperatures"], chosen["--task"])
+        return config_data(
+            chosen["--model"] or "fox",
+            chosen["--prompt"],
+            chosen["--temperatures"],
+            chosen["--task"],
+            samples=chosen["--samples"],
+        )
 
 
 def planned(config: Path | dict[str, Any], overrides: Sequence[str], out: Path | None, console: Console) -> Plan:
@@ -172,62 +210,3 @@ def run_planned(plan: Plan, source: Source, console: Console, **how: bool) -> Ru
     except KeyboardInterrupt:
         line = f"\nstopped; finished texts are in {plan.config.folder}: go on with the same command and --resume"
         raise refused(line, INTERRUPTED) from None
-
-
-def _report(run: Run) -> Path | OSError | ValueError:
-    """Write page and pictures; what went wrong where that failed: the run is complete all the same."""
-    from temp_processors.report.page import write_report
-
-    try:
-        return write_report(run.path)
-    except (OSError, ValueError) as error:
-        return error
-
-
-def _tell_report(run: Run, page: Path | Exception | None, console: Console) -> None:
-    if isinstance(page, Exception):
-        again = f"the run is complete: write it again with `temp-processors report {run.path}`"
-        raise refused(f"report: cannot be written: {page}; {again}", FAILED) from page
-    console.print(f"report: {page}", soft_wrap=True)
-
-
-def _refuse_push(repo: str) -> None:
-    from temp_processors.runs.hub import PushError, refuse_push
-
-    with told(PushError):
-        refuse_push(repo)
-
-
-def _push(run: Run, repo: str, console: Console) -> None:
-    from temp_processors.runs.hub import PushError, push_run
-
-    with told(PushError, code=FAILED):
-        console.print(f"uploaded: {push_run(run, repo)}", soft_wrap=True)
-
-
-def show_run(run: Run, console: Console) -> None:
-    """Print a finished run: values, differences, two texts for each policy, where everything is."""
-    from temp_processors.report.power_notes import power_notes
-    from temp_processors.report.table import sample_lines, show_scores
-    from temp_processors.report.verdict import verdict_lines
-    from temp_processors.runs.writing import read_parquet
-
-    scores = run.metrics
-    show_scores(scores, console)
-    console.print()
-    for said in power_notes(map(vars, read_parquet(run.path / "samples.parquet"))):
-        console.print(said, soft_wrap=True)
-    for line in sample_lines(read_parquet(run.path / "samples.parquet"), list(scores)):
-        console.print(line, soft_wrap=True)
-    if (verdict := run.verdict) is not None:
-        console.print()
-        for said in verdict_lines(verdict):
-            console.print(said, soft_wrap=True)
-    console.print(f"run folder: {run.path}", soft_wrap=True)
-
-
-def _failed(failures: Sequence[dict[str, Any]]) -> typer.Exit:
-    for failure in failures[:5]:
-        place = "policy {policy!r}, prompt {prompt_id}, sample {sample_id}, step {step}".format(**failure)
-        say(f"{place}: {failure['reason']}", error=True)
-    return refused(f"{len(failures)} texts could not be drawn (failures.json); the scores leave them out", FAILED)

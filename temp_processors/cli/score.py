@@ -21,6 +21,7 @@ from temp_processors.cli.scoring import (
     Split,
     TextColumn,
     TokenizerName,
+    Verbose,
     scores_of,
     show,
 )
@@ -52,6 +53,7 @@ def score_command(
     allow_code_execution: Annotated[
         bool, typer.Option("--allow-code-execution", help="With --task: let `score: python_tests` run the texts.")
     ] = False,
+    verbose: Verbose = False,
     out: Annotated[Path, typer.Option(help="Folder for metrics.json and comparison.csv, .md, .tex.")] = Path("scores"),
 ) -> None:
     """Score texts that are already there, and write metrics.json and the tables."""
@@ -86,7 +88,7 @@ def score_command(
         write_tables(out)
     except OSError as error:
         raise refused(f"{out}: cannot be written: {error.strerror}") from error
-    show(scored)
+    show(scored, verbose=verbose)
     say(f"scores: {out / 'metrics.json'}")
 
 

@@ -46,6 +46,10 @@ TokenizerName = Annotated[
     ),
 ]
 
+Verbose = Annotated[
+    bool, typer.Option("--verbose", help="Show the signature of every score, and all differences of many groups.")
+]
+
 
 def scores_of(
     sources: list[str], metrics: list[str] | None, options: dict[str, Any], *, stream: bool = False
@@ -58,8 +62,8 @@ def scores_of(
         return (streamed_sources if stream else scored_sources)(sources, metrics or (), **options)
 
 
-def show(scored: Scored) -> None:
+def show(scored: Scored, *, verbose: bool = False) -> None:
     """Print values, differences and notes."""
     from temp_processors.report.table import show_scores
 
-    show_scores(scored.scores, InertConsole(), scored.notes)
+    show_scores(scored.scores, InertConsole(), scored.notes, verbose=verbose)

@@ -10,7 +10,9 @@ CHECKPOINT = "checkpoint"
 """The word for the checkpoint's own setting among temperatures, and the kind of that policy."""
 
 
-def config_data(model: str, prompts: list[str], temperatures: str, task: Path | None = None) -> dict[str, Any]:
+def config_data(
+    model: str, prompts: list[str], temperatures: str, task: Path | None = None, *, samples: int | None = None
+) -> dict[str, Any]:
     """The data of a configuration: one fixed temperature each, named `T=...`.
 
     Args:
@@ -19,6 +21,7 @@ def config_data(model: str, prompts: list[str], temperatures: str, task: Path | 
         temperatures: `0.1,0.5,1`, or `0.1:1.5:0.2` for from, to and step; `checkpoint` in the list is what the model's
             generation_config says.
         task: A YAML file with what stands under `task:`, if any.
+        samples: Texts for every prompt and policy; the default of a configuration by default.
 
     Raises:
         ValueError: Temperatures that are none, or a task file that cannot be read (`ConfigError`).
@@ -35,6 +38,8 @@ def config_data(model: str, prompts: list[str], temperatures: str, task: Path | 
         "prompts": prompts,
         "policies": _policies(temperatures),
     }
+    if samples is not None:
+        data["samples_per_prompt"] = samples
     if task is not None:
         from temp_processors.config.yaml_lines import read_yaml
 

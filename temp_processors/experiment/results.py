@@ -23,6 +23,7 @@ from temp_processors.engines.engine import Engine, ModelError
 from temp_processors.experiment.confirmation import unconfirmed
 from temp_processors.experiment.phases import unopened_phases
 from temp_processors.experiment.prompts import Prompts
+from temp_processors.experiment.stages import stage
 from temp_processors.experiment.tasks import score_task
 from temp_processors.experiment.traces import TracesTooLargeError, write_traces
 from temp_processors.runs.folder import Run, RunFolderError
@@ -31,6 +32,7 @@ from temp_processors.runs.writing import read_parquet, write_parquet
 from temp_processors.tasks.scorers.base import Tools
 from temp_processors.tasks.task import NO_TOOLS
 
+SILENT = Console(quiet=True)
 KEPT = "every text is kept: make room and go on with --resume"
 
 
@@ -42,8 +44,8 @@ class MissingTextsError(RunFolderError):
 class Finished:
     """A run whose texts are drawn, with the engine that drew them.
 
-    Scores count in `tokenizer`, remarks go to `console`. `planned` is how many texts there have to be, those that could not be drawn
-    included; `rows` are those of the prompts where there is a task, `tools` what its scorers may use.
+    Scores count in `tokenizer`, remarks go to `console`, the seconds of each stage to `progress`. `planned` is how many texts there have
+    to be, those that could not be drawn included; `rows` are those of the prompts where there is a task, `tools` what its scorers may use.
     """
 
     config: ExperimentConfig
@@ -55,6 +57,7 @@ class Finished:
     planned: int
     rows: Sequence[dict[str, Any]] = ()
     tools: Tools = NO_TOOLS
+    progress: Console = SILENT
 
 
 def conclude(run: Finished, failures: Sequence[dict[str, Any]]) -> None:
@@ -67,7 +70,8 @@ def conclude(run: Finished, failures: Sequence[dict[str, Any]]) -> None:
     try:
         if not any_samples(run.folder) and failures:
             raise _nothing_drawn(failures)
-        _write_results(run, failures)
+        with stage(run.progress, "scoring"):
+            _write_results(run, failures)
         _trace(run)
         _say_unopened(run)
         run.folder.finish()
@@ -124,7 +128,8 @@ def _trace(run: Finished) -> None:
         return
     if reason is None:
         try:
-            write_traces(run.folder, run.config, run.engine, run.prompts, options)
+            with stage(run.progress, "traces"):
+                write_traces(run.folder, run.config, run.engine, run.prompts, options)
         except TracesTooLargeError as error:
             reason = str(error)
         else:

@@ -107,7 +107,8 @@ def run_experiment(
         failures = processes.gather_or_raise(partial(work.generate, state.done), RunFolderError, ModelError)
         if processes.first:
             size = len(plan)
-            conclude(Finished(config, folder, engine, tokenizer, prompts, console, size, plan.rows, tools), failures)
+            given = config, folder, engine, tokenizer, prompts, console, size, plan.rows, tools, progress
+            conclude(Finished(*given), failures)
         processes.wait()
     return folder
 

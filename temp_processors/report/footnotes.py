@@ -14,11 +14,11 @@ NOT_JUDGED = "not judged: "
 OF_BASELINE = "baseline: "
 
 
-def footnotes(scores: Scores) -> list[str]:
-    """How to read the table, its `remarks`, and the signature of every metric, as lines."""
+def footnotes(scores: Scores, *, signatures: bool = True) -> list[str]:
+    """How to read the table, its `remarks`, and the signature of every metric unless they are left out, as lines."""
     key = "↑ ↓  more diversity, for perplexity likelier text;  ±, or from to: 95 % interval"
-    signatures = dict.fromkeys(score["signature"] for row in scores.values() for score in row.values())
-    return [key, *remarks(scores), "signatures: " + "  ".join(signatures)]
+    named = dict.fromkeys(score["signature"] for row in scores.values() for score in row.values())
+    return [key, *remarks(scores), *(["signatures: " + "  ".join(named)] if signatures else [])]
 
 
 def remarks(scores: Scores) -> list[str]:

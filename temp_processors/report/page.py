@@ -90,8 +90,12 @@ def _digest(content: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"
 
 
-def write_report(run_folder: Path) -> Path:
-    """The report of a run: `comparison.md` and `.tex`, `report.html` and `plots/`; the folder is read once.
+def write_report(run_folder: Path, *, plots: bool = False) -> Path:
+    """The report of a run: `comparison.md` and `.tex`, and `report.html`; the folder is read once.
+
+    Args:
+        run_folder: The run.
+        plots: Write its pictures, `plots/`, behind the page. They take longer than everything else.
 
     Returns:
         The path of the page.
@@ -100,11 +104,14 @@ def write_report(run_folder: Path) -> Path:
         OSError: The folder does not exist, or a file cannot be written.
     """
     from temp_processors.report.documents import write_tables
-    from temp_processors.report.plots import write_plots
 
     for name in ("comparison.md", "comparison.tex"):
         own_file(run_folder / name)
     write_tables(run_folder)
     run = load_run(run_folder)
-    write_plots(run)
-    return write_page([run], own_file(run_folder / "report.html"))
+    page = write_page([run], own_file(run_folder / "report.html"))
+    if plots:
+        from temp_processors.report.plots import write_plots
+
+        write_plots(run)
+    return page

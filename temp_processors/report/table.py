@@ -1,17 +1,25 @@
-"""Scores on the terminal: a table of values with intervals, one of differences with verdicts, and some texts."""
+"""Scores on the terminal: the answer in words, a table of values with intervals, one of differences with verdicts.
+
+Where the screen is wide a value and its interval share a line; where it is not they stand one below the other; where that is too wide as
+well the metrics go to several tables. Above `MANY` policies every policy has one line, and the verdict is a sign behind the value.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from temp_processors.inert import lines, one_line
+from temp_processors.inert import one_line
 from temp_processors.report.footnotes import footnotes
+from temp_processors.report.texts import LONGEST_NAME, MANY
+from temp_processors.report.trend import trend_line
+from temp_processors.report.verdict import answer_lines, leading_metric
 from temp_processors.report.wording import (
     Scores,
     by_baseline,
@@ -22,88 +30,160 @@ from temp_processors.report.wording import (
     verdict,
     visible,
 )
-from temp_processors.runs.sample import Sample
 
-NARROWEST = 8
-"""Characters of the narrowest column that still reads: `perplexity`, broken once, and both ends of an interval, one below the other."""
 SEEN = "visible"
-LONGEST_NAME = 24
+SIDE_BY_SIDE, STACKED = " ", "\n"
+"""What stands between the parts of a cell."""
+GAPS = {SIDE_BY_SIDE: 2, STACKED: 1}
+"""Columns of the screen between two columns of a table."""
+SIGNS = {"higher": "+", "lower": "-", "not resolved": "?", "not judged": " "}
+SIGNED = "+ - = ?  against {}: higher, lower, equal within what is too small to matter, not resolved;  differences: --verbose"
+Line = tuple[str, str]
+"""Text and style of a line of a cell."""
+Cell = Callable[[Mapping[str, Any]], Sequence[Line]]
 
 
-def show_scores(scores: Scores, console: Console, notes: Sequence[str] = ()) -> None:
-    """Print values, differences to the baseline, and what there is to know of them."""
-    for table in [*metric_tables(scores, console.width), *difference_tables(scores, console.width)]:
+def show_scores(
+    scores: Scores,
+    console: Console,
+    notes: Sequence[str] = (),
+    *,
+    temperatures: Mapping[str, float] | None = None,
+    verbose: bool = False,
+) -> None:
+    """Print the answer, the values, the differences to the baseline, and what there is to know of them.
+
+    Args:
+        scores: Policy -> metric -> score.
+        console: Where.
+        notes: Further footnotes.
+        temperatures: Of the policies that are one fixed temperature; the answer names them.
+        verbose: With the signature of every metric, and with all differences where there are many policies.
+    """
+    trends = [trend_line(scores, metric, temperatures or {}) for metric in _leading(scores)]
+    for line in [*filter(None, trends), *answer_lines(scores)]:
+        console.print(Text(one_line(line), style="bold"))
+    many = len(scores) > MANY
+    tables = metric_tables(scores, console.width)
+    if not many or verbose:
+        tables += difference_tables(scores, console.width)
+    for table in tables:
         console.print(table)
-    for note in [*footnotes(scores), *notes]:
+    signs = [SIGNED.format(name) for name in by_baseline(scores)] if many else []
+    for note in [*signs, *footnotes(scores, signatures=verbose), *notes]:
         console.print(one_line(note), style="dim", markup=False)
 
 
+def _leading(scores: Scores) -> list[str]:
+    """The metric that answers, and perplexity where there is one."""
+    leading = leading_metric(scores)
+    others = {metric for row in scores.values() for metric in row} & {"perplexity"}
+    return list(dict.fromkeys([*([leading] if leading else []), *others]))
+
+
 def metric_tables(scores: Scores, width: int = 80) -> list[Table]:
-    """Rows policies, columns metrics; intervals stand below the values. More metrics than `width` holds go to further tables."""
-    return [
-        _table("", scores, metrics, lambda score: _cell(value_text(score), interval_text(score)))
-        for metrics in _fitting(scores, width)
-    ]
+    """Rows policies, columns metrics. More metrics than `width` holds go to further tables."""
+    many = len(scores) > MANY
+    return _tables("", scores, width, _value_and_sign if many else _value, flat=many)
 
 
 def difference_tables(scores: Scores, width: int = 80) -> list[Table]:
     """Differences to the baseline (perplexities: ratios) with intervals and verdicts, and what experiments of this size would see."""
     tables = []
     for baseline, compared in by_baseline(scores).items():
-        seen = visible(compared)
-        for metrics in _fitting(compared, width):
-            table = _table(one_line(f"difference to {baseline}"), compared, metrics, _change)
-            if any(seen[metric] for metric in metrics):
-                table.add_row(Text(SEEN, style="dim"), *(Text(seen[metric], style="dim") for metric in metrics))
-            tables.append(table)
+        title = one_line(f"difference to {baseline}")
+        tables += _tables(title, compared, width, _change, flat=len(compared) > MANY, last=visible(compared))
     return tables
 
 
-def _table(title: str, scores: Scores, metrics: Sequence[str], cell: Callable[[Mapping[str, Any]], Text]) -> Table:
-    table = Table(title=Text(title) if title else None, title_justify="left", box=box.SIMPLE_HEAD, padding=0)
-    table.add_column("policy", overflow="fold", max_width=LONGEST_NAME)
-    for metric in metrics:
-        table.add_column(Text(heading(metric, scores)), justify="right", min_width=NARROWEST)
-    for name, row in scores.items():
-        table.add_row(Text(one_line(name)), *(cell(row[metric]) for metric in metrics))
-    return table
+def _value(score: Mapping[str, Any]) -> list[Line]:
+    return [(value_text(score), ""), (interval_text(score), "dim")]
 
 
-def _fitting(scores: Scores, width: int) -> Iterator[list[str]]:
-    """The metrics in portions that fit a screen of this width, as equal as can be."""
-    metrics = list(next(iter(scores.values())))
-    names = min(max(map(len, [SEEN, *scores])), LONGEST_NAME)
-    most = max(1, (width - names - 2) // (NARROWEST + 1))
-    size = -(-len(metrics) // -(-len(metrics) // most))
-    return (metrics[start : start + size] for start in range(0, len(metrics), size))
+def _value_and_sign(score: Mapping[str, Any]) -> list[Line]:
+    change = score.get("difference")
+    sign = SIGNS.get(verdict(change), "=") if change else " "
+    return [*_value(score), (sign, "")]
 
 
-def _cell(value: str, *below: str) -> Text:
-    return Text.assemble(value, *((f"\n{line}", "dim") for line in below if line))
-
-
-def _change(score: Mapping[str, Any]) -> Text:
+def _change(score: Mapping[str, Any]) -> list[Line]:
     change = score.get("difference")
     if not change:
-        return Text("")
+        return []
     said = verdict(change)
-    style = "dim" if said.startswith("not") else ""
-    below = said.replace("not ", "not\n")
-    return Text.assemble(_cell(difference_text(change), interval_text(change)), (f"\n{below}", style))
-
-
-def sample_lines(samples: Iterable[Sample], policies: Sequence[str], per_policy: int = 2) -> list[Text]:
-    """The first `per_policy` texts of every policy, prompt dimmed, line breaks shown as spaces."""
-    kept: dict[str, list[Sample]] = {name: [] for name in policies}
-    for sample in samples:
-        kept[sample.policy].append(sample)
-        kept[sample.policy] = sorted(kept[sample.policy], key=lambda s: (s.prompt_id, s.sample_id))[:per_policy]
     return [
-        Text.assemble(
-            (one_line(f"{sample.policy}: "), "bold"),
-            (lines(sample.prompt), "dim"),
-            one_line(sample.text.replace("\n", " ")),
-        )
-        for group in kept.values()
-        for sample in group
+        (difference_text(change), ""), (interval_text(change), "dim"), (said, "dim" if said.startswith("not") else "")
+    ]  # fmt: skip
+
+
+def _tables(
+    title: str, scores: Scores, width: int, cell: Cell, *, flat: bool, last: Mapping[str, str] | None = None
+) -> list[Table]:
+    """The tables, with flat cells where they fit into one table or have to be flat, else with stacked ones."""
+    metrics = list(next(iter(scores.values())))
+    names = min(max(cell_len(one_line(name)) for name in [SEEN, *scores]), LONGEST_NAME)
+    between = SIDE_BY_SIDE
+    columns = _columns(scores, metrics, cell, last or {}, between)
+    if not flat and not _fits(columns, metrics, names + GAPS[between] * len(metrics), width):
+        between = STACKED
+        columns = _columns(scores, metrics, cell, last or {}, between)
+    rows = [*scores, *([SEEN] if any((last or {}).values()) else [])]
+    return [
+        _table(title, rows, {metric: columns[metric] for metric in portion}, scores, GAPS[between])
+        for portion in _portions(columns, metrics, names, width, GAPS[between])
     ]
+
+
+def _columns(
+    scores: Scores, metrics: Sequence[str], cell: Cell, last: Mapping[str, str], between: str
+) -> dict[str, list[Text]]:
+    """Metric -> its heading, then the cells of its column."""
+    found = {}
+    for metric in metrics:
+        cells = [_joined(cell(row[metric]), between) for row in scores.values()]
+        end = [Text(last[metric], style="dim")] if any(last.values()) else []
+        found[metric] = [Text(heading(metric, scores)), *cells, *end]
+    return found
+
+
+def _joined(parts: Sequence[Line], between: str) -> Text:
+    kept = [(text, style) for text, style in parts if text]
+    if between == STACKED:
+        kept = [(text.replace(" to ", " to\n").replace("not ", "not\n"), style) for text, style in kept]
+    else:
+        kept = [(f"({text})" if " to " in text else text, style) for text, style in kept]
+    return Text.assemble(*((f"{between if place else ''}{text}", style) for place, (text, style) in enumerate(kept)))
+
+
+def _fits(columns: Mapping[str, list[Text]], metrics: Sequence[str], beside: int, width: int) -> bool:
+    """Whether the columns of these metrics fit, with so many columns of the screen beside them and a margin."""
+    return beside + sum(max(map(_wide, columns[metric])) for metric in metrics) + 3 <= width
+
+
+def _wide(text: Text) -> int:
+    return max(map(cell_len, text.plain.split("\n")))
+
+
+def _portions(
+    columns: Mapping[str, list[Text]], metrics: Sequence[str], names: int, width: int, gap: int
+) -> list[Sequence[str]]:
+    """The metrics in as few portions as fit a screen of this width, as equal as can be."""
+    for count in range(1, len(metrics) + 1):
+        size = -(-len(metrics) // count)
+        found = [metrics[start : start + size] for start in range(0, len(metrics), size)]
+        if all(_fits(columns, portion, names + gap * len(portion), width) for portion in found):
+            return found
+    return [[metric] for metric in metrics]
+
+
+def _table(title: str, names: Sequence[str], columns: Mapping[str, list[Text]], scores: Scores, gap: int) -> Table:
+    table = Table(
+        title=Text(title) if title else None, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 0, 0, gap - 1)
+    )
+    table.add_column("policy", overflow="fold", max_width=LONGEST_NAME)
+    for column in columns.values():
+        table.add_column(column[0], justify="right", overflow="fold")
+    for place, name in enumerate(names, start=1):
+        label = Text(one_line(name), style="" if name in scores else "dim")
+        table.add_row(label, *(column[place] for column in columns.values()))
+    return table

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from temp_processors.runs.checksums import DamagedLineError
+from temp_processors.runs.columns import table_of
 from temp_processors.runs.folder import RunFolderError
 from temp_processors.runs.sample import Sample, needs_checks, sample_line, sample_of_line, sample_schema
 
@@ -121,7 +122,7 @@ def write_table(target: Path, columns: pa.Schema, batches: Iterable[list[dict[st
         try:
             with pq.ParquetWriter(partial, columns, write_page_checksum=True) as out:
                 for rows in batches:
-                    out.write_table(pa.Table.from_pylist(rows, schema=columns))
+                    out.write_table(table_of(rows, columns))
             with partial.open("rb") as file:
                 os.fsync(file.fileno())
             partial.replace(target)

@@ -29,6 +29,8 @@ from torch import Tensor
 TAIL_TEMPERATURES = (0.1, 5.0)
 TAIL_NODES = 97
 TAIL_LENGTHS = (13, 25, 49, TAIL_NODES)
+CONVERGED = 1e-8  # size of the last Chebyshev coefficients of ln of a weight below which it is interpolated
+BLOCK = {True: 2**17, False: 2**24}  # numbers at a time: on a CPU a megabyte, which its cache holds
 TAIL_TOLERANCE = 1e-7  # what thinning may change at the points it drops, in probability
 
 
@@ -44,10 +46,47 @@ def tail_temperatures(count: int = TAIL_NODES) -> Tensor:
 
 
 def tail_values(scores: Tensor, top_ids: Tensor) -> Tensor:
-    """tail(T) where it is recorded: (..., vocab) and (..., k) -> float64 (..., 97); -inf where no token is left."""
+    """tail(T) where it is recorded: (..., vocab) and (..., k) -> float64 (..., 97); -inf where no token is left.
+
+    Every second value is summed over the vocabulary. Where the Chebyshev coefficients of these have died away (Trefethen, Approximation
+    Theory and Approximation Practice, chapters 3 and 8) the values between them are interpolated, to 1e-8, else summed as well.
+    """
     gap = scores.double() - scores.amax(dim=-1, keepdim=True).double()
-    gap = gap.scatter(-1, top_ids, -torch.inf)
-    return torch.stack([torch.logsumexp(gap / t, dim=-1) for t in tail_temperatures().tolist()], dim=-1)
+    gap = gap.scatter(-1, top_ids, -torch.inf).reshape(-1, scores.shape[-1])
+    between = tail_temperatures()[1::2]
+    even = _log_sums(gap, tail_temperatures()[::2])
+    odd = even @ _weights(even.shape[-1], between).to(even.device).T
+    open_ = ~(_last_coefficients(even) < CONVERGED)  # nan, where nothing is left, is open too
+    if bool(open_.any()):
+        odd[open_] = _log_sums(gap[open_], between)
+    values = even.new_empty(len(even), TAIL_NODES)
+    values[:, ::2], values[:, 1::2] = even, odd
+    return values.reshape(*scores.shape[:-1], TAIL_NODES)
+
+
+def _log_sums(gap: Tensor, temperatures: Tensor) -> Tensor:
+    """ln sum exp(gap / T) for every temperature: (rows, vocab) -> (rows, temperatures); rows that the cache holds at a time."""
+    found = gap.new_empty(len(gap), len(temperatures))
+    size = max(1, BLOCK[gap.device.type == "cpu"] // gap.shape[-1])
+    for place in range(0, len(gap), size):
+        rows, out = gap[place : place + size], found[place : place + size]
+        first = rows.amax(dim=-1, keepdim=True).clamp(min=torch.finfo(gap.dtype).min)
+        rest, held = rows - first, torch.empty_like(rows)
+        for column, temperature in enumerate(temperatures.tolist()):
+            torch.mul(rest, 1 / temperature, out=held)
+            out[:, column] = held.exp_().sum(dim=-1).log_() + first[:, 0] / temperature
+    return found
+
+
+def _last_coefficients(values: Tensor) -> Tensor:
+    """The largest of the last eight Chebyshev coefficients, in size: (rows, count) -> (rows,)."""
+    degree = values.shape[-1] - 1
+    order = torch.arange(degree - 7, degree + 1, dtype=torch.float64)
+    matrix = (
+        torch.cos(torch.outer(order, torch.arange(degree + 1, dtype=torch.float64)) * (math.pi / degree)) * 2 / degree
+    )
+    matrix[:, 0], matrix[:, -1] = matrix[:, 0] / 2, matrix[:, -1] / 2
+    return (values @ matrix.to(values.device).T).abs().amax(dim=-1)
 
 
 def interpolate_tail(tail: Tensor, temperature: Tensor) -> Tensor:

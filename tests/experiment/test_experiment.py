@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -172,7 +173,10 @@ def test_the_command_prints_stack_table_texts_and_folder(tmp_path: Path) -> None
     assert done.exit_code == 0, done.output
     assert "T=0.1    fixed(temperature=0.1) -> SeededSampling" in done.stdout
     assert all(heading in done.stdout for heading in ("distinct", "self-BLEU", "perplex", "length"))
-    assert done.stdout.count("The quick brown fox") == 2 * 6
+    assert "\nThe quick brown fox" in done.stdout
+    assert all(f"\n  {name}  " in done.stdout for name in ("T=0.1  ", "T=1.5  ", "dynamic"))
+    assert "signatures: " not in done.stdout
+    assert re.search(r"scoring: \d+\.\d s\ntraces: \d+\.\d s\npage: \d+\.\d s\n", done.stderr)
     assert f"run folder: {tmp_path / 'run'}" in done.stdout
 
 

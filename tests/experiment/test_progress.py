@@ -19,6 +19,7 @@ from temp_processors.experiment.run import run_experiment
 
 SMALL = ["samples_per_prompt=3", "max_new_tokens=6"]
 LINE = re.compile(r"18 texts, 108 tokens in 0:\d\d, [\d,]+ tokens/s, peak memory \d\.\d GB\n")
+STAGES = re.compile(LINE.pattern + r"scoring: \d+\.\d s\ntraces: \d+\.\d s\n")
 
 
 def printed(terminal: bool) -> tuple[Console, io.StringIO]:
@@ -29,7 +30,7 @@ def printed(terminal: bool) -> tuple[Console, io.StringIO]:
 def test_a_line_at_the_end_where_there_is_no_terminal(tmp_path: Path) -> None:
     console, out = printed(terminal=False)
     run_experiment(load_config("fox", SMALL, out=tmp_path / "run"), progress=console)
-    assert LINE.fullmatch(out.getvalue())
+    assert STAGES.fullmatch(out.getvalue())
 
 
 def test_lines_on_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,7 +81,7 @@ def test_a_bar_of_tqdm_in_a_notebook(capsys: pytest.CaptureFixture[str]) -> None
 def test_every_text_counts_once_whatever_the_batches(tmp_path: Path) -> None:
     console, out = printed(terminal=False)
     run_experiment(load_config("fox", [*SMALL, "batch_size=5"], out=tmp_path / "run"), progress=console)
-    assert LINE.fullmatch(out.getvalue())
+    assert STAGES.fullmatch(out.getvalue())
 
 
 @pytest.mark.slow

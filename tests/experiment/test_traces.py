@@ -29,7 +29,7 @@ SMALL = ["samples_per_prompt=3", "max_new_tokens=12"]
 def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("traced") / "fox"
     run_experiment(load_config("fox", SMALL, out))
-    write_report(out)
+    write_report(out, plots=True)
     return out
 
 

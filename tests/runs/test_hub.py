@@ -82,7 +82,7 @@ def test_the_command_uploads_page_and_all(tmp_path: Path, monkeypatch: pytest.Mo
     done = CliRunner().invoke(app, ["run", "fox", *flags, *out, "--push-to-hub", "me/foxes"])
     assert done.exit_code == 0, done.output
     assert "uploaded: hub/datasets/me/foxes" in done.stdout
-    assert {"report.html", "plots", "comparison.md"} <= {path.name for path in hub.folder.iterdir()}
+    assert {"report.html", "comparison.md"} <= {path.name for path in hub.folder.iterdir()}
     assert "| policy |" in (hub.folder / "README.md").read_text()
 
 

@@ -58,5 +58,5 @@ def test_it_compares(old: Path) -> None:
 
 
 def test_it_reports(old: Path) -> None:
-    assert "T=0.1" in write_report(old).read_text()
+    assert "T=0.1" in write_report(old, plots=True).read_text()
     assert (old / "plots").is_dir()

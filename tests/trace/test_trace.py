@@ -214,6 +214,14 @@ def test_the_tail_gives_every_probability_at_every_temperature(name: str, logits
     torch.testing.assert_close(torch.exp(rest - total), mass, atol=1e-6, rtol=0)
 
 
+@pytest.mark.parametrize(("name", "logits"), distributions(), ids=lambda value: value if isinstance(value, str) else "")
+def test_values_that_are_interpolated_are_those_that_are_summed(name: str, logits: Tensor) -> None:
+    top = logits.topk(20).indices
+    rest = logits.double().scatter(-1, top, -math.inf) - logits.max().double()
+    summed = torch.logsumexp(rest / tail_temperatures()[:, None], dim=-1)
+    torch.testing.assert_close(tail_values(logits, top), summed, atol=1e-8, rtol=0)
+
+
 def test_the_documented_formula_in_plain_python() -> None:
     """The computation that a page does, written without torch, at a recorded and at another temperature."""
     logits = torch.randn(300, generator=torch.Generator().manual_seed(1)) * 2
