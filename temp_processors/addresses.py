@@ -73,6 +73,16 @@ class Address(str):
         host = parts.netloc.rpartition("@")[2]
         return urlunsplit((parts.scheme, host, parts.path.rstrip("/") + path, parts.query, ""))
 
+    def without(self, end: str) -> Address:
+        """The address without this end of its path.
+
+        Example:
+            >>> print(Address.parse("http://host:11434/v1/").without("/v1"))
+            http://host:11434
+        """
+        parts = urlsplit(self.full)
+        return Address.parse(urlunsplit(parts._replace(path=parts.path.rstrip("/").removesuffix(end))))
+
     def authorization(self, key: str | None) -> dict[str, str]:
         """The header that says who asks: the user and password of the address, else the key, else none."""
         if user := self._user:

@@ -19,7 +19,7 @@ def export_command(
     policy: Annotated[
         str, typer.Argument(help="YAML such as '{kind: fixed, temperature: 0.6}', its file, or a configuration.")
     ],
-    to: Annotated[str, typer.Option(help="llama.cpp, vllm, generation_config, ollama.")],
+    to: Annotated[str, typer.Option(help="llama.cpp, vllm, generation_config, ollama, openai.")],
     name: Annotated[
         str | None, typer.Option("--policy", help="Name of the policy, where POLICY is a configuration.")
     ] = None,

@@ -15,7 +15,7 @@ from temp_processors.cli.export import Partial, tell_not_carried
 
 def import_command(
     file: Annotated[Path, typer.Argument(help="JSON or YAML: a request, a generation_config.json, options.")],
-    source: Annotated[str, typer.Option("--from", help="llama.cpp, vllm, generation_config, ollama.")],
+    source: Annotated[str, typer.Option("--from", help="llama.cpp, vllm, generation_config, ollama, openai.")],
     partial: Partial = False,
 ) -> None:
     """Print the policy that the fields of another sampler say, as YAML for a configuration."""

@@ -179,6 +179,9 @@ def _say_where(plan: Plan, console: Console) -> None:
     from temp_processors.engines.sources import find_model
 
     spec = model_spec(plan.config.model)
+    if plan.config.engine == "openai":
+        console.print(f"model: {spec.name}: at a server", markup=False, soft_wrap=True)
+        return
     with told(ModelError):
         console.print(f"model: {spec.name}: {find_model(spec).described}", markup=False, soft_wrap=True)
     if any(named.policy.of_checkpoint for named in plan.config.policies):

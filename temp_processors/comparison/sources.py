@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -278,4 +279,5 @@ def _of_samples(samples: Iterable[Sample]) -> Iterator[Row]:
     prompts: dict[str, str] = {}  # one object for each prompt, however many samples it has
     for s in samples:
         prompt = prompts.setdefault(s.prompt, s.prompt)
-        yield Row(s.policy, s.text, prompt, s.prompt_id, s.sample_id, s.log_prob, s.scored_tokens)
+        log_prob = math.nan if s.log_prob is None else s.log_prob  # a metric of it is undefined then, with the reason
+        yield Row(s.policy, s.text, prompt, s.prompt_id, s.sample_id, log_prob, s.scored_tokens or 0)

@@ -67,6 +67,10 @@ def _folder_name(name: str) -> str:
     return _not_blank(name)
 
 
+def _addresses_tag(value: Any) -> str:
+    return "list" if isinstance(value, list) else "text"
+
+
 class NamedPolicy(BaseModel):
     """A policy under the name that tables and files show. In YAML the name stands beside `kind` and its parameters.
 
@@ -116,7 +120,7 @@ class ExperimentConfig(BaseModel):
         samples_per_prompt: Continuations for every prompt and policy.
         max_new_tokens: Longest continuation, in tokens.
         stop: Texts that end a continuation where they first appear; they are cut off with what follows, the tokens behind them are not
-            drawn. For `engine: transformers`.
+            drawn. For `engine: transformers` and `engine: openai`.
         task: What the texts are worth: answer, reference and score (see `Task`); none by default.
         seed: Together with policy name, prompt number and sample number it fixes every draw.
         coupled: Policies share the random numbers of a prompt and sample number, so that differences between them have
@@ -139,10 +143,12 @@ class ExperimentConfig(BaseModel):
             nothing has to be refused: the values act there, and the policies compared with it are without them.
         traces: What the policy did at every token, in `traces.parquet`: true (the first samples, ten alternatives a
             token), false (none), or a mapping with `top_k` and `samples_per_policy` (see `TraceOptions`).
-        engine: `transformers`, or `vllm` (in this process, or at `base_url`).
-        engine_options: How vLLM is set up; see [`EngineOptions`].
-        base_url: A running OpenAI-compatible server, such as `http://localhost:8000/v1`, for `engine: vllm`. Its key is taken from the
-            environment variable `VLLM_API_KEY`; one inside the address is sent and never shown or written.
+        engine: `transformers`; `vllm` (in this process, or at `base_url`, with this package's processor); or `openai`: any
+            OpenAI-compatible server, for policies that its own fields can say.
+        engine_options: How vLLM is set up, and how a server is asked; see [`EngineOptions`].
+        base_url: A running OpenAI-compatible server, such as `http://localhost:8000/v1`, for `engine: openai` and `engine: vllm`; a list
+            of servers shares the work, and one that is gone leaves its texts to the others. Their key is taken from the environment
+            variable `OPENAI_API_KEY` (`VLLM_API_KEY` for vllm); one inside an address is sent and never shown or written.
         out: Run folder; `runs/NAME` by default.
     """
 
@@ -172,7 +178,13 @@ class ExperimentConfig(BaseModel):
     traces: SwitchOrOptions = True
     engine: Engine = "transformers"
     engine_options: EngineOptions = EngineOptions()
-    base_url: Address | None = None
+    base_url: (
+        Annotated[
+            Annotated[Address, Tag("text")] | Annotated[list[Address], Field(min_length=1), Tag("list")],
+            Discriminator(_addresses_tag),
+        ]
+        | None
+    ) = None
     out: PathText | None = None
 
     @model_validator(mode="before")
@@ -185,8 +197,10 @@ class ExperimentConfig(BaseModel):
     def _engine(self) -> ExperimentConfig:
         check_engine(self.engine, self.engine_options, self.base_url)
         check_model(self.engine, model_spec(self.model), self.base_url)
-        if self.stop and self.engine != "transformers":
-            raise ValueError(f"`stop` is for `engine: transformers`, but engine is {self.engine!r}")
+        if self.stop and self.engine == "vllm":
+            raise ValueError("`stop` is for `engine: transformers` and `engine: openai`, but engine is 'vllm'")
+        if self.tokenizer == "model" and self.engine == "openai":
+            raise ValueError("`tokenizer` cannot be 'model' with `engine: openai`: its tokens are inside the server")
         if self.coupled and (self.engine not in ("transformers", "vllm") or self.base_url is not None):
             where = "" if self.base_url is None else " at a server"
             raise ValueError(
@@ -203,6 +217,10 @@ class ExperimentConfig(BaseModel):
                     f"`kind: {named.policy.kind}` is for `engine: transformers`, but engine is {self.engine!r}: "
                     f"policy {named.name!r}"
                 )
+            if named.policy.needs_model and self.engine == "openai":
+                raise ValueError(
+                    f"`kind: checkpoint` needs the files of the model, which are inside the server: policy {named.name!r}"
+                )
         return self
 
     @pydantic.field_validator("policies")
@@ -212,6 +230,13 @@ class ExperimentConfig(BaseModel):
         if repeated:
             raise ValueError(f"policies {repeated[0]} and {repeated[1]} are both named {policies[repeated[1]].name!r}")
         return policies
+
+    @pydantic.field_validator("base_url")
+    @classmethod
+    def _no_server_twice(cls, given: Address | list[Address] | None) -> Address | list[Address] | None:
+        if isinstance(given, list) and (repeated := _first_repeat([address.full for address in given])):
+            raise ValueError(f"names {given[repeated[1]]} twice")
+        return given
 
     @pydantic.field_validator("prompts")
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, JsonValue, Tag
@@ -95,13 +96,14 @@ def trace_options(traces: bool | TraceOptions) -> TraceOptions | None:
     return TraceOptions() if traces else None
 
 
-Engine = Literal["transformers", "vllm"]
+Engine = Literal["transformers", "vllm", "openai"]
 SERVER_ONLY = ("concurrency", "retries", "retry_wait", "timeout")
+OPENAI_ONLY = ("server", "endpoint", "n")
 VLLM_KNOWS = ("revision", "trust_remote_code")
 
 
 class EngineOptions(BaseModel):
-    """How vLLM is set up; None leaves a choice to vLLM.
+    """How vLLM is set up, and how a server is asked; None leaves a choice to vLLM.
 
     Args:
         tensor_parallel_size: Devices that every layer is split over.
@@ -115,6 +117,11 @@ class EngineOptions(BaseModel):
         retries: How often a request is sent again when the server is busy, unreachable or answers wrongly.
         retry_wait: Seconds until it is sent again; doubled after every try, at most 16, longer where the server says so (`Retry-After`).
         timeout: Seconds that one request to a server may take.
+        server: Whose fields carry the policies with `engine: openai`: those of OpenAI, of llama.cpp's server, of Ollama, or of vLLM.
+        endpoint: Of `engine: openai`: `chat` sends texts to `/chat/completions` too, as what a user says; `auto` sends texts to
+            `/completions` and chats to `/chat/completions`.
+        n: Texts that one request asks for with `engine: openai`; it has one seed, so that with more than 1 a text depends on which
+            texts are asked for with it.
     """
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
@@ -130,39 +137,50 @@ class EngineOptions(BaseModel):
     retries: Annotated[int, Field(ge=0)] = 6
     retry_wait: Annotated[float, Field(ge=0)] = 0.5
     timeout: Annotated[float, Field(gt=0)] = 600.0
+    server: Literal["openai", "llama.cpp", "ollama", "vllm"] = "openai"
+    endpoint: Literal["auto", "chat"] = "auto"
+    n: Annotated[int, Field(ge=1, le=1024)] = 1
 
 
-def check_engine(engine: Engine, options: EngineOptions, base_url: str | None) -> None:
+def check_engine(engine: Engine, options: EngineOptions, base_url: Sequence[str] | None) -> None:
     """Refuse settings that the chosen engine would silently ignore."""
     given = options.model_fields_set & {n for n in EngineOptions.model_fields if getattr(options, n) != _default(n)}
     if engine == "transformers" and (given or base_url is not None):
         name = "base_url" if base_url is not None else f"engine_options.{min(given)}"
-        raise ValueError(f"`{name}` is for `engine: vllm`, but engine is 'transformers'")
+        whose = "openai" if given and min(given) in OPENAI_ONLY and base_url is None else "vllm"
+        raise ValueError(f"`{name}` is for `engine: {whose}`, but engine is 'transformers'")
+    if engine == "openai" and base_url is None:
+        raise ValueError("`base_url` has to be given with `engine: openai`: the address of the server")
+    if engine == "openai" and options.n > 1 and options.server == "ollama":
+        raise ValueError("`engine_options.n` has to be 1 with `server: ollama`, which draws one text a request")
     for name in sorted(given):
+        if engine != "openai" and name in OPENAI_ONLY:
+            raise ValueError(f"`engine_options.{name}` is for `engine: openai`, but engine is {engine!r}")
         if base_url is None and name in SERVER_ONLY:
             raise ValueError(f"`engine_options.{name}` is for a running server: give its `base_url`")
-        if base_url is not None and name not in SERVER_ONLY:
+        if base_url is not None and name not in (*SERVER_ONLY, *OPENAI_ONLY):
             raise ValueError(
                 f"`engine_options.{name}` cannot change a running server (`base_url`): set it where it starts"
             )
 
 
-def check_model(engine: Engine, given: ModelSpec, base_url: str | None) -> None:
-    """Refuse options of loading that only `from_pretrained` has: vLLM would leave them out without a word."""
+def check_model(engine: Engine, given: ModelSpec, base_url: Sequence[str] | None) -> None:
+    """Refuse options of loading that only `from_pretrained` has: others would leave them out without a word."""
     if engine == "transformers":
         return
-    if given.name == "smollm2":
+    if given.name == "smollm2" and engine == "vllm":
         raise ValueError(
             "`model: smollm2` is a GGUF file for `engine: transformers`; with vllm write HuggingFaceTB/SmolLM2-135M-Instruct"
         )
-    for name in sorted(set(ModelSpec.model_fields) - {"name", *VLLM_KNOWS}):
+    known = VLLM_KNOWS if engine == "vllm" else ()
+    for name in sorted(set(ModelSpec.model_fields) - {"name", *known}):
         value = getattr(given, name)
         if value != ModelSpec.model_fields[name].default:
             there = name in EngineOptions.model_fields and base_url is None
             elsewhere = f": set `engine_options.{name}`" if there else ""
-            allowed = ", ".join(["name", *VLLM_KNOWS])
+            allowed = ", ".join(["name", *known])
             raise ValueError(
-                f"`model.{name}` is for `engine: transformers`, but is {value!r}{elsewhere}; allowed with vllm: {allowed}"
+                f"`model.{name}` is for `engine: transformers`, but is {value!r}{elsewhere}; allowed with {engine}: {allowed}"
             )
 
 

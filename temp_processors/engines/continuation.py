@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from temp_processors.engines.engine import Decoded
+
 CONTEXT = 64
 """Tokens of the prompt that are decoded with the new ones: the last ones decide how a text goes on."""
 
@@ -32,6 +34,11 @@ def continuation_text(tokenizer: Any, prompt_ids: Sequence[int], token_ids: Sequ
     if prompt and whole.startswith(prompt):
         return str(whole[len(prompt) :])
     return str(tokenizer.decode(list(token_ids), skip_special_tokens=True))
+
+
+def drawn_text(tokenizer: Any, prompt_ids: Sequence[int], done: Decoded) -> str:
+    """The text of a row: as the engine gave it, else that of its tokens."""
+    return continuation_text(tokenizer, prompt_ids, done.token_ids) if done.text is None else done.text
 
 
 class StopTexts:

@@ -61,17 +61,24 @@ class Decoded(NamedTuple):
     drawn. `finish_reason` is `nan` where the model or the policy gave NaN at step `len(token_ids)`: the row stopped
     there, and its `log_prob` is NaN. It is `stop_text` where `DrawOptions.ends` said so: all tokens are kept. `power` is
     there for texts of `kind: power`.
+
+    A server that tells no token ids gives `text`; then `token_ids` is empty, `tokens` is how many the server counts, and None where it
+    does not say. `log_prob` is None where it gives none before the temperature.
     """
 
     row: int
     token_ids: list[int]
     finish_reason: Literal["stop", "stop_text", "length", "nan"]
-    log_prob: float
+    log_prob: float | None
     power: PowerStatistics | None = None
+    text: str | None = None
+    tokens: int | None = None
 
     @property
     def steps(self) -> int:
-        """Tokens drawn, end-of-sequence included."""
+        """Tokens drawn, end-of-sequence included; 0 where they are not known."""
+        if self.text is not None:
+            return self.tokens or 0
         return len(self.token_ids) + (self.finish_reason in ("stop", "nan"))
 
 

@@ -13,6 +13,7 @@ ENGINES = {
     ("transformers", "here"): "local.LocalEngine",
     ("vllm", "here"): "vllm_local.VllmEngine",
     ("vllm", "at base_url"): "vllm_server.ServerEngine",
+    ("openai", "at base_url"): "openai_server.OpenAIEngine",
 }
 """By the configuration's `engine` and where it runs: the file of this folder and the class in it, imported when it is chosen."""
 
@@ -23,7 +24,8 @@ def load_engine(config: ExperimentConfig) -> Engine:
     Raises:
         ModelError: No such model, no such engine here, or a server that does not answer.
     """
-    find_model(model_spec(config.model))
+    if config.engine != "openai":  # a name at a server, of which nothing has to be on this side
+        find_model(model_spec(config.model))
     module, name = ENGINES[config.engine, "here" if config.base_url is None else "at base_url"].split(".")
     engine: Engine = getattr(import_module(f"temp_processors.engines.{module}"), name).load(config)
     return engine

@@ -24,8 +24,10 @@ from temp_processors.engines.answers import WrongAnswerError, error_of
 from temp_processors.engines.engine import ModelError
 from temp_processors.inert import one_line
 
-KEY_VARIABLE = "VLLM_API_KEY"
-"""Environment variable with the server's key, as `vllm serve` reads it too."""
+VLLM_KEY = "VLLM_API_KEY"
+"""Environment variable with the key of vLLM's server, as `vllm serve` reads it too."""
+OPENAI_KEY = "OPENAI_API_KEY"
+"""Environment variable with the key of any other server, as OpenAI's own client reads it too."""
 LONGEST_WAIT = 16.0
 """Seconds between two tries, where the server does not say how long."""
 LONGEST_ASKED_WAIT = 300.0
@@ -80,27 +82,29 @@ class Server:
         address: Its `base_url`; keys in it are sent and shown nowhere.
         options: How many requests at once, how long each may take, how often it is sent again.
         key: Sent as a bearer token; None sends none.
+        key_variable: Environment variable that it is read from.
     """
 
     address: Address
     options: EngineOptions
     key: str | None = field(default=None, repr=False)
+    key_variable: str = VLLM_KEY
 
     @classmethod
-    def of(cls, address: Address, options: EngineOptions) -> Server:
+    def of(cls, address: Address, options: EngineOptions, key_variable: str = VLLM_KEY) -> Server:
         """The server at an address, with the key of the environment.
 
         Raises:
             ServerError: The key is none, or the address came out of a run folder without its own.
         """
-        key = os.environ.get(KEY_VARIABLE, "").strip() or None
+        key = os.environ.get(key_variable, "").strip() or None
         if key is not None and not (key.isascii() and key.isprintable()):
-            raise ServerError(f"{KEY_VARIABLE}: holds characters that no key can have")
+            raise ServerError(f"{key_variable}: holds characters that no key can have")
         if HIDDEN in address.full:
             raise ServerError(
-                f"base_url: {address} was written without its key: give the address itself, or {KEY_VARIABLE}"
+                f"base_url: {address} was written without its key: give the address itself, or {key_variable}"
             )
-        return cls(address, options, key)
+        return cls(address, options, key, key_variable)
 
     def session(self) -> aiohttp.ClientSession:
         """Connections for a whole run: at most `concurrency`, kept open between requests."""
@@ -160,7 +164,7 @@ class Server:
             where = response.headers.get("Location", "elsewhere")
             raise ServerError(self.said(f"{status}: the server is at {where}: give that address as base_url"))
         if status in (401, 403):
-            reason += f" (a key is read from the environment variable {KEY_VARIABLE})"
+            reason += f" (a key is read from the environment variable {self.key_variable})"
         if status in OF_ALL:
             raise ServerError(self.said(reason))
         if status < 400:

@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from temp_processors.exchange import generation_config, llama_cpp, ollama, vllm
+from temp_processors.exchange import generation_config, llama_cpp, ollama, openai, vllm
 from temp_processors.exchange.result import Exported, Fields, Imported, NotCarriedError
 from temp_processors.exchange.steps import Step, plain, steps_of
 from temp_processors.policies.kinds import BasePolicy, validated
@@ -45,6 +45,7 @@ FORMATS = {
     "vllm": Format(vllm.write, vllm.read),
     "generation_config": Format(generation_config.write, generation_config.read),
     "ollama": Format(ollama.write, ollama.read),
+    "openai": Format(openai.write, openai.read),
 }
 
 

@@ -11,7 +11,7 @@ from typing import Any, overload
 from rich.console import Console
 
 from temp_processors.config.experiment import ExperimentConfig
-from temp_processors.engines.continuation import StopTexts, continuation_text
+from temp_processors.engines.continuation import StopTexts, drawn_text
 from temp_processors.engines.decoding.batches import plan_batches
 from temp_processors.engines.engine import Decoded, DecodeRow, DrawError, DrawOptions, Engine, ModelError
 from temp_processors.experiment.plan import Job, Plan, sample_seed
@@ -118,7 +118,9 @@ class Work:
         seed = sample_seed(config.seed, sample.prompt_id, sample.sample_id, None if config.coupled else sample.policy)
         if sample.seed != seed or sample.prompt != self.prompts.texts[sample.prompt_id]:
             return "its seed or its prompt is not that of this sample"
-        return f"more than {config.max_new_tokens} tokens" if len(sample.token_ids) > config.max_new_tokens else None
+        return (
+            f"more than {config.max_new_tokens} tokens" if len(sample.token_ids or ()) > config.max_new_tokens else None
+        )
 
     def _options(self, meter: Meter) -> DrawOptions:
         ends = self._stops.end if self.config.stop else None
@@ -143,8 +145,9 @@ class Work:
             sample_id=job.sample_id,
             seed=job.seed,
             prompt=self.prompts.texts[job.prompt_id],
-            text=self._stops.cut(continuation_text(self.engine.tokenizer, prompt_ids, done.token_ids)),
-            token_ids=done.token_ids,
+            text=self._stops.cut(drawn_text(self.engine.tokenizer, prompt_ids, done)),
+            token_ids=done.token_ids if done.text is None else None,
+            tokens=done.tokens,
             finish_reason="length" if done.finish_reason == "nan" else done.finish_reason,
             log_prob=done.log_prob,
             **({} if done.power is None else done.power._asdict()),

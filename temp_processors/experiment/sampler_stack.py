@@ -53,20 +53,25 @@ def sampler_stack(engine: Engine, config: ExperimentConfig, policies: Sequence[A
 def stack_lines(stack: dict[str, Any], config: ExperimentConfig) -> list[str]:
     """The stack for people: one line for each policy, then what was neutralised and what the audit found."""
     width = max(len(named.name) for named in config.policies)
+    found = [stack["policies"][named.name]["findings"] for named in config.policies]
+    of_all = [finding for finding in found[0] if len(found) > 1 and all(finding in other for other in found)]
     lines = ["sampler stack (the built-in temperature, top-k, top-p and every other built-in warper is off):"]
     for named in config.policies:
         drawn = [entry["name"] for entry in stack["policies"][named.name]["stack"][1:]]
         lines.append(
             f"  {named.name:<{width}}  " + " -> ".join([described(named.policy.model_dump(mode="json")), *drawn])
         )
-        lines += [
-            f"  {finding['severity']}: {finding['message']}" for finding in stack["policies"][named.name]["findings"]
-        ]
+        lines += [_told(one) for one in stack["policies"][named.name]["findings"] if one not in of_all]
+    lines += map(_told, of_all)
     if stack["neutralised"]:
         values = ", ".join(f"{name}={value}" for name, value in stack["neutralised"].items())
         but = ", but where a policy is `checkpoint`" if any(n.policy.of_checkpoint for n in config.policies) else ""
         lines.append(f"  neutralised{but}: {values} of the checkpoint")
     return lines
+
+
+def _told(finding: dict[str, Any]) -> str:
+    return f"  {finding['severity']}: {finding['message']}"
 
 
 def checkpoint_lines(config: ExperimentConfig) -> list[str]:

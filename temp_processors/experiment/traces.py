@@ -78,6 +78,10 @@ def trace_again(run_folder: Path, *, trust_remote_code: bool = False) -> Path:
         RunFolderError: The file cannot be written.
     """
     config = load_config(run_folder / "config.yaml")
+    if config.engine == "openai":
+        raise ModelError(
+            f"{run_folder}: its texts were drawn at a server that tells no token ids, and cannot be traced"
+        )
     model = model_spec(config.model)
     if model.trust_remote_code and not trust_remote_code:
         raise ModelError(

@@ -33,10 +33,12 @@ def perplexity(log_probs: Sequence[float], token_counts: Sequence[int]) -> Score
     sign = signature("perplexity", pool="tokens", model="untempered", given="prompt", eos="counted")
     tokens = sum(token_counts)
     counts = {"texts": len(log_probs), "tokens": tokens}
-    if not tokens:
-        return undefined("perplexity", sign, "there are no tokens", counts)
     for place, value in enumerate(log_probs):
         if not math.isfinite(value):
             reason = f"text {place} has the log-probability {value}"
+            if math.isnan(value):
+                reason = f"text {place} has no log-probability: what drew it tells none"
             return undefined("perplexity", sign, reason, counts)
+    if not tokens:
+        return undefined("perplexity", sign, "there are no tokens", counts)
     return Score("perplexity", math.exp(-math.fsum(log_probs) / tokens), sign, counts=counts)

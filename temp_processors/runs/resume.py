@@ -18,6 +18,8 @@ from temp_processors.runs.folder import Run, RunFolderError
 
 ADDED = {"tokenizer": "auto", "stop": []}
 """Fields of a configuration that earlier versions did not have, with the value that leaves a run as it was."""
+ADDED_OPTIONS = {"server": "openai", "endpoint": "auto", "n": 1}
+"""The same of the options of the engine."""
 FREE = {"batch_size", "out"}
 """Fields that may differ when a run goes on."""
 FREE_OPTIONS = {"concurrency", "retries", "retry_wait", "timeout"}
@@ -147,7 +149,8 @@ def _settings(text: str, folder: Run) -> list[str]:
         raise RunFolderError(f"{folder.path / 'config.yaml'}: is damaged: it holds no mapping")
     kept = {name: value for name, value in _given({**ADDED, **data}).items() if name not in FREE}
     if isinstance(options := kept.get("engine_options"), dict):
-        kept["engine_options"] = {name: value for name, value in options.items() if name not in FREE_OPTIONS}
+        held = {**ADDED_OPTIONS, **options}
+        kept["engine_options"] = {name: value for name, value in held.items() if name not in FREE_OPTIONS}
     if "base_url" in kept:
         kept["base_url"] = "a server"
     return yaml.safe_dump(kept, sort_keys=True, allow_unicode=True).splitlines()

@@ -32,6 +32,9 @@ class Sample:
     (end-of-sequence included where it was drawn) under the model without any temperature. `finish_reason` is `stop_text` where one of
     the texts of `stop` appeared: `text` ends before it, `token_ids` with the token that brought it.
 
+    A server may tell no token ids and no log-probability before the temperature: they are None (null) then, and `tokens` is how many
+    the server counts, None where it does not say.
+
     The rest is of texts of `kind: power` and None elsewhere: `computed_tokens`, the tokens that were computed for this one text;
     for `method: smc` the effective sample size `ess` of its particles, how often they were resampled and how many `ancestors` the
     last have among the first; for `method: mh` the share of its moves in `acceptance`. A line leaves out what is None.
@@ -43,18 +46,21 @@ class Sample:
     seed: int
     prompt: str
     text: str
-    token_ids: list[int]
+    token_ids: list[int] | None
     finish_reason: Literal["stop", "stop_text", "length"]
-    log_prob: float
+    log_prob: float | None
     computed_tokens: int | None = None
     ess: float | None = None
     resamplings: int | None = None
     ancestors: int | None = None
     acceptance: float | None = None
+    tokens: int | None = None
 
     @property
-    def scored_tokens(self) -> int:
-        """How many tokens `log_prob` sums over."""
+    def scored_tokens(self) -> int | None:
+        """How many tokens `log_prob` sums over; None where a server does not say."""
+        if self.token_ids is None:
+            return self.tokens
         return len(self.token_ids) + (self.finish_reason == "stop")
 
     @property
@@ -111,9 +117,13 @@ class Samples:
         return next(islice(self, place % count, None))
 
 
+NULLABLE = ("token_ids", "log_prob")
+"""Fields that every line has, null where a server does not tell them."""
+
+
 def sample_line(sample: Sample) -> str:
     """One line of `samples.jsonl`, checksum and newline included."""
-    fields = {name: value for name, value in asdict(sample).items() if value is not None}
+    fields = {name: value for name, value in asdict(sample).items() if value is not None or name in NULLABLE}
     return sealed(json.dumps(fields, ensure_ascii=False)).decode()
 
 
@@ -139,7 +149,7 @@ def sample_of_line(line: bytes, *, needed: bool) -> Sample:
         sample = _reader().validate_json(text, strict=True)
     except pydantic.ValidationError as error:
         raise DamagedLineError(_reason(error.errors(include_url=False)[0])) from error
-    if not math.isfinite(sample.log_prob):
+    if sample.log_prob is not None and not math.isfinite(sample.log_prob):
         raise DamagedLineError(f"log_prob: is {sample.log_prob}")
     return sample
 

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from temp_processors.comparison.task_scores import outcome_of
 from temp_processors.config.experiment import ExperimentConfig
-from temp_processors.engines.continuation import StopTexts, continuation_text
+from temp_processors.engines.continuation import StopTexts, drawn_text
 from temp_processors.engines.decoding.batches import plan_batches
 from temp_processors.engines.engine import DecodeRow, DrawOptions, Engine
 from temp_processors.engines.load import load_engine
@@ -118,8 +118,9 @@ class Drawing:
             sample_id=job.sample_id,
             seed=job.seed,
             prompt=self.prompts.texts[job.prompt_id],
-            text=self._stops.cut(continuation_text(self.engine.tokenizer, prompt_ids, done.token_ids)),
-            token_ids=done.token_ids,
+            text=self._stops.cut(drawn_text(self.engine.tokenizer, prompt_ids, done)),
+            token_ids=done.token_ids if done.text is None else None,
+            tokens=done.tokens,
             finish_reason=done.finish_reason,
             log_prob=done.log_prob,
             **({} if done.power is None else done.power._asdict()),

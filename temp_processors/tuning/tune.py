@@ -126,8 +126,8 @@ def run_race(
             found = list(drawing.scored([int(p) for p in prompts], [names.index(name) for name in race.alive]))
             for sample, _ in found:
                 part.write(sample)
-                counted[sample.policy].append(sample.scored_tokens)
-            race.add(_values(race.alive, prompts, found), sum(sample.scored_tokens for sample, _ in found))
+                counted[sample.policy].append(sample.scored_tokens or 0)
+            race.add(_values(race.alive, prompts, found), sum(sample.scored_tokens or 0 for sample, _ in found))
             done += len(prompts)
             say(_round_line(race, done, before))
             if budget is not None and race.tokens >= budget:
@@ -235,7 +235,7 @@ def compare_families_of(run: Run, config: ExperimentConfig, families: Mapping[st
     means = {name: np.array([_known_mean(row) for row in rows]) for name, rows in scores.items()}
     tokens: Counter[str] = Counter()
     for sample in run.samples:
-        tokens[sample.policy] += sample.scored_tokens
+        tokens[sample.policy] += sample.scored_tokens or 0
     margin = config.task.margin if config.task is not None else MARGIN
     found = compare_families(means, families, seed=config.seed, margin=margin, tokens=tokens)
     run.write("families.json", json.dumps(found.to_dict(), indent=2, ensure_ascii=False) + "\n")

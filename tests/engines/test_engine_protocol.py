@@ -107,7 +107,7 @@ def at_a_server(monkeypatch: pytest.MonkeyPatch) -> vllm_server.ServerEngine:
 
     monkeypatch.setattr(Server, "_content", content)
     server = Server(Address.parse("http://x"), CONFIG.engine_options)
-    return vllm_server.ServerEngine(checkpoint(), server, "fox")
+    return vllm_server.ServerEngine(checkpoint(), [server], "fox")
 
 
 @pytest.mark.parametrize("make", [on_transformers, on_vllm, at_a_server])

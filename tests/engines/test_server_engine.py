@@ -14,7 +14,7 @@ from transformers import GenerationConfig
 from temp_processors.addresses import Address
 from temp_processors.config.experiment import ExperimentConfig
 from temp_processors.config.sections import EngineOptions
-from temp_processors.engines import vllm_server
+from temp_processors.engines import pool
 from temp_processors.engines.engine import DecodeRow, DrawError, DrawOptions
 from temp_processors.engines.requests import Checkpoint
 from temp_processors.engines.server import Server, ServerError, retry_after
@@ -72,7 +72,8 @@ def served() -> Iterator[ServerEngine]:
     server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a client that went away is no news
     threading.Thread(target=server.serve_forever, daemon=True).start()
     checkpoint = Checkpoint(None, tiny_llama().config, GenerationConfig(eos_token_id=2))
-    yield ServerEngine(checkpoint, Server(Address.parse(f"http://127.0.0.1:{server.server_port}"), OPTIONS), "fox")
+    address = Address.parse(f"http://127.0.0.1:{server.server_port}")
+    yield ServerEngine(checkpoint, [Server(address, OPTIONS)], "fox")
     server.shutdown()
     server.server_close()
 
@@ -123,7 +124,7 @@ def test_no_rows_ask_nothing(served: ServerEngine) -> None:
 
 
 def test_texts_that_all_fail_end_the_run(served: ServerEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vllm_server, "MOST_WRONG", 5)
+    monkeypatch.setattr(pool, "MOST_WRONG", 5)
     with pytest.raises(ServerError, match="400: temperature_policy: no; the last 5 texts all failed"):
         list(served.draw([DecodeRow((5,), 0, 400)] * 50, [POLICY], DrawOptions(4)))
     assert len(Handler.seen) < 10

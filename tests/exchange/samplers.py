@@ -108,3 +108,8 @@ def ollama(fields: Mapping[str, Any], row: Row, ids: list[int]) -> Row:
     """The distribution of a token in Ollama's own engine."""
     row = temperature(top_k(row, fields["top_k"]), fields["temperature"])
     return softmax(min_p(top_p(row, fields["top_p"]), fields["min_p"]))
+
+
+def openai(fields: Mapping[str, Any], row: Row, ids: list[int]) -> Row:
+    """The distribution of a token at a server with OpenAI's fields."""
+    return softmax(top_p(temperature(row, fields["temperature"]), fields["top_p"]))

@@ -102,7 +102,7 @@ def test_what_is_exported_comes_back_with_its_meaning(name: str, policy: dict[st
     assert once_more.fields == found.fields or name == "vllm"
 
 
-@pytest.mark.parametrize("name", ["llama.cpp", "vllm", "ollama"])
+@pytest.mark.parametrize("name", ["llama.cpp", "vllm", "ollama", "openai"])
 @given(policy=policies)
 @settings(max_examples=60, deadline=None)
 def test_exported_fields_do_what_the_policy_does(name: str, policy: dict[str, Any]) -> None:
