@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple, cast
 
 from pydantic import Field, FiniteFloat
 
 from temp_processors.config.yaml_lines import shortened
 from temp_processors.engines.answers import ROUNDING, Answer, WrongAnswerError, read_answer
 
+Reason = Literal["stop", "stop_text", "length"]
 SLACK = 1
 """Tokens by which counts of a server may differ: some count the end of a text, and some do not."""
 
@@ -101,7 +102,7 @@ class Text(NamedTuple):
     """
 
     text: str
-    finish_reason: str
+    finish_reason: Reason
     tokens: int | None
     log_probs: LogProbs | None
 
@@ -146,7 +147,7 @@ def _checked(text: str | None, reason: str, counted: int | None, log_probs: LogP
     each = [] if log_probs is None else log_probs.each
     if (problem := _problem_of_counts(reason, counted, each, most)) is not None:
         raise WrongAnswerError(problem)
-    return Text(text, reason, len(each) or counted, log_probs)
+    return Text(text, cast(Reason, reason), len(each) or counted, log_probs)
 
 
 def _problem_of_counts(reason: str, counted: int | None, each: Sequence[float | None], most: int) -> str | None:

@@ -184,10 +184,10 @@ class _Pool:
             try:
                 found = await self.ask(self.servers[place], session, rows)
             except ServerError as error:
-                one = isinstance(error, RequestError)
-                if not one or self.health[place].bad(error, begun, len(rows)):
+                one = error if isinstance(error, RequestError) else None
+                if one is None or self.health[place].bad(one, begun, len(rows)):
                     cannot_be_had(await self._lose(place, error, shared), error)
-                elsewhere = not (one and error.answered)
+                elsewhere = one is None or not one.answered
                 had = had | {place} if elsewhere else frozenset(range(len(self.servers)))
                 cannot_be_had(await shared.done(rows, had), error)
             else:

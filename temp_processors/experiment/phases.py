@@ -27,7 +27,7 @@ def unopened_phases(
         return []
     for sample in samples:
         if tags := waiting.get(sample.policy):
-            tokens = [*prompts[sample.prompt_id], *sample.token_ids]
+            tokens = [*prompts[sample.prompt_id], *(sample.token_ids or ())]
             tags -= {tag for tag in tags if holds(tokens, tag)}
     return [
         f"policy {name!r}: a phase never opened: no prompt and no text of it holds the opening tag {list(tag)}"

@@ -103,7 +103,7 @@ def _chosen(samples: Path, policies: Collection[str], options: TraceOptions, voc
     places: dict[tuple[int, int], int] = {}
     for sample in (sample for sample in read_parquet(samples) if sample.policy in policies):
         place = sample.sample_id, sample.prompt_id
-        places[place] = places.get(place, 0) + len(sample.token_ids)
+        places[place] = places.get(place, 0) + len(sample.token_ids or ())
     budget = min(MOST_TOKENS, MOST_SCORES // vocab)
     kept: set[tuple[int, int]] = set()
     tokens = 0
@@ -149,8 +149,8 @@ def _traced(
 ) -> list[dict[str, Any]]:
     """Records of samples of one prompt and policy, their end-of-sequence tokens included."""
     end = ends_of(engine.generation_config, engine.tokenizer)[:1] or [0]  # behind a text: any token will do
-    width = 1 + max(len(sample.token_ids) for sample in samples)
-    rows = [prompt + s.token_ids + end * (width - len(s.token_ids)) for s in samples]
+    width = 1 + max(len(sample.token_ids or ()) for sample in samples)
+    rows = [prompt + (s.token_ids or []) + end * (width - len(s.token_ids or ())) for s in samples]
     built = build_policy(policy, prompt_length=len(prompt), tokenizer=engine.tokenizer)
     trace = engine.trace(
         torch.tensor(rows),
@@ -158,6 +158,6 @@ def _traced(
         len(prompt),
         top_k=top_k,
     )
-    steps = {s.sample_id: len(s.token_ids) + (s.finish_reason == "stop") for s in samples}
+    steps = {s.sample_id: len(s.token_ids or ()) + (s.finish_reason == "stop") for s in samples}
     records = trace.records(policy=samples[0].policy, prompt_id=samples[0].prompt_id, sample_id=list(steps))
     return [record for record in records if record["step"] < steps[record["sample_id"]]]
