@@ -11,9 +11,9 @@ import aiohttp
 from temp_processors.config.experiment import ExperimentConfig
 from temp_processors.config.yaml_lines import ConfigError, Problem
 from temp_processors.engines.openai_answers import Text, texts_of, texts_of_ollama
-from temp_processors.engines.requests import of_text
 from temp_processors.engines.server import Server
 from temp_processors.exchange.formats import exported
+from temp_processors.serving.rows import of_text
 
 Prompt = str | list[dict[str, Any]]
 """A text, or the messages of a chat."""

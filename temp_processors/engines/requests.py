@@ -15,9 +15,8 @@ from temp_processors.config.sections import ModelSpec
 from temp_processors.engines.engine import Decoded, ModelError, ends_of, loading, model_path
 from temp_processors.engines.reading import generation_config_in
 from temp_processors.policies.base import PolicyLogitsWarper
-from temp_processors.policies.monte_carlo import temperature_of
 from temp_processors.policies.tags import resolve_tag
-from temp_processors.serving.rows import policy_of_request
+from temp_processors.serving.rows import of_text, policy_of_request
 from temp_processors.trace.table import TokenTrace
 
 
@@ -74,17 +73,6 @@ def requests_of(config: ExperimentConfig, tokenizer: Any) -> list[dict[str, Any]
     for request in requests:
         policy_of_request(of_text(request, 0))
     return requests
-
-
-def of_text(request: Any, seed: int) -> Any:
-    """The policy as the request of the text of this seed carries it: what is drawn from a seed is drawn on this side, at any depth."""
-    if isinstance(request, list):
-        return [of_text(item, seed) for item in request]
-    if not isinstance(request, dict):
-        return request
-    if request.get("kind") == "monte_carlo":
-        return {"kind": "fixed", "temperature": temperature_of(request["low"], request["high"], seed)}
-    return {name: of_text(item, seed) for name, item in request.items()}
 
 
 def as_request(value: Any, tokenizer: Any) -> Any:

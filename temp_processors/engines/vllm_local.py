@@ -15,8 +15,8 @@ from typing import Any
 from temp_processors.config.experiment import ExperimentConfig
 from temp_processors.config.sections import model_spec
 from temp_processors.engines.engine import Decoded, DecodeRow, DrawOptions, ModelError, ignore, model_path
-from temp_processors.engines.requests import Checkpoint, OnVllm, as_row, of_text, requests_of
-from temp_processors.serving.rows import KEY
+from temp_processors.engines.requests import Checkpoint, OnVllm, as_row, requests_of
+from temp_processors.serving.rows import KEY, of_text
 
 PROCESSOR = "temp_processors.vllm:TemperaturePolicyLogitsProcessor"
 ENGINE_FIELDS = ("tensor_parallel_size", "pipeline_parallel_size", "dtype", "enforce_eager")

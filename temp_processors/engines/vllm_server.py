@@ -20,10 +20,10 @@ from temp_processors.config.sections import model_spec
 from temp_processors.engines.answers import Asked, Completion, read_answer
 from temp_processors.engines.engine import Decoded, DecodeRow, DrawOptions, model_path
 from temp_processors.engines.pool import Rows, drawn, one_each
-from temp_processors.engines.requests import Checkpoint, OnVllm, of_text, requests_of
+from temp_processors.engines.requests import Checkpoint, OnVllm, requests_of
 from temp_processors.engines.served import asked_what_they_serve, servers_of
 from temp_processors.engines.server import VLLM_KEY, Server
-from temp_processors.serving.rows import KEY
+from temp_processors.serving.rows import KEY, of_text
 
 # Sent with every request: a server fills what is missing from the checkpoint's generation_config.
 SHARED_FIELDS = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")

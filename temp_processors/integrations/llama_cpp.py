@@ -44,12 +44,12 @@ def processor(
 
     Args:
         policy: `{"kind": ..., parameters}`; tags as token ids.
-        prompt_length: Of every text, in tokens. By default a text begins where the tokens are not those of the call before and one more: take
-            a processor for each text, or give the length, where a prompt may go on by one token exactly where the last text ended.
+        prompt_length: Of every text, in tokens. By default a text begins where the tokens are not those of the call before and one
+            more: take a processor for each text, or give the length, where a prompt may go on by one token where the last text ended.
         seed: Of the text, for a policy that draws from it (`kind: monte_carlo`); the draw itself has the `seed` of the call.
 
     Raises:
-        PolicyError: A policy that cannot be used. Later would be too late: the library prints what a processor raises, and goes on without it.
+        PolicyError: A policy that cannot be used. Later would be too late: the library prints what a processor raises, and goes on.
 
     Example:
         >>> apply = processor({"kind": "fixed", "temperature": 0.5})

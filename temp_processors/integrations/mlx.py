@@ -25,14 +25,14 @@ def processor(
 ) -> Callable[[Any, Any], Any]:
     """A function for `logits_processors`, beside `sampler=make_sampler(temp=1.0)`, as `sampling` gives both.
 
-    Scores in float32 and float16 are read where mlx holds them, without a copy (bfloat16, which numpy has not, in float32); what is returned
-    is a new array of mlx. Reading them waits for the model: mlx computes a step ahead otherwise.
+    Scores in float32 and float16 are read where mlx holds them, without a copy (bfloat16, which numpy has not, in float32); what is
+    returned is a new array of mlx. Reading them waits for the model: mlx computes a step ahead otherwise.
 
     Args:
         policy: `{"kind": ..., parameters}`; tags as token ids.
-        prompt_length: Of every text, in tokens. By default a text begins where the tokens are not those of the call before and one more: take
-            a processor for each text, or give the length, where a prompt may go on by one token exactly where the last text ended, and with a
-            draft model, which repeats lengths.
+        prompt_length: Of every text, in tokens. By default a text begins where the tokens are not those of the call before and one
+            more: take a processor for each text, or give the length, where a prompt may go on by one token where the last text ended,
+            and with a draft model, which repeats lengths.
         seed: Of the text, for a policy that draws from it (`kind: monte_carlo`).
 
     Raises:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from temp_processors.policies.base import PolicyLogitsWarper
-from temp_processors.serving.rows import KEY, PolicyError, policy_of_request
+from temp_processors.serving.rows import of_text, policy_of_request
 
 
 class OneText:
@@ -33,12 +33,8 @@ class OneText:
         [[2.0, 4.0], [1.0, 2.0], [2.0, 4.0]]
     """
 
-    def __init__(self, policy: Mapping[str, Any], prompt_length: int | None, seed: int | None) -> None:
-        found = policy_of_request(policy)
-        if found.needs_seeds:
-            if seed is None:
-                raise PolicyError(f"{KEY}: draws from the seed of a text: give `seed`")
-            found = found.with_seeds([seed])
+    def __init__(self, policy: Mapping[str, Any], prompt_length: int | None = None, seed: int | None = None) -> None:
+        found = policy_of_request(policy if seed is None else of_text(dict(policy), seed))
         self.given = prompt_length
         self.policy: PolicyLogitsWarper = found.with_prompt_length(prompt_length or 0)
         self.last = np.zeros(0, dtype=np.int64)

@@ -31,6 +31,7 @@ from temp_processors.config.yaml_lines import YamlSource
 from temp_processors.policies.base import PolicyLogitsWarper
 from temp_processors.policies.kinds import build_policy
 from temp_processors.policies.mistakes import PolicyMistakesError
+from temp_processors.policies.monte_carlo import temperature_of
 from temp_processors.policies.positions import NO_TOKEN
 
 KEY = "temperature_policy"  # the name under which a request carries its policy
@@ -86,6 +87,17 @@ def _try_batches(policy: PolicyLogitsWarper) -> None:
         except ValueError as error:
             mismatch = str(error).partition(": ")[0]  # what follows speaks of the rows of `generate`
             raise PolicyError(f"{KEY}: {mismatch}; a request is one row: give one") from error
+
+
+def of_text(request: Any, seed: int) -> Any:
+    """The policy as the request of the text of this seed carries it: what is drawn from a seed is drawn on this side, at any depth."""
+    if isinstance(request, list):
+        return [of_text(item, seed) for item in request]
+    if not isinstance(request, dict):
+        return request
+    if request.get("kind") == "monte_carlo":
+        return {"kind": "fixed", "temperature": temperature_of(request["low"], request["high"], seed)}
+    return {name: of_text(item, seed) for name, item in request.items()}
 
 
 class Request:

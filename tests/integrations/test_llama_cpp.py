@@ -88,6 +88,6 @@ def test_a_chat(llm: Any) -> None:
 def test_a_bad_policy_is_told_before_the_library_could_lose_it() -> None:
     with pytest.raises(PolicyError, match="temperature"):
         processor({"kind": "fixed", "temperature": -1.0})
-    with pytest.raises(PolicyError, match="draws from the seed of a text: give `seed`"):
+    with pytest.raises(PolicyError, match="`seeds` have to be given"):
         processor({"kind": "monte_carlo", "low": 0.5, "high": 1.0})
     assert processor({"kind": "monte_carlo", "low": 0.5, "high": 1.0}, seed=1)

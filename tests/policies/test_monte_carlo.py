@@ -10,10 +10,9 @@ import torch
 from scipy.stats import kstest
 
 from temp_processors import MonteCarloTemperatureLogitsWarper, SeededSampling, build_policy, load_config, run_experiment
-from temp_processors.engines.requests import of_text
 from temp_processors.policies.monte_carlo import temperature_of
 from temp_processors.sampling import uniform
-from temp_processors.serving.rows import policy_of_request
+from temp_processors.serving.rows import of_text, policy_of_request
 
 IDS = torch.zeros(4, 3, dtype=torch.long)
 SCORES = torch.randn(4, 9, generator=torch.Generator().manual_seed(1))
