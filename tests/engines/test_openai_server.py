@@ -235,6 +235,7 @@ TRUNCATED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "ignores", "codes", "said"),
     [
