@@ -12,6 +12,7 @@ import typer
 from temp_processors.cli.calibrate import calibrate_command
 from temp_processors.cli.compare import compare_command
 from temp_processors.cli.console import replace_what_cannot_be_written
+from temp_processors.cli.eval import eval_command
 from temp_processors.cli.explore import explore_command
 from temp_processors.cli.export import export_command
 from temp_processors.cli.import_fields import import_command
@@ -37,6 +38,7 @@ app.command("softmax")(softmax_command)
 app.command("explore")(explore_command)
 app.command("score")(score_command)
 app.command("compare")(compare_command)
+app.command("eval")(eval_command)
 
 
 @app.callback(invoke_without_command=True)

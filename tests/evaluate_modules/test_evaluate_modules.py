@@ -63,6 +63,30 @@ def test_combined(evaluate: ModuleType, tmp_path: Path) -> None:
     assert scores["self_bleu"] == self_bleu(TEXTS).value
 
 
+OTHER = """
+import datasets
+import evaluate
+
+
+class MeanWords(evaluate.Measurement):
+    def _info(self):
+        features = datasets.Features({"data": datasets.Value("string")})
+        return evaluate.MeasurementInfo(description="words", citation="", inputs_description="", features=features)
+
+    def _compute(self, data):
+        return {"mean_words": sum(len(text.split()) for text in data) / len(data)}
+"""
+
+
+def test_combined_with_a_module_of_someone_else(evaluate: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "mean_words").mkdir()
+    (tmp_path / "mean_words" / "mean_words.py").write_text(OTHER)
+    other = evaluate.load(str(tmp_path / "mean_words"), cache_dir=str(tmp_path))
+    scores = evaluate.combine([load(evaluate, "distinct_n", tmp_path), other]).compute(data=TEXTS)
+    assert scores["distinct_n"] == distinct_n(TEXTS).value
+    assert scores["mean_words"] == 6.0
+
+
 def test_unknown_measurement() -> None:
     with pytest.raises(ValueError, match="'bleurt' is not a measurement; there are distinct_n, self_bleu"):
         evaluate_module("bleurt")
