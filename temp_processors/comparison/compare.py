@@ -70,7 +70,7 @@ def compare_groups(
     records = {metric: metric_record(metric) for metric in metrics}
     work = ScoredTexts(groups, "full" if length == "paired" else length, tokenizer)
     tasks = [(name, metric) for metric in records.values() for name in groups]
-    scored = {(name, metric.name): _measured(work, name, metric) for name, metric in _with_progress(tasks, work)}
+    scored = {(name, metric.name): measured(work, name, metric) for name, metric in _with_progress(tasks, work)}
     scores: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in groups}
     for (name, metric), found in scored.items():
         left_out: dict[str, float] = {
@@ -84,13 +84,13 @@ def compare_groups(
         rarefied = _rarefied(groups[name], work, records[metric]) if left_out["left_out_texts"] else None
         scores[name][metric] = _row(found, left_out, confidence, rarefied)
 
-    pairs = {name: _equally_long(work, name, other) for name, other in references.items() if length == "paired"}
+    pairs = {name: equally_long(work, name, other) for name, other in references.items() if length == "paired"}
     changes: dict[tuple[str, str], Difference] = {}
     for name, reference in references.items():
         for metric, record in records.items():
             pair = pairs.get(name) if record.cut else None
             sides = [
-                scored[side, metric] if pair is None else _measured(pair, side, record) for side in (name, reference)
+                scored[side, metric] if pair is None else measured(pair, side, record) for side in (name, reference)
             ]
             changes[name, metric] = difference_of(sides[0], sides[1], confidence)
             on = "paired" if pair is not None else "full" if length == "paired" else length
@@ -128,7 +128,8 @@ def _references(groups: Mapping[str, Group], baseline: str | Mapping[str, str] |
     return {name: other for name, other in found.items() if name != other}
 
 
-def _measured(texts: ScoredTexts, name: str, metric: Metric) -> Measured:
+def measured(texts: ScoredTexts, name: str, metric: Metric) -> Measured:
+    """The score of one group with the influence of each of its texts or prompts."""
     items = texts.items(name, metric)
     return measure(metric, items, texts.clusters, score=texts.function(metric)(items))
 
@@ -140,7 +141,7 @@ def _corrected(changes: Mapping[tuple[str, str], Difference], primary: str | Non
     return whole | dict(zip(family, holm([change.p_value for change in family.values()]), strict=True))
 
 
-def _equally_long(work: ScoredTexts, name: str, reference: str) -> ScoredTexts | None:
+def equally_long(work: ScoredTexts, name: str, reference: str) -> ScoredTexts | None:
     """Two groups with their texts cut pair by pair to equal lengths; None where these are equal anyway."""
     sides = {side: work.common[side] for side in (reference, name)}
     pair = ScoredTexts(sides, "paired", work.tokenizer)

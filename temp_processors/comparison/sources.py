@@ -83,7 +83,7 @@ def read_sources(sources: Sequence[str], columns: Columns = Columns(), *, split:
         order, baseline = configured(source, columns.group)
         if baseline is not None:
             chosen[source] = baseline
-        found.update({(source, name): group for name, group in _grouped(rows, order).items()})
+        found.update({(source, name): group for name, group in grouped(rows, order).items()})
         prompts = len({row.prompt for row in rows})
         if prompts > 1 and columns.prompt is None and not _is_run(source):
             notes.append(f"{source}: texts of one {PROMPT_COLUMN} belong together ({prompts} prompts)")
@@ -119,7 +119,7 @@ def read_groups(
 def groups_of_run(samples: Iterable[Sample], names: Sequence[str]) -> dict[str, Group]:
     """The samples of a run as groups, one for each policy of `names` that has any, in the order of prompts and samples."""
     rows = list(_of_samples(samples))
-    return {name: group for name, group in _grouped(rows, names).items() if name in names}
+    return {name: group for name, group in grouped(rows, names).items() if name in names}
 
 
 def configured(source: str, group_by: str | None = None) -> tuple[list[str], str | None]:
@@ -183,7 +183,7 @@ def _is_run(source: str) -> bool:
     return Path(source, "samples.jsonl").is_file()
 
 
-def _grouped(rows: Sequence[Row], order: Sequence[str]) -> dict[str, Group]:
+def grouped(rows: Sequence[Row], order: Sequence[str]) -> dict[str, Group]:
     """The rows of one source as groups: those of `order` first, then the others as they come."""
     held: dict[str, list[tuple[Row, tuple[Any, int]]]] = {name: [] for name in order}
     for row, key in sorted(zip(rows, keys_of(rows), strict=True), key=_place if _numbered(rows) else lambda pair: 0):

@@ -12,17 +12,23 @@ import json
 import math
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from temp_processors.datafiles import expanded_path
+from temp_processors.report.names import apart
 from temp_processors.report.page_data import page_data
+from temp_processors.report.pairs import runs_compared
 from temp_processors.runs.lenient import LoadedRun, load_run, own_file
 
 # In this order, in one function: constants before what uses them while it starts.
-SCRIPTS = ("numbers", "state", "elements", "chart", "scores", "task", "wall", "strip", "whatif", "setup", "main")
-STYLES = ("page.css", "panes.css")
+SCRIPTS = (
+    *("numbers", "colours", "state", "elements", "export", "chart", "labels", "scores", "pairs", "answer", "task"),
+    *("search", "wall", "strip", "whatif", "setup", "main"),
+)
+STYLES = ("colours.css", "page.css", "panes.css")
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -40,9 +46,31 @@ def write_page(run_folders: Sequence[Path | LoadedRun], out: Path) -> Path:
     if not run_folders:
         raise ValueError("a report needs at least one run folder")
     out, share = expanded_path(out), 1 / len(run_folders)
-    runs = [page_data(run if isinstance(run, LoadedRun) else load_run(run), share) for run in run_folders]
-    out.write_text(page_html({"runs": runs}), encoding="utf-8")
+    runs = named_apart([run if isinstance(run, LoadedRun) else load_run(run) for run in run_folders])
+    data = {"runs": [page_data(run, share) for run in runs], "comparison": runs_compared(runs)}
+    out.write_text(page_html(data), encoding="utf-8")
     return out
+
+
+def named_apart(runs: Sequence[LoadedRun]) -> list[LoadedRun]:
+    """The runs, those of one name with as much of the end of their paths behind it as tells them apart."""
+    paths: dict[str, list[Path]] = {}
+    for run in runs:
+        paths.setdefault(run.name, []).append(run.path.resolve())
+    names = [
+        f"{run.name} ({_end(run.path.resolve(), alike)})" if len(alike := paths[run.name]) > 1 else run.name
+        for run in runs
+    ]
+    return [replace(run, name=name) for run, name in zip(runs, apart(names), strict=True)]
+
+
+def _end(path: Path, paths: Sequence[Path]) -> str:
+    """The shortest end of a path that no other path has; all of it where a path is named twice."""
+    for length in range(1, len(path.parts)):
+        end = path.parts[-length:]
+        if sum(other.parts[-length:] == end for other in paths) == 1:
+            return "/".join(end)
+    return str(path)
 
 
 def page_html(data: dict[str, Any]) -> str:
@@ -51,7 +79,9 @@ def page_html(data: dict[str, Any]) -> str:
         _joined(STYLES),
         f'(() => {{\n"use strict";\n{_joined([f"{name}.js" for name in SCRIPTS])}\n}})();\n',
     )
-    policy = f"default-src 'none'; style-src {_digest(style)}; script-src {_digest(script)}; base-uri 'none'"
+    policy = (
+        f"default-src 'none'; style-src {_digest(style)}; script-src {_digest(script)}; img-src data:; base-uri 'none'"
+    )
     page = _template("page.html")
     for mark, content in (("{{policy}}", policy), ("{{style}}", style), ("{{script}}", script)):
         page = page.replace(mark, content)

@@ -16,9 +16,11 @@ from typing import Any
 from temp_processors.metrics.catalogue import described
 from temp_processors.report.curves import curves
 from temp_processors.report.footnotes import remarks
-from temp_processors.report.power_notes import power_notes
+from temp_processors.report.pairs import pairs_of_run
+from temp_processors.report.power_notes import is_number, power_notes
 from temp_processors.report.task_data import answers_of, task_data
 from temp_processors.report.tokens import token_pieces
+from temp_processors.report.verdict import answer_lines, leading_metric
 from temp_processors.report.wording import by_baseline, display_with_unit, score_words, visible
 from temp_processors.runs.lenient import LoadedRun, SampleKey, Trace
 from temp_processors.trace.columns import NUMBERS
@@ -27,6 +29,8 @@ TEXT_BYTES = 8_000_000
 TRACE_BYTES = (600_000, 4_000_000)  # for a small run, and at most
 TRACE_BYTES_PER_CELL = 12_000
 BYTES_PER_TRACE_NUMBER = 5.4
+COSTS = ("computed_tokens", "ess", "resamplings", "ancestors", "acceptance")
+"""Columns of samples of `kind: power` that stand beside their texts."""
 
 
 def page_data(run: LoadedRun, share: float = 1.0) -> dict[str, Any]:
@@ -35,6 +39,9 @@ def page_data(run: LoadedRun, share: float = 1.0) -> dict[str, Any]:
     Args:
         run: The run.
         share: Part of the page's size that this run may take, 0 to 1, when several stand side by side.
+
+    Returns:
+        What the page's script reads. `notes` is what is wrong with the run, told above every pane; `paneNotes` what belongs to one pane.
     """
     samples = list(_within(_round_robin(run.samples), _sample_bytes(), TEXT_BYTES * share))
     cells = len({(s["policy"], s["prompt_id"]) for s in samples})
@@ -47,15 +54,21 @@ def page_data(run: LoadedRun, share: float = 1.0) -> dict[str, Any]:
     policies, task_notes = run.policies, list[str]()
     task = task_data(run, task_notes)
     answers = dict(answers_of(run.path)) if task else {}
+    of_traces = [said for said in run.notes if said.startswith("traces.parquet ")]
+    pairs, no_pairs = pairs_of_run(run)
     return {
         "name": run.name,
-        "notes": [
-            *run.notes,
-            *power_notes(run.samples),
-            *task_notes,
-            *([note] if note else []),
-            *_sampling_notes(run, samples, traced),
-        ],
+        "notes": [*(said for said in run.notes if said not in of_traces), *task_notes],
+        "paneNotes": {
+            "scores": power_notes(run.samples),
+            "wall": _texts_held(run, samples),
+            "strip": [*of_traces, *([note] if note else []), *_traces_held(samples, traced)],
+        },
+        "question": question(run),
+        "answer": answer_lines(run.metrics),
+        "leading": leading_metric(run.metrics),
+        "pairs": pairs,
+        "noPairs": no_pairs,
         "task": task,
         "answers": [answers.get(_key(s)) for s in _in_order(samples, policies)] if task else [],
         "policies": policies,
@@ -71,10 +84,25 @@ def page_data(run: LoadedRun, share: float = 1.0) -> dict[str, Any]:
         "config": run.config_text,
         "environment": run.environment,
         "stack": run.stack,
-        "samples": [_sample(s, policies, numbers.get(_key(s), -1)) for s in _in_order(samples, policies)],
+        "samples": [_sample(s, policies, numbers.get(_key(s), -1), run) for s in _in_order(samples, policies)],
         "pieces": [[p.raw, p.shown] for p in pieces.values()],
         "traceColumns": [*NUMBERS],
         "traces": [packed(trace, place) for _, trace in traced],
+    }
+
+
+def question(run: LoadedRun) -> dict[str, Any]:
+    """What a run asks: `model`, numbers of `prompts`, `policies` and `texts`; of texts of one prompt and policy the `least` and `most`."""
+    model = run.config.get("model", "fox")
+    name = model.get("name") if isinstance(model, dict) else model
+    cells = Counter((s["policy"], s["prompt_id"]) for s in run.samples)
+    return {
+        "model": name if isinstance(name, str) else "",
+        "prompts": len({s["prompt_id"] for s in run.samples}),
+        "policies": len(run.policies),
+        "texts": len(run.samples),
+        "least": min(cells.values(), default=0),
+        "most": max(cells.values(), default=0),
     }
 
 
@@ -185,11 +213,19 @@ def _base64(kind: str, values: Iterable[float]) -> str:
     return base64.b64encode(array(kind, values).tobytes()).decode("ascii")
 
 
-def _sample(sample: dict[str, Any], policies: Sequence[str], trace: int) -> list[Any]:
-    """[policy, prompt_id, sample_id, text, finish_reason, log_prob, place of its trace or -1]."""
-    place = policies.index(sample["policy"])
-    rest = [sample.get("finish_reason"), sample.get("log_prob"), trace]
-    return [place, sample["prompt_id"], sample["sample_id"], sample["text"], *rest]
+def _sample(sample: dict[str, Any], policies: Sequence[str], trace: int, run: LoadedRun) -> list[Any]:
+    """[policy, prompt_id, sample_id, text, finish_reason, log_prob, place of its trace or -1, tokens, mean entropy, {cost: number}]."""
+    place, ids = policies.index(sample["policy"]), sample.get("token_ids")
+    rest = [sample.get("finish_reason"), sample.get("log_prob"), trace, len(ids) if isinstance(ids, list) else None]
+    costs = {name: value for name in COSTS if is_number(value := sample.get(name))}
+    own = [sample["prompt_id"], sample["sample_id"], sample["text"]]
+    return [place, *own, *rest, _mean_entropy(run.traces.get(_key(sample))), costs]
+
+
+def _mean_entropy(trace: Trace | None) -> float | None:
+    """Of the steps of a text, in nats, before the policy; None where it was not traced."""
+    known = [value for value in trace.entropy if value is not None] if trace is not None else []
+    return round(math.fsum(known) / len(known), 4) if known else None
 
 
 def _prompts(run: LoadedRun, samples: Sequence[dict[str, Any]]) -> dict[str, str]:
@@ -200,12 +236,13 @@ def _prompts(run: LoadedRun, samples: Sequence[dict[str, Any]]) -> dict[str, str
     return {str(number): text for number, text in sorted({**texts, **seen}.items())}
 
 
-def _sampling_notes(run: LoadedRun, samples: Sequence[Any], traced: Sequence[Any]) -> list[str]:
-    notes = []
-    if len(samples) < len(run.samples):
-        notes.append(
-            f"This page holds {len(samples):,} of {len(run.samples):,} texts, equally many of every prompt and policy."
-        )
-    if len(traced) < len(samples):
-        notes.append(f"The tokens of {len(traced):,} of the {len(samples):,} texts are here: the first of every cell.")
-    return notes
+def _texts_held(run: LoadedRun, samples: Sequence[Any]) -> list[str]:
+    if len(samples) == len(run.samples):
+        return []
+    return [f"This page holds {len(samples):,} of {len(run.samples):,} texts, equally many of every prompt and policy."]
+
+
+def _traces_held(samples: Sequence[Any], traced: Sequence[Any]) -> list[str]:
+    if len(traced) == len(samples):
+        return []
+    return [f"The tokens of {len(traced):,} of the {len(samples):,} texts are here: the first of every cell."]

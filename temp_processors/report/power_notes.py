@@ -20,7 +20,7 @@ def power_notes(samples: Iterable[Sample]) -> list[str]:
     """
     by_policy: dict[str, list[Sample]] = {}
     for sample in samples:
-        if _is_number(sample.get("computed_tokens")) and isinstance(sample.get("token_ids"), list):
+        if is_number(sample.get("computed_tokens")) and isinstance(sample.get("token_ids"), list):
             by_policy.setdefault(sample["policy"], []).append(sample)
     return [f"{policy}: {', '.join(_parts(texts))}" for policy, texts in by_policy.items()]
 
@@ -40,8 +40,9 @@ def _parts(texts: Sequence[Sample]) -> Iterator[str]:
 
 
 def _numbers(texts: Sequence[Sample], name: str) -> list[float]:
-    return [float(text[name]) for text in texts if _is_number(text.get(name))]
+    return [float(text[name]) for text in texts if is_number(text.get(name))]
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Whether a value from a file is a finite number."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

@@ -191,7 +191,7 @@ def test_a_run_holds_the_cost_and_the_weights(tmp_path: Any) -> None:
     assert found["power", 0].computed_tokens == 16
     assert found["power", 1].ess is not None
     assert found["mh", 1].acceptance is not None
-    power, mh = (note for note in page_data(load_run(run.path))["notes"] if "each token kept" in note)
+    power, mh = (note for note in page_data(load_run(run.path))["paneNotes"]["scores"] if "each token kept" in note)
     assert power.startswith("power: 4.0 tokens computed for each token kept, log-probability of a text -")
     assert "effective sample size" in power
     assert "of its moves accepted" in mh

@@ -36,6 +36,10 @@ def copy_of(folder: Path, to: Path) -> Path:
     return to
 
 
+def all_notes(data: dict[str, Any]) -> list[str]:
+    return [*data["notes"], *(note for notes in data["paneNotes"].values() for note in notes)]
+
+
 def floats(text: str) -> list[float]:
     data = base64.b64decode(text)
     return list(struct.unpack(f"<{len(data) // 4}f", data))
@@ -45,9 +49,9 @@ def test_every_text_and_every_recorded_logit_is_on_the_page(run_folder: Path) ->
     run = load_run(run_folder)
     data = page_data(run)
     assert run.notes == ()
-    assert data["notes"] == []
+    assert all_notes(data) == []
     assert [s[3] for s in data["samples"]] == [s["text"] for s in run.samples]
-    for policy, prompt, sample, _, _, _, place in data["samples"]:
+    for policy, prompt, sample, _, _, _, place, *_ in data["samples"]:
         trace = run.traces[data["policies"][policy], prompt, sample]
         assert floats(data["traces"][place]["topLogits"]) == [x for top in trace.top_logits for x in top]
         assert floats(data["traces"][place]["columns"])[:5] == pytest.approx(trace.entropy)
@@ -79,7 +83,7 @@ def test_what_is_missing_is_named_and_the_rest_is_shown(
     folder = copy_of(run_folder, tmp_path / "half")
     (folder / missing).unlink()
     data = page_data(load_run(folder))
-    assert note in " ".join(data["notes"])
+    assert note in " ".join(all_notes(data))
     assert data["samples"] or data["metrics"]
     assert write_page([folder], tmp_path / "page.html").stat().st_size > 10_000
     write_plots(folder)
@@ -104,7 +108,7 @@ def test_what_is_missing_is_named_and_the_rest_is_shown(
 def test_damage_is_named(run_folder: Path, tmp_path: Path, file: str, content: str, note: str) -> None:
     folder = copy_of(run_folder, tmp_path / "damaged")
     (folder / file).write_text(content, encoding="utf-8")
-    assert note in " ".join(page_data(load_run(folder))["notes"])
+    assert note in " ".join(all_notes(page_data(load_run(folder))))
 
 
 def test_a_half_written_last_line_costs_only_that_line(run_folder: Path, tmp_path: Path) -> None:
@@ -123,14 +127,14 @@ def test_a_big_run_is_cut_evenly_and_says_so(run_folder: Path, monkeypatch: pyte
     data = page_data(run)
     kept = [sum((data["policies"][s[0]], s[1]) == cell for s in data["samples"]) for cell in cells]
     assert max(kept) - min(kept) <= 1 < len(run.samples) / len(cells)
-    assert f"{len(data['samples']):,} of {len(run.samples):,} texts" in " ".join(data["notes"])
+    assert f"{len(data['samples']):,} of {len(run.samples):,} texts" in " ".join(data["paneNotes"]["wall"])
 
 
 def test_traces_are_cut_before_texts(run_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("temp_processors.report.page_data.TRACE_BYTES", (6_000, 6_000))
     data = page_data(load_run(run_folder))
     assert 0 < len(data["traces"]) < len(data["samples"])
-    assert "The tokens of" in data["notes"][0]
+    assert "The tokens of" in data["paneNotes"]["strip"][0]
 
 
 def test_of_a_big_trace_file_the_first_samples_are_read(run_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

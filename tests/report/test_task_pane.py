@@ -57,7 +57,7 @@ def test_the_pane_of_the_task_opens_first_and_leads_to_the_answers(page: Any, ru
     page.select_option("#heat-sort", "number")
     page.click("#heat-0-0")
     assert page.locator("[role=tabpanel]:visible").get_attribute("id") == "pane-wall"
-    assert page.locator("#pane-wall .extracted").count() == 4
+    assert page.locator("#pane-wall .extracted").count() == page.locator("#pane-wall .card").count() > 0
     page.keyboard.press("1")
     assert page.locator("[role=tabpanel]:visible").get_attribute("id") == "pane-task"
 

@@ -1,6 +1,7 @@
-// One chart for all of them: points with intervals on two axes, each point a button.
+// One chart for all of them: points with intervals on two axes, each point a button, names beside them.
 
-const SIZE = { width: 560, height: 340, left: 64, right: 14, top: 12, bottom: 46 };
+const SIZE = { height: 340, left: 64, right: 16, top: 14, bottom: 46 };
+const ROW = 21;
 const SHAPES = [
   (x, y) => drawn("circle", { cx: x, cy: y, r: 5.5 }),
   (x, y) => drawn("rect", { x: x - 5, y: y - 5, width: 10, height: 10 }),
@@ -8,6 +9,11 @@ const SHAPES = [
   (x, y) => drawn("path", { d: `M${x} ${y - 6}l6.5 11h-13z` }),
   (x, y) => drawn("path", { d: `M${x} ${y + 6}l6.5 -11h-13z` }),
 ];
+
+// Charts are drawn for the screen they are on: letters keep their size on a narrow one.
+function chartWidth() {
+  return Math.max(320, Math.min(560, document.documentElement.clientWidth - 40));
+}
 
 function scale(low, high, from, to, log) {
   const f = log ? Math.log : (v) => v;
@@ -24,44 +30,85 @@ function range(points, names, log) {
   return [low >= 0 ? Math.max(0, low - margin) : low - margin, high + margin];
 }
 
-// points: {x, xLow, xHigh, y, yLow, yHigh, shape, share, name, label, open}, null for ends that are not known; x: {label, log, ticks}; y: {label}.
+// points: {x, xLow, xHigh, y, yLow, yHigh, shape, share, name, text, label, open}, null for ends that are not known, `text` to stand beside it;
+// x: {label, log, ticks, range, slanted}; y: {label, log}; lines: lists of points, the first with `share` and `kind`.
 function chart(title, points, x, y, lines = []) {
-  const { width, height, left, right, top, bottom } = SIZE;
-  const base = height - bottom - (x.slanted ? 40 : 0);
-  const xs = x.range || range(points, ["x", "xLow", "xHigh"], x.log), ys = range([...points, ...lines.flat()], ["y", "yLow", "yHigh"]);
-  const px = scale(...xs, left, width - right, x.log), py = scale(...ys, base, top);
+  const width = chartWidth(), { height, left, right, top, bottom } = SIZE;
+  const base = height - bottom - (x.slanted ? 0.53 * Math.max(...x.ticks.map(([, text]) => widthOf(text))) - 4 : 0);
+  const drawable = points.filter((p) => !y.log || p.y > 0);
+  const xs = x.range || range(drawable, ["x", "xLow", "xHigh"], x.log), ys = range([...drawable, ...lines.flat()], ["y", "yLow", "yHigh"], y.log);
+  const px = scale(...xs, left, width - right, x.log), py = scale(...ys, base, top, y.log);
   const svg = drawn("svg", { viewBox: `0 0 ${width} ${height}`, class: "chart", role: "group", "aria-label": title });
-  const xTicks = x.ticks || (x.log ? logTicks(...xs) : ticks(...xs, 6)).map((v) => [v, String(v)]);
-  for (const [value, text] of xTicks) {
-    const at = px(value);
-    const slant = x.slanted ? { transform: `rotate(-32 ${at} ${base + 14})`, "text-anchor": "end" } : { "text-anchor": "middle" };
-    svg.append(drawn("line", { x1: at, x2: at, y1: base, y2: base + 4, class: "axis" }));
-    svg.append(drawn("text", { x: at, y: base + 18, class: "tick", ...slant }, text));
-  }
-  for (const value of ticks(...ys, 5)) {
+  horizontal(svg, x, xs, px, { left, right: width - right, base, height });
+  for (const value of y.log ? logTicks(...ys) : ticks(...ys, 5)) {
     svg.append(drawn("line", { x1: left, x2: width - right, y1: py(value), y2: py(value), class: "grid" }));
-    svg.append(drawn("text", { x: left - 8, y: py(value) + 4, class: "tick", "text-anchor": "end" }, String(value)));
+    svg.append(drawn("text", { x: left - 8, y: py(value) + 4, class: "tick", "text-anchor": "end" }, tickText(value)));
   }
-  svg.append(drawn("line", { x1: left, x2: width - right, y1: base, y2: base, class: "axis" }));
-  svg.append(drawn("text", { x: (left + width - right) / 2, y: height - 6, class: "name", "text-anchor": "middle" }, x.label));
   const middle = (top + base) / 2;
-  svg.append(drawn("text", { x: 14, y: middle, class: "name", "text-anchor": "middle", transform: `rotate(-90 14 ${middle})` }, y.label));
+  svg.append(drawn("text", { x: 14, y: middle, class: "name", "text-anchor": "middle", transform: `rotate(-90 14 ${middle})` }, y.label + (y.log ? " (log scale)" : "")));
   for (const line of lines) {
     const d = line.map((p, i) => `${i ? "L" : "M"}${px(p.x)} ${py(p.y)}`).join("");
-    svg.append(drawn("path", { d, class: line[0].dashed ? "line dashed" : "line", stroke: ramp(line[0].share).colour }));
+    svg.append(tinted(drawn("path", { d, class: `line ${line[0].kind || ""}` }), line[0].share ?? null));
   }
-  for (const point of points) svg.append(marker(point, px, py));
-  const hollow = points.every(known) ? null : element("p", { class: "quiet" }, "hollow: no interval is known, and the point says why");
-  return element("figure", {}, element("figcaption", {}, title), svg, hollow);
+  for (const point of drawable) svg.append(marker(point, px, py));
+  const taken = drawable.flatMap((p) => covered(p, px, py));
+  const named = drawable.filter((p) => p.text).map((p) => ({ x: px(p.x), y: py(p.y), text: p.text, share: p.share }));
+  const without = placeLabels(svg, named, { left, right: width, top: 0, bottom: base }, taken, lines.flatMap((line) => along(line.map((p) => [px(p.x), py(p.y)]))));
+  return framed(title, svg, drawable, without);
+}
+
+function horizontal(svg, x, xs, px, { left, right, base, height }) {
+  const all = x.ticks || (x.log ? logTicks(...xs) : ticks(...xs, 6)).map((v) => [v, tickText(v)]);
+  let end = -Infinity;
+  for (const [value, text] of all) {
+    const at = px(value), half = widthOf(text) / 2;
+    svg.append(drawn("line", { x1: at, x2: at, y1: base, y2: base + 4, class: "axis" }));
+    if (!x.slanted && at - half < end + 5) continue;
+    end = at + half;
+    const slant = x.slanted ? { transform: `rotate(-32 ${at} ${base + 14})`, "text-anchor": "end" } : { "text-anchor": "middle" };
+    svg.append(drawn("text", { x: at, y: base + 18, class: "tick", ...slant }, text));
+  }
+  svg.append(drawn("line", { x1: left, x2: right, y1: base, y2: base, class: "axis" }));
+  svg.append(drawn("text", { x: (left + right) / 2, y: height - 6, class: "name", "text-anchor": "middle" }, x.label + (x.log ? " (log scale)" : "")));
+}
+
+// Policies below each other, the score to the right: for many, and for those that no temperature puts in order.
+function rowsChart(title, points, x) {
+  const width = chartWidth(), name = Math.min(0.42 * width, 12 + Math.max(...points.map((p) => widthOf(p.name))));
+  const left = name + 8, right = width - 18, base = 8 + ROW * points.length, height = base + 46;
+  const drawable = points.filter((p) => !x.log || p.y > 0), xs = range(drawable, ["y", "yLow", "yHigh"], x.log), px = scale(...xs, left, right, x.log);
+  const svg = drawn("svg", { viewBox: `0 0 ${width} ${height}`, class: "chart", role: "group", "aria-label": title });
+  for (const value of x.log ? logTicks(...xs) : ticks(...xs, 5)) svg.append(drawn("line", { x1: px(value), x2: px(value), y1: 4, y2: base, class: "grid" }));
+  horizontal(svg, x, xs, px, { left, right, base, height });
+  points.forEach((point, i) => {
+    const y = 8 + ROW * (i + 0.5);
+    svg.append(drawn("text", { x: name, y: y + 4, class: "tick", "text-anchor": "end" }, shortened(point.name, name - 4)));
+    const turned = { ...point, x: point.y, xLow: point.yLow, xHigh: point.yHigh, y, yLow: y, yHigh: y };
+    if (!x.log || point.y > 0) svg.append(marker(turned, px, (value) => value));
+  });
+  return framed(title, svg, drawable, 0);
+}
+
+function framed(title, svg, points, without) {
+  const remarks = [points.every(known) ? "" : "hollow: no interval is known, and the point says why", without ? `${without} without a name for want of room: hover or press them` : ""];
+  return element("figure", {}, element("figcaption", {}, title, pictureButtons(svg, title)), svg, ...remarks.filter(Boolean).map((said) => element("p", { class: "quiet" }, said)));
 }
 
 function known(point) {
   return [point.xLow, point.xHigh, point.yLow, point.yHigh].every(Number.isFinite);
 }
 
+// What a point covers: its sign and both whiskers.
+function covered(p, px, py) {
+  const x = px(p.x), y = py(p.y), found = [{ left: x - 6, right: x + 6, top: y - 6, bottom: y + 6 }];
+  if (p.yHigh > p.yLow) found.push({ left: x - 4, right: x + 4, top: py(p.yHigh), bottom: py(p.yLow) });
+  if (p.xHigh > p.xLow) found.push({ left: px(p.xLow), right: px(p.xHigh), top: y - 3, bottom: y + 3 });
+  return found;
+}
+
 function marker(point, px, py) {
-  const { colour } = ramp(point.share), x = px(point.x), y = py(point.y);
-  const group = drawn("g", { class: known(point) ? "point" : "point hollow", fill: colour, stroke: colour, ...pressable(point.label, point.open) });
+  const x = px(point.x), y = py(point.y);
+  const group = tinted(drawn("g", { class: known(point) ? "point" : "point hollow", ...pressable(point.label, point.open) }), point.share);
   group.append(drawn("title", {}, point.label));
   group.append(drawn("circle", { cx: x, cy: y, r: 14, class: "target" }));
   if (point.yHigh > point.yLow) group.append(whisker(x, py(point.yLow), x, py(point.yHigh), 4, 0));
@@ -76,10 +123,6 @@ function whisker(x1, y1, x2, y2, dx, dy) {
 }
 
 function legend(entries) {
-  const item = ([name, share, shape]) => {
-    const { colour } = ramp(share);
-    const sign = drawn("svg", { viewBox: "0 0 16 16", class: "sign", fill: colour, "aria-hidden": "true" }, SHAPES[shape % SHAPES.length](8, 8));
-    return element("li", {}, sign, isolated(name));
-  };
+  const item = ([name, share, shape]) => element("li", {}, tinted(drawn("svg", { viewBox: "0 0 16 16", class: "sign", "aria-hidden": "true" }, SHAPES[shape % SHAPES.length](8, 8)), share), isolated(name));
   return element("ul", { class: "legend" }, ...entries.map(item));
 }

@@ -67,3 +67,8 @@ function pressable(label, action) {
   };
   return { tabindex: "0", role: "button", "aria-label": label, onclick: action, onkeydown };
 }
+
+// What belongs to one pane, told in that pane alone.
+function paneNotes(run, pane) {
+  return (run.paneNotes[pane] || []).map((note) => element("p", { class: "pane-note quiet" }, isolated(note)));
+}

@@ -35,15 +35,17 @@ function moveToken(by) {
   const run = currentRun(), index = chosenSample(run);
   if (index === undefined) return;
   const last = unpacked(run, run.samples[index][6]).n - 1;
-  const next = state.token === "" ? 0 : Math.min(Math.max(Number(state.token) + by, 0), last);
+  const now = openToken(unpacked(run, run.samples[index][6])), next = now < 0 ? 0 : Math.min(Math.max(now + by, 0), last);
   go({ token: String(next), t: "" }, { keep: true });
   document.getElementById(`token-${next}`).focus();
 }
 
 function moveTemperature(factor) {
   const run = currentRun(), index = chosenSample(run);
-  if (state.token === "" || index === undefined) return;
-  const now = temperatureAt(unpacked(run, run.samples[index][6]), Number(state.token));
+  if (index === undefined) return;
+  const trace = unpacked(run, run.samples[index][6]), token = openToken(trace);
+  if (token < 0) return;
+  const now = temperatureAt(trace, token);
   go({ t: Math.min(Math.max(now * factor, TAIL_LOW), TAIL_HIGH).toFixed(4) }, { keep: true });
 }
 
@@ -81,6 +83,8 @@ function start() {
   document.getElementById("tab-task").hidden = !PANES.task;
   document.addEventListener("keydown", onKey);
   for (const kind of ["popstate", "hashchange"]) window.addEventListener(kind, () => { state = readState(); draw(); });
+  let width = chartWidth();
+  window.addEventListener("resize", () => { if (width !== chartWidth()) { width = chartWidth(); draw(); } });
   draw();
 }
 

@@ -59,8 +59,16 @@ function ticks(low, high, count) {
 }
 
 function logTicks(low, high) {
-  const found = [];
-  for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power++)
-    for (const m of [1, 2, 5]) if (m * 10 ** power >= low && m * 10 ** power <= high) found.push(Number((m * 10 ** power).toPrecision(3)));
-  return found.length > 2 ? found : ticks(low, high, 5).filter((v) => v > 0);
+  const powers = [];
+  for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power++) powers.push(10 ** power);
+  for (const steps of [[1, 2, 5], [1, 3], [1]]) {
+    const found = powers.flatMap((power) => steps.map((m) => Number((m * power).toPrecision(3)))).filter((v) => v >= low && v <= high);
+    if (found.length <= 2) return ticks(low, high, 5).filter((v) => v > 0);
+    if (found.length <= 7) return found;
+  }
+  return powers.filter((v, i) => v >= low && v <= high && i % Math.ceil(powers.length / 7) === 0);
+}
+
+function tickText(value) {
+  return Math.abs(value) >= 100000 ? value.toExponential(0).replace("e+", "e") : Math.abs(value) >= 10000 ? value.toLocaleString("en") : String(value);
 }

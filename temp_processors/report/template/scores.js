@@ -1,4 +1,6 @@
-// Pane 1: every metric against temperature or policy, the diversity-quality frontier, and the numbers as a table.
+// Every metric against temperature or policy, the diversity-quality frontier, and the numbers as a table.
+
+const MOST_BESIDE = 6;  // policies without a temperature that stand beside the curve; more get rows of their own
 
 function metricsOf(runs) {
   const found = new Map();
@@ -35,6 +37,14 @@ function scoreOf(metric) {
   return (run, policy) => (run.metrics[policy] || {})[metric];
 }
 
+function samplesOf(run, policy) {
+  return () => go({ pane: "wall", run: String(DATA.runs.indexOf(run)), policy, prompt: "", find: "", more: "1" });
+}
+
+function fullName(run, policy) {
+  return DATA.runs.length > 1 ? `${policy} (${run.name})` : policy;
+}
+
 function pointsFor(title, held, places) {
   const points = [];
   DATA.runs.forEach((run, r) => run.policies.forEach((policy, i) => {
@@ -42,42 +52,55 @@ function pointsFor(title, held, places) {
     if (!Number.isFinite(y)) return;
     const x = places(run, policy, i, r);
     if (!x || !Number.isFinite(x[0])) return;
-    const share = DATA.runs.length > 1 ? 0.85 * r / (DATA.runs.length - 1) : 0.85 * i / Math.max(run.policies.length - 1, 1);
-    const name = DATA.runs.length > 1 ? `${policy} (${run.name})` : policy;
-    const label = `${name}: ${title} ${described(score)}. Show its samples`;
-    const open = () => go({ pane: "wall", run: String(r), policy, prompt: "", find: "", more: "1" });
-    points.push({ x: x[0], xLow: x[1], xHigh: x[2], y, yLow, yHigh, name, label, open, share, shape: DATA.runs.length > 1 ? r : i, r, policy });
+    const name = fullName(run, policy), label = `${name}: ${title} ${described(score)}. Show its samples`;
+    points.push({ x: x[0], xLow: x[1], xHigh: x[2], y, yLow, yHigh, name, label, open: samplesOf(run, policy), share: warmth(run, policy), shape: shapeOf(run, policy), r, run, policy, value: score.text.split(" ")[0] });
   }));
   return points;
 }
 
-function metricChart(metric, name) {
-  const curves = DATA.runs.flatMap((run, r) => reweighted(run, metric, DATA.runs.length > 1 ? 0.85 * r / (DATA.runs.length - 1) : null));
-  const picture = temperatureChart(name, scoreOf(metric), curves, (r) => (DATA.runs[r].curves[metric] || []).length > 0);
-  if (curves.length) picture.append(element("p", { class: "quiet" }, curveNote(metric)));
-  return picture;
+function metricCharts(metric, name) {
+  const log = metric === "perplexity";
+  const pictures = temperatureCharts(name, scoreOf(metric), { log, curves: DATA.runs.flatMap((run) => reweighted(run, metric)), curved: (r) => (DATA.runs[r].curves[metric] || []).length > 1 });
+  if (pictures.length && DATA.runs.some((run) => (run.curves[metric] || []).length > 1)) pictures[0].append(element("p", { class: "quiet" }, curveNote(metric)));
+  return pictures;
 }
 
-// A score against temperature; policies without one fixed temperature stand to the right. `curved`: runs whose points no line joins.
-function temperatureChart(name, held, curves = [], curved = () => false) {
+// A score against temperature; policies without one fixed temperature stand to the right, many of them in a chart of rows.
+// `curved`: runs whose points no line joins, because one of `curves` does.
+function temperatureCharts(name, held, { log = false, curves = [], curved = () => false } = {}) {
   const fixed = (run, policy) => run.temperatures[policy];
   const known = DATA.runs.flatMap((run) => run.policies.map((p) => fixed(run, p)).filter((t) => t !== undefined));
   const others = [...new Set(DATA.runs.flatMap((run) => run.policies.filter((p) => fixed(run, p) === undefined)))];
+  const beside = known.length && others.length <= MOST_BESIDE ? others : [];
   const last = Math.max(0, ...known), gap = Math.max(1, ...known) / 7;
-  const at = (run, policy) => fixed(run, policy) ?? last + gap * (1 + others.indexOf(policy));
+  const at = (run, policy) => fixed(run, policy) ?? (beside.includes(policy) ? last + gap * (1 + beside.indexOf(policy)) : undefined);
   const points = pointsFor(name, held, (run, policy) => [at(run, policy), at(run, policy), at(run, policy)]);
-  const lines = DATA.runs.map((run, r) => points.filter((p) => p.r === r && fixed(run, p.policy) !== undefined).sort((a, b) => a.x - b.x));
-  const marks = [...new Set(known)].sort((a, b) => a - b).map((t) => [t, String(t)]);
-  marks.push(...others.map((policy, i) => [last + gap * (i + 1), policy.length > 14 ? policy.slice(0, 13) + "…" : policy]));
-  const label = known.length ? (others.length ? "temperature, or policy" : "temperature") : "policy";
-  const end = last + gap * (others.length + 0.4), start = known.length ? Math.min(...known) - gap * 0.4 : gap * 0.6;
-  const straight = lines.filter((l) => l.length > 1 && !curved(l[0].r));
-  return chart(`${name} against ${label}`, points, { label, ticks: marks, slanted: others.length > 0, range: [start, end] }, { label: name }, [...straight, ...curves]);
+  const rest = others.length > beside.length ? pointsFor(name, held, (run, policy, i) => (fixed(run, policy) === undefined ? [i, i, i] : null)) : [];
+  const pictures = [];
+  if (points.length) {
+    const lines = DATA.runs.map((run, r) => points.filter((p) => p.r === r && fixed(run, p.policy) !== undefined).sort((a, b) => a.x - b.x).map((p) => ({ x: p.x, y: p.y, r })));
+    lines.forEach((line) => line.length && name && DATA.runs.length > 1 && nameEnd(points, line));
+    for (const point of points) point.text = DATA.runs.length > 1 ? point.text : point.value;
+    const marks = [...new Set(known)].sort((a, b) => a - b).map((t) => [t, String(t)]);
+    marks.push(...beside.map((policy, i) => [last + gap * (i + 1), shortened(policy, 96)]));
+    const label = beside.length ? "temperature, or policy" : "temperature";
+    const end = last + gap * (beside.length + 0.4), start = Math.min(...known) - gap * 0.4;
+    const straight = lines.filter((l) => l.length > 1 && !curved(l[0].r)).map((l) => l.map((p) => ({ ...p, share: null, kind: "plain" })));
+    pictures.push(chart(`${name} over ${label}`, points, { label, ticks: marks, slanted: beside.length > 0, range: [start, end] }, { label: name, log }, [...straight, ...curves]));
+  }
+  if (rest.length) pictures.push(rowsChart(`${name} by policy`, rest, { label: name, log }));
+  return pictures;
+}
+
+// Of several runs the last point of each line says whose it is.
+function nameEnd(points, line) {
+  const last = line[line.length - 1], point = points.find((p) => p.r === last.r && p.x === last.x && p.y === last.y);
+  if (point) point.text = DATA.runs[last.r].name;
 }
 
 // Between what was drawn: the scores that the traced texts would have at other temperatures, by importance sampling.
-function reweighted(run, metric, share) {
-  const points = (run.curves[metric] || []).map(([x, y]) => ({ x, y, share: share ?? 0.5, dashed: true }));
+function reweighted(run, metric) {
+  const points = (run.curves[metric] || []).map(([x, y]) => ({ x, y, share: null, kind: "plain dashed" }));
   return points.length > 1 ? [points] : [];
 }
 
@@ -88,44 +111,60 @@ function curveNote(metric) {
 }
 
 function frontier(diversity, name) {
-  return against(diversity, name, scoreOf("perplexity"), "perplexity", { label: "perplexity of the untempered model, log scale", log: true });
+  return against(diversity, name, scoreOf("perplexity"), { label: "perplexity", log: true, better: -1 }, "perplexity");
 }
 
-// One score against another, a point a policy.
-function against(diversity, name, held, other, axis) {
+// Which way a metric means more diversity: 1, -1, or 0 where it says nothing of it.
+function diverseWay(metric) {
+  const larger = DATA.runs.map((run) => run.larger[metric]).find(Boolean);
+  return larger === "more diverse" ? 1 : larger === "less diverse" ? -1 : 0;
+}
+
+// One score against another, a point a policy, and the line of those that no other policy surpasses in both.
+function against(diversity, name, held, axis, other) {
   const points = pointsFor(name, scoreOf(diversity), (run, policy) => bounds(held(run, policy))).filter((p) => !axis.log || p.x > 0);
-  const picture = chart(`${name} against ${other}`, points, axis, { label: name });
-  picture.append(legend(points.map((p) => [p.name, p.share, p.shape])));
+  for (const point of points) point.text = point.name;
+  const best = pareto(points, axis.better, diverseWay(diversity));
+  const line = best.length > 1 ? [best.map((p) => ({ x: p.x, y: p.y, share: null, kind: "plain pareto" }))] : [];
+  const picture = chart(`${name} against ${other}`, points, axis, { label: name }, line);
+  if (line.length) picture.append(element("p", { class: "quiet" }, `dotted: the Pareto line, on which no policy is surpassed in both (by values, without their intervals): ${best.length} of ${points.length}`));
   return picture;
 }
 
-function scoreTable(run, r) {
+function pareto(points, xWay, yWay) {
+  if (!xWay || !yWay) return [];
+  const reaches = (a, b) => xWay * a.x >= xWay * b.x && yWay * a.y >= yWay * b.y && (a.x !== b.x || a.y !== b.y);
+  return points.filter((p) => !points.some((other) => reaches(other, p))).sort((a, b) => a.x - b.x);
+}
+
+function scoreTable(run) {
   const metrics = metricsOf([run]);
   const head = metrics.map(([m, name]) => element("th", { scope: "col" }, name, element("small", {}, run.larger[m] ? `larger: ${run.larger[m]}` : "")));
   const rows = run.policies.map((policy) => {
-    const open = () => go({ pane: "wall", run: String(r), policy, prompt: "", find: "", more: "1" });
     const cells = metrics.map(([m]) => scoreCell((run.metrics[policy] || {})[m], run.baseline));
-    return element("tr", {}, element("th", { scope: "row" }, element("button", { class: "link", onclick: open }, isolated(policy))), ...cells);
+    return element("tr", {}, element("th", { scope: "row" }, element("button", { class: "link", onclick: samplesOf(run, policy) }, isolated(policy))), ...cells);
   });
   const against = run.baseline === null ? null : element("small", {}, "below each value: the difference to ", isolated(run.baseline), ", with its interval and what it says");
-  const caption = element("caption", {}, run.name, against);
+  const caption = element("caption", {}, isolated(run.name), against);
   if (Object.values(run.visible).some(Boolean))
     rows.push(element("tr", { class: "quiet" }, element("th", { scope: "row" }, "visible"), ...metrics.map(([m]) => element("td", {}, run.visible[m]))));
-  const remarks = element("ul", { class: "remarks quiet" }, ...run.remarks.map((remark) => element("li", {}, isolated(remark))));
-  return element("div", {}, element("div", { class: "scroll" }, element("table", {}, caption, element("thead", {}, element("tr", {}, element("th", {}, "policy"), ...head)), element("tbody", {}, ...rows))), remarks);
+  const remarks = element("ul", { class: "remarks quiet" }, ...[...run.remarks, ...(run.paneNotes.scores || [])].map((remark) => element("li", {}, isolated(remark))));
+  return element("div", {}, savedTable(`scores of ${run.name}`, caption, element("thead", {}, element("tr", {}, element("th", { scope: "col" }, "policy"), ...head)), element("tbody", {}, ...rows)), remarks);
 }
 
 function drawScores(pane) {
-  const metrics = metricsOf(DATA.runs);
-  if (!metrics.length) return replaceContent(pane, element("p", {}, "This run has no scores. Its samples are in the next pane."));
-  const names = new Map(metrics), diverse = metrics.filter(([m]) => /distinct|bleu/.test(m));
-  const metric = names.has(state.metric) ? state.metric : metrics[0][0];
-  const first = ["distinct_2", "self_bleu_4"].find((m) => names.has(m)) || (diverse[0] || metrics[0])[0];
-  const diversity = names.has(state.diversity) ? state.diversity : first;
+  const metrics = metricsOf(DATA.runs), runs = DATA.runs;
+  if (!metrics.length) return replaceContent(pane, ...runs.map((run) => questionOf(run)), element("p", {}, "This run has no scores. Its samples are in the next pane."));
+  const names = new Map(metrics), diverse = metrics.filter(([m]) => diverseWay(m));
+  const leading = runs.map((run) => run.leading).find((m) => names.has(m)) || metrics[0][0];
+  const metric = names.has(state.metric) ? state.metric : leading;
+  const usual = diverse.find(([m]) => m === leading) || diverse[0] || metrics[0];
+  const diversity = names.has(state.diversity) ? state.diversity : usual[0];
   const controls = element("div", { class: "controls" },
     choice("Metric", "metric", metrics, metric, (value) => go({ metric: value }, { keep: true })),
     names.has("perplexity") ? choice("Frontier", "diversity", diverse.length ? diverse : metrics, diversity, (value) => go({ diversity: value }, { keep: true })) : null);
-  const charts = element("div", { class: "charts" }, metricChart(metric, names.get(metric)));
+  const charts = element("div", { class: "charts" }, ...metricCharts(metric, names.get(metric)));
   if (names.has("perplexity")) charts.append(frontier(diversity, names.get(diversity)));
-  replaceContent(pane, controls, charts, ...DATA.runs.map(scoreTable));
+  charts.append(...runs.map((run) => pairsFigure(run, metric)).filter(Boolean));
+  replaceContent(pane, ...runs.flatMap((run) => [questionOf(run), answerOf(run)]), controls, charts, comparisonOf(), ...runs.map(scoreTable), setupLink());
 }

@@ -1,4 +1,4 @@
-// Pane 4: what was really done: sampler stack, configuration, environment, the signature of every metric.
+// The last pane: what was really done: sampler stack, configuration, environment, the signature of every metric.
 
 function entryText(entry) {
   if (typeof entry === "string") return entry;
@@ -26,7 +26,7 @@ function signatureTable(run) {
   for (const row of Object.values(run.metrics))
     for (const [metric, score] of Object.entries(row)) if (score.signature) rows.set(`${metric} ${score.signature}`, [metric, score.signature]);
   const lines = [...rows.values()].map(([metric, signature]) => element("tr", {}, element("th", { scope: "row" }, run.metricNames[metric] || metric), element("td", { class: "code" }, signature)));
-  return element("div", { class: "scroll" }, element("table", {}, element("tbody", {}, ...lines)));
+  return savedTable("signatures", element("thead", {}, element("tr", {}, element("th", { scope: "col" }, "metric"), element("th", { scope: "col" }, "signature"))), element("tbody", {}, ...lines));
 }
 
 function drawSetup(pane) {

@@ -2,7 +2,7 @@
 
 const DEFAULTS = {
   pane: "", run: "0", metric: "", diversity: "", policy: "", prompt: "", n: "4", find: "", more: "1",
-  scorer: "", measure: "", k: "", sort: "", sample: "", colour: "entropy", token: "", t: "",
+  scorer: "", measure: "", k: "", sort: "", order: "drawn", sample: "", colour: "entropy", token: "", t: "",
 };
 
 function readState() {

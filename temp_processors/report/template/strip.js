@@ -1,4 +1,4 @@
-// Pane 3: the tokens of one sample, coloured; a token opened shows its alternatives under any temperature.
+// The tokens of one sample, coloured; the token that is open shows its alternatives under any temperature.
 
 const COLOURINGS = {
   entropy: ["entropy (nats)", (trace, i) => trace.entropy[i], 0],
@@ -53,12 +53,20 @@ function stepSample(by) {
   if (all.length) openSample(run, all[(at + by + all.length) % all.length]);
 }
 
-function token(run, trace, i, value, low, high) {
+// The token that is open: the one of the address, else the most uncertain of the sample.
+function openToken(trace) {
+  if (state.token !== "" && Number(state.token) < trace.n) return Number(state.token);
+  let best = -1;
+  for (let i = 0; i < trace.n; i++) if (Number.isFinite(trace.entropy[i]) && trace.steps[i].ids.length && (best < 0 || trace.entropy[i] > trace.entropy[best])) best = i;
+  return best;
+}
+
+function token(run, trace, i, value, low, high, opened) {
   const [raw, text] = run.pieces[trace.tokens[i]];
   const known = Number.isFinite(value), { colour, ink } = ramp(high > low ? (value - low) / (high - low) : 0.5);
   const node = element("button", {
-    class: "token" + (known ? "" : " unknown"), id: `token-${i}`, "data-raw": raw, "aria-pressed": String(String(i) === state.token),
-    tabindex: i === (Number(state.token) || 0) ? "0" : "-1", title: known ? shown(value) : "not recorded",
+    class: "token" + (known ? "" : " unknown"), id: `token-${i}`, "data-raw": raw, "aria-pressed": String(i === opened),
+    tabindex: i === Math.max(opened, 0) ? "0" : "-1", title: known ? shown(value) : "not recorded",
     onclick: () => go({ token: String(i), t: "" }, { keep: true }),
   }, element("bdi", {}, text));
   if (known) { node.style.backgroundColor = colour; node.style.color = ink; }
@@ -69,21 +77,33 @@ function strip(run, trace) {
   const [name, read, fixedLow] = COLOURINGS[state.colour] || COLOURINGS.entropy;
   const values = Array.from({ length: trace.n }, (_, i) => read(trace, i)), known = values.filter(Number.isFinite);
   const low = fixedLow ?? Math.min(...known), high = state.colour === "probability" || state.colour === "drawn" ? 1 : Math.max(...known);
-  const tokens = values.flatMap((value, i) => token(run, trace, i, value, low, high));
+  const opened = openToken(trace), tokens = values.flatMap((value, i) => token(run, trace, i, value, low, high, opened));
   const scaleText = known.length ? [shown(low), element("span", { class: "ramp", "aria-hidden": "true" }), shown(high)] : ["not recorded for this run"];
   return [element("p", { class: "scale" }, name + ": ", ...scaleText), element("div", { class: "strip", dir: "ltr", role: "group", "aria-label": "tokens" }, ...tokens)];
 }
 
+// Samples to choose from, by policy, each with the beginning of its text.
+function samplePicker(run, index) {
+  const groups = new Map(), several = Object.keys(run.prompts).length > 1;
+  for (const i of tracedSamples(run)) {
+    const [policy, prompt, id, text] = run.samples[i], bare = text.trim().replace(/\s+/gu, " ");
+    if (!groups.has(policy)) groups.set(policy, []);
+    groups.get(policy).push(element("option", { value: String(i), selected: i === index }, `${several ? `prompt ${prompt}, ` : ""}#${id}: ${[...bare].slice(0, 48).join("")}${[...bare].length > 48 ? "…" : ""}`));
+  }
+  const select = element("select", { id: "sample", onchange: (event) => openSample(run, Number(event.target.value)) });
+  for (const [policy, options] of groups) select.append(element("optgroup", { label: run.policies[policy] }, ...options));
+  return element("label", {}, "Sample ", select);
+}
+
 function drawStrip(pane) {
   const run = currentRun(), index = chosenSample(run);
-  if (index === undefined) return replaceContent(pane, element("p", {}, "There are no tokens to look at in this run: it has no traces and no token numbers."));
+  if (index === undefined) return replaceContent(pane, ...paneNotes(run, "strip"), element("p", {}, "There are no tokens to look at in this run: it has no traces and no token numbers."));
   const [policy, prompt, id, , , logProb, place] = run.samples[index], trace = unpacked(run, place);
-  const options = tracedSamples(run).map((i) => [String(i), `${run.policies[run.samples[i][0]]}, prompt ${run.samples[i][1]}, #${run.samples[i][2]}`]);
-  const controls = element("div", { class: "controls" },
-    choice("Sample", "sample", options, String(index), (value) => openSample(run, Number(value))),
+  const controls = element("div", { class: "controls" }, samplePicker(run, index),
     choice("Colour", "colour", Object.entries(COLOURINGS).map(([key, [name]]) => [key, name]), state.colour, (colour) => go({ colour }, { keep: true })));
   const head = element("h3", {}, isolated(run.prompts[prompt] || ""), element("small", {}, " ", isolated(run.policies[policy]), ` #${id}, ${trace.n} tokens`,
     Number.isFinite(logProb) ? `, log-probability ${shown(logProb)}` : ""));
-  const opened = state.token !== "" && Number(state.token) < trace.n ? whatIf(run, trace, Number(state.token)) : element("p", { class: "quiet" }, "Press a token to see what else could have stood there.");
-  replaceContent(pane, controls, head, ...strip(run, trace), opened);
+  const at = openToken(trace);
+  const opened = at >= 0 ? whatIf(run, trace, at) : element("p", { class: "quiet" }, "Press a token to see what else could have stood there.");
+  replaceContent(pane, ...paneNotes(run, "strip"), controls, head, ...strip(run, trace), opened);
 }

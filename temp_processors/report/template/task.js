@@ -13,13 +13,13 @@ function drawTask(pane) {
     choice("Measure", "measure", measures.map((name) => [name, name === "mean" ? "mean score" : name]), measure, (value) => go({ measure: value }, { keep: true })),
     measure === "mean" || !ks.length ? null : choice("k", "k", ks.map((value) => [value, value]), k, (value) => go({ k: value }, { keep: true })));
   const name = measure === "mean" ? `mean ${scorer}` : `${measure.replace("k", k)} of ${scorer}`;
-  const charts = element("div", { class: "charts" }, scoreChart(name, scorer, measure, k));
+  const charts = element("div", { class: "charts" }, ...scoreCharts(name, scorer, measure, k));
   const diverse = metricsOf(DATA.runs).filter(([m]) => /distinct|bleu|unique/.test(m));
   if (diverse.length) {
     const picked = diverse.find(([m]) => m === state.diversity) || diverse.find(([m]) => m === "distinct_2") || diverse[0];
-    charts.append(against(picked[0], picked[1], taskScore(scorer, measure, k), name, { label: name }));
+    charts.append(against(picked[0], picked[1], taskScore(scorer, measure, k), { label: name, better: 1 }, name));
   }
-  replaceContent(pane, element("p", { class: "answer" }, isolated(task.sentence)), controls, charts, ...heat(run, scorer), reliability(run, scorer));
+  replaceContent(pane, questionOf(run), element("p", { class: "answer" }, isolated(task.sentence)), controls, charts, ...heat(run, scorer), reliability(run, scorer), setupLink());
 }
 
 function kinds(run, scorer, family) {
@@ -38,21 +38,21 @@ function taskScore(scorer, measure, k) {
   };
 }
 
-function scoreChart(name, scorer, measure, k) {
+function scoreCharts(name, scorer, measure, k) {
   const curves = [], names = [];
-  if (measure === "mean" && DATA.runs.length === 1) for (const [family, share] of [["pass@k", 0.75], ["maj@k", 0.35]]) {
+  if (measure === "mean" && DATA.runs.length === 1) for (const [family, kind] of [["pass@k", "dashed"], ["maj@k", "dotted"]]) {
     const run = DATA.runs[0], last = kinds(run, scorer, family).pop(), held = taskScore(scorer, family, last);
-    const line = run.policies.filter((p) => run.temperatures[p] !== undefined && held(run, p)).map((p) => ({ x: run.temperatures[p], y: held(run, p).value, share, dashed: true }));
+    const line = run.policies.filter((p) => run.temperatures[p] !== undefined && held(run, p)).map((p) => ({ x: run.temperatures[p], y: held(run, p).value, share: null, kind: `plain ${kind}` }));
     line.sort((a, b) => a.x - b.x);
-    if (line.length > 1 && last !== "1") { curves.push(line); names.push([family.replace("k", last), share]); }
+    if (line.length > 1 && last !== "1") { curves.push(line); names.push([family.replace("k", last), kind]); }
   }
-  const picture = temperatureChart(name, taskScore(scorer, measure, k), curves);
-  if (names.length) picture.append(element("ul", { class: "legend" }, ...names.map(([text, share]) => element("li", {}, dash(share), `${text} without its intervals`))));
-  return picture;
+  const pictures = temperatureCharts(name, taskScore(scorer, measure, k), { curves });
+  if (names.length && pictures.length) pictures[0].append(element("ul", { class: "legend" }, ...names.map(([text, kind]) => element("li", {}, dash(kind), `${text} without its intervals`))));
+  return pictures;
 }
 
-function dash(share) {
-  return drawn("svg", { viewBox: "0 0 24 8", class: "dash", "aria-hidden": "true" }, drawn("path", { d: "M0 4h24", class: "line dashed", stroke: ramp(share).colour }));
+function dash(kind) {
+  return drawn("svg", { viewBox: "0 0 24 8", class: "dash", "aria-hidden": "true" }, tinted(drawn("path", { d: "M0 4h24", class: `line plain ${kind}` }), null));
 }
 
 // The mean score of every prompt under every policy; a cell opens its samples.
@@ -70,16 +70,18 @@ function heat(run, scorer) {
   const cell = (row, i) => {
     const value = row.values[i];
     if (value === null) return element("td", {}, "");
-    const { colour, ink } = ramp(value), open = () => go({ pane: "wall", policy: policies[i], prompt: String(row.number), find: "", more: "1" });
+    const { colour } = ramp(value), open = () => go({ pane: "wall", policy: policies[i], prompt: String(row.number), find: "", more: "1" });
     return element("td", {}, element("button", { class: "heat", "data-share": value.toFixed(3), "aria-label": `${policies[i]}, prompt ${row.number}: ${value.toFixed(2)}. Show its samples`, onclick: open, id: `heat-${row.number}-${i}` }, heatSign(colour), element("span", {}, value.toFixed(2))));
   };
   const named = promptNames(run);
   const head = element("tr", {}, element("th", { scope: "col" }, "prompt"), ...policies.map((p) => element("th", { scope: "col" }, isolated(p))));
   const body = shown.map((row) => element("tr", {}, element("th", { scope: "row", class: "prompt-cell", title: run.prompts[row.number] || "" }, isolated(named(row.number))), ...policies.map((_, i) => cell(row, i))));
   const more = () => go({ more: String((Number(state.more) || 1) + 1) }, { keep: true });
+  const heats = savedTable(`${scorer} by prompt and policy`, element("thead", {}, head), element("tbody", {}, ...body));
+  heats.querySelector("table").classList.add("heats");
   return [
     element("div", { class: "controls" }, element("strong", {}, "Prompt by policy"), choice("first", "heat-sort", [["apart", "where policies differ most"], ["hardest", "hardest"], ["number", "as in the file"]], order, (value) => go({ sort: value, more: "1" }, { keep: true }))),
-    element("div", { class: "scroll" }, element("table", { class: "heats" }, element("thead", {}, head), element("tbody", {}, ...body))),
+    heats,
     rows.length > shown.length ? element("button", { id: "more-heat", onclick: more }, `${rows.length - shown.length} more prompts`) : null,
   ];
 }
@@ -102,15 +104,15 @@ function heatSign(colour) {
 function reliability(run, scorer) {
   const policies = run.policies.filter((p) => ((run.task.scorers[scorer] || {})[p] || { curve: [] }).curve.length > 1);
   if (!policies.length) return null;
-  const points = policies.flatMap((policy, i) => run.task.scorers[scorer][policy].curve.map(([x, y, error, prompts]) => ({
+  const points = policies.flatMap((policy) => run.task.scorers[scorer][policy].curve.map(([x, y, error, prompts]) => ({
     x, xLow: x, xHigh: x, y, yLow: error === null ? null : Math.max(0, y - 1.96 * error), yHigh: error === null ? null : Math.min(1, y + 1.96 * error),
-    share: 0.85 * i / Math.max(run.policies.length - 1, 1), shape: i, name: policy, label: `${policy}: where ${Math.round(100 * x)} % agree, ${Math.round(100 * y)} % are right (${prompts} prompts)`, open: () => go({ pane: "wall", policy, prompt: "", find: "", more: "1" }),
+    share: warmth(run, policy), shape: shapeOf(run, policy), name: policy, label: `${policy}: where ${Math.round(100 * x)} % agree, ${Math.round(100 * y)} % are right (${prompts} prompts)`, open: samplesOf(run, policy),
   })));
-  const even = [{ x: 0, y: 0, share: 0.5, dashed: true }, { x: 1, y: 1, share: 0.5, dashed: true }];
+  const even = [{ x: 0, y: 0, share: null, kind: "plain dashed" }, { x: 1, y: 1 }];
   const picture = chart("Is the vote right as often as it is sure?", points, { label: "share of the samples that agree", range: [0, 1] }, { label: "share of prompts that are right" }, [even]);
   const sizes = policies.map((p) => [p, run.task.scorers[scorer][p].calibration]);
   const shown = (value) => (value === null ? "-" : value.toFixed(3));
-  picture.append(legend(policies.map((p, i) => [p, 0.85 * i / Math.max(run.policies.length - 1, 1), i])),
+  picture.append(legend(policies.map((p) => [p, warmth(run, p), shapeOf(run, p)])),
     element("ul", { class: "remarks quiet" }, ...sizes.map(([p, [ece, brier, auroc]]) => element("li", {}, isolated(p), ` ECE ${shown(ece)}, Brier ${shown(brier)}, AUROC ${shown(auroc)}`))));
   return picture;
 }

@@ -6,17 +6,29 @@ function temperatureAt(trace, i) {
   return Math.min(Math.max(wanted || 1, TAIL_LOW), TAIL_HIGH);
 }
 
-function bars(run, step, chosen, temperature) {
-  const { p, rest } = softmaxAt(step.logits, step.tail, temperature);
-  const row = (name, probability, extra) => {
-    const bar = element("span", { class: "bar" });
+// Bars at a temperature; behind each the outline of the policy's own probability, where it has one temperature.
+function bars(run, step, chosen, temperature, own) {
+  const { p, rest } = softmaxAt(step.logits, step.tail, temperature), theirs = own === null ? null : softmaxAt(step.logits, step.tail, own);
+  const row = (name, probability, ghost, extra) => {
+    const bar = element("span", { class: "bar" }), track = element("td", { class: "track" });
     bar.style.width = `${100 * probability}%`;
-    return element("tr", { class: extra, "data-p": String(probability) }, element("th", { scope: "row" }, name),
-      element("td", { class: "track" }, bar), element("td", { class: "value" }, percent(probability)));
+    if (ghost !== null) {
+      const outline = element("span", { class: "outline", "data-p": String(ghost), title: `the policy's own: ${percent(ghost)}` });
+      outline.style.width = `${100 * ghost}%`;
+      track.append(outline);
+    }
+    track.append(bar);
+    return element("tr", { class: extra, "data-p": String(probability) }, element("th", { scope: "row" }, name), track, element("td", { class: "value" }, percent(probability)));
   };
-  const rows = p.map((probability, j) => row(element("bdi", {}, run.pieces[step.ids[j]][1]), probability, step.ids[j] === chosen ? "chosen" : ""));
-  if (rest !== null && step.tail.length) rows.push(row("all others together", rest, "rest"));
+  const rows = p.map((probability, j) => row(element("bdi", {}, run.pieces[step.ids[j]][1]), probability, theirs && theirs.p[j], step.ids[j] === chosen ? "chosen" : ""));
+  if (rest !== null && step.tail.length) rows.push(row("all others together", rest, theirs && theirs.rest, "rest"));
   return element("table", { class: "bars", id: "bars" }, element("tbody", {}, ...rows));
+}
+
+// The policy's temperature at a token where the record can be computed at it; null elsewhere.
+function ownTemperature(trace, i) {
+  const own = trace.temperature[i];
+  return Number.isFinite(own) && own >= TAIL_LOW && own <= TAIL_HIGH ? own : null;
 }
 
 function facts(trace, i) {
@@ -32,11 +44,11 @@ function facts(trace, i) {
 function whatIf(run, trace, i) {
   const step = trace.steps[i], head = element("h4", {}, "Token ", element("bdi", { class: "code" }, run.pieces[trace.tokens[i]][1]));
   if (!step.ids.length) return element("div", { class: "whatif" }, head, element("p", {}, "The alternatives of this token were not recorded."));
-  const temperature = temperatureAt(trace, i);
+  const temperature = temperatureAt(trace, i), own = ownTemperature(trace, i);
   // Only the bars are drawn again: a slider that is replaced while it is dragged lets go.
   const redraw = () => {
     const now = temperatureAt(trace, i);
-    document.getElementById("bars").replaceWith(bars(run, step, trace.tokens[i], now));
+    document.getElementById("bars").replaceWith(bars(run, step, trace.tokens[i], now, own));
     document.getElementById("temperature").value = Number(now.toFixed(4));
     slider.setAttribute("aria-valuetext", shown(now));
   };
@@ -45,10 +57,13 @@ function whatIf(run, trace, i) {
     value: Math.log(temperature), "aria-label": "what-if temperature", "aria-valuetext": shown(temperature), oninput: move });
   const typed = element("input", { type: "number", id: "temperature", min: TAIL_LOW, max: TAIL_HIGH, step: "any", value: Number(temperature.toFixed(4)),
     "aria-label": "what-if temperature as a number", onchange: (event) => go({ t: event.target.value }, { keep: true }) });
-  const note = step.tail === null ? "Tokens outside this list are not in the record: the bars are relative to the list." : "";
+  const notes = [
+    own === null ? "" : `filled: at the temperature of the slider; outlined: at the policy's own, ${shown(own)}`,
+    step.tail === null ? "Tokens outside this list are not in the record: the bars are relative to the list." : "",
+  ];
   return element("div", { class: "whatif" }, head, element("p", { class: "quiet" }, facts(trace, i)),
     element("div", { class: "controls" }, element("label", {}, "What if the temperature were ", slider), typed,
       element("button", { id: "own", onclick: () => go({ t: "" }, { keep: true }) }, "as the policy"),
-      element("button", { id: "untempered", onclick: () => go({ t: "1" }, { keep: true }) }, "1")),
-    bars(run, step, trace.tokens[i], temperature), note ? element("p", { class: "quiet" }, note) : null);
+      element("button", { id: "untempered", "aria-label": "temperature 1", onclick: () => go({ t: "1" }, { keep: true }) }, "1")),
+    bars(run, step, trace.tokens[i], temperature, own), ...notes.filter(Boolean).map((note) => element("p", { class: "quiet" }, note)));
 }
