@@ -11,8 +11,11 @@ import pytest
 
 import temp_processors
 
-ELSEWHERE = tuple(f"temp_processors.{place}{engine}" for engine in ("vllm", "sglang") for place in ("", "serving."))
-"""Modules that import in the environment of their engine alone, whose own tests import them."""
+ELSEWHERE = (
+    *(f"temp_processors.{place}{engine}" for engine in ("vllm", "sglang") for place in ("", "serving.")),
+    *(f"temp_processors.integrations.{harness}" for harness in ("lm_eval", "inspect_ai")),
+)
+"""Modules that import in the environment of their engine or harness alone, whose own tests import them."""
 SCRIPTS = ("temp_processors.evaluate_modules.", "temp_processors.custom_generate.recipe", "temp_processors.__main__")
 """Files that another library copies and runs, and the command itself."""
 MODULES = sorted(
