@@ -43,6 +43,7 @@ class AnnealedTemperatureLogitsWarper(PolicyLogitsWarper):
 
     example: ClassVar = {"decay": 12.0}
     supports_continuous_batching = False
+    ignores_scores = True
 
     @checked
     def __init__(

@@ -58,6 +58,8 @@ class PolicyLogitsWarper(LogitsProcessor):
     supports_continuous_batching = False
     # Whether the position of a row in the batch decides about its temperature.
     per_row = False
+    # Whether `temperature()` looks at the shape and dtype of the scores alone, so that no score has to be known for it.
+    ignores_scores = False
     # False where a policy does more to the scores than divide them by `temperature()`.
     only_scales = True
     # True where it puts tokens at -inf and leaves the scores of the others: a truncation.

@@ -50,6 +50,7 @@ class BlockStartLogitsWarper(PolicyLogitsWarper):
     """
 
     supports_continuous_batching = False
+    ignores_scores = True
 
     @checked
     def __init__(

@@ -67,6 +67,7 @@ class ProductLogitsWarper(PolicyLogitsWarper):
             if not policy.only_scales:
                 raise ValueError(f"`policies[{place}]` ({type(policy).__name__}) has no temperature to multiply")
         self.supports_continuous_batching = all(policy.supports_continuous_batching for policy in self.policies)
+        self.ignores_scores = all(policy.ignores_scores for policy in self.policies)
         if prompt_length is not None:
             self._hand_on(prompt_length)
 

@@ -7,6 +7,8 @@ bfloat16 are computed and returned in float32. No host synchronisation.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -127,8 +129,33 @@ def _divided(scores: Tensor, temperature: Tensor) -> Tensor:
     """scores / temperature. Where a gradient flows through the temperature, masked entries stay out of it: -inf times 0 is nan."""
     if not (torch.is_grad_enabled() and temperature.requires_grad):
         return scores / temperature
-    masked = torch.isneginf(scores)
-    return (scores.masked_fill(masked, 0.0) / temperature).masked_fill(masked, -torch.inf)
+    if torch.compiler.is_compiling():
+        masked = torch.isneginf(scores)
+        return (scores.masked_fill(masked, 0.0) / temperature).masked_fill(masked, -torch.inf)
+    divided: Tensor = _Divided.apply(scores, temperature)  # type: ignore[no-untyped-call]
+    return divided
+
+
+class _Divided(torch.autograd.Function):
+    """The quotient; backward, masked entries give nothing to the temperature. One tensor of the size of the scores is kept, the result."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(scores: Tensor, temperature: Tensor) -> Tensor:
+        return scores / temperature
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(inputs[1], output)
+        ctx.dtype = inputs[0].dtype
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        temperature, divided = ctx.saved_tensors
+        back = gradient / temperature
+        told = (back * divided).masked_fill(torch.isneginf(divided), 0.0)
+        return back.to(ctx.dtype), -told.sum_to_size(temperature.shape)
 
 
 def _all_safe(temperature: Tensor, dtype: torch.dtype) -> bool:

@@ -7,7 +7,7 @@ synchronise the device, and one way serves all.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -56,10 +56,38 @@ def entropy(scores: Tensor) -> Tensor:
 
     ```
     """
+    if _differentiated(scores):
+        found: Tensor = _Entropy.apply(scores)  # type: ignore[no-untyped-call]
+        return found
     quick = quick_negentropy(scores)
     if quick is not None and sure(quick):
         return quick.neg_()
     return careful_entropy(scores, quick)
+
+
+def _differentiated(scores: Tensor) -> bool:
+    return scores.requires_grad and torch.is_grad_enabled() and not torch.compiler.is_compiling()
+
+
+class _Entropy(torch.autograd.Function):
+    """The entropy, and dH / dl_i = -p_i (ln p_i + H): one tensor of the size of the scores is kept, the scores."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(scores: Tensor) -> Tensor:
+        return entropy(scores.detach())
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs, output)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        scores, value = ctx.saved_tensors
+        surprise = torch.log_softmax(scores, dim=-1, dtype=working_dtype(scores))
+        back = surprise.exp() * (surprise + value) * -gradient
+        return back.masked_fill(torch.isneginf(scores), 0.0).to(scores.dtype)
 
 
 def quick_negentropy(scores: Tensor) -> Tensor | None:
@@ -111,9 +139,13 @@ def entropy_share(scores: Tensor, scale: float = 1.0, offset: float = 0.0) -> tu
     n counts the entries that are not -inf. The second tensor says which rows have at most one such entry
     (there H is 0); None if no row has.
     """
-    quick, vocabulary = quick_negentropy(scores), scores.shape[-1]
+    vocabulary = scores.shape[-1]
+    quick = None if _differentiated(scores) else quick_negentropy(scores)
     certain = quick is not None and sure(quick)
-    spread = quick.neg() if quick is not None and certain else careful_entropy(scores, quick)
+    if _differentiated(scores):
+        spread = entropy(scores)
+    else:
+        spread = quick.neg() if quick is not None and certain else careful_entropy(scores, quick)
     precise = spread.to(precise_dtype(spread))  # in float32 a few rows at once round otherwise than one (SIMD lanes)
     certain = certain or scores.numel() == 0  # a batch without rows
     whole = not without_sync(scores) and vocabulary > 1 and (certain or bool(scores.amin() > -torch.inf))

@@ -63,6 +63,7 @@ class FixedTemperatureLogitsWarper(PolicyLogitsWarper):
     """
 
     supports_continuous_batching = True
+    ignores_scores = True
 
     @checked
     def __init__(self, temperature: Temperatures, *, prompt_length: int | Tensor = 0) -> None:

@@ -55,6 +55,7 @@ class MonteCarloTemperatureLogitsWarper(PolicyLogitsWarper):
     example: ClassVar = {"low": 0.5, "high": 1.5}
     supports_continuous_batching = False
     draws_from_seed = True
+    ignores_scores = True
 
     @checked
     def __init__(

@@ -62,6 +62,7 @@ class PhaseLogitsWarper(PolicyLogitsWarper):
             raise ValueError(f"`close_ids` has to differ from `open_ids`, but both are {list(self.open_ids)}")
         self.inside, self.outside = inside, outside
         self.only_scales = inside.only_scales and outside.only_scales
+        self.ignores_scores = inside.ignores_scores and outside.ignores_scores
         self.only_cuts = inside.only_cuts and outside.only_cuts
         self.keeps_best = inside.keeps_best and outside.keeps_best
         self.comes_last = inside.comes_last or outside.comes_last

@@ -73,6 +73,7 @@ class ScheduledTemperatureLogitsWarper(PolicyLogitsWarper):
 
     example: ClassVar = {"shape": "linear", "start": 1.5, "end": 0.5, "steps": 24}
     supports_continuous_batching = False
+    ignores_scores = True
 
     @checked
     def __init__(

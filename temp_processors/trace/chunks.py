@@ -13,7 +13,7 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 from torch.utils.checkpoint import checkpoint
 
 from temp_processors.policies.base import PolicyLogitsWarper
-from temp_processors.policies.distribution import at_temperature, working_dtype
+from temp_processors.policies.distribution import at_temperature, may_overflow, working_dtype
 from temp_processors.policies.fast_entropy import entropy
 from temp_processors.policies.positions import NO_TOKEN
 from temp_processors.trace.heads import Head
@@ -56,6 +56,16 @@ class Batch:
         with torch.no_grad():
             vocabulary = self.head(self.hidden[:1, :1]).shape[-1]
         return CHUNK.get(self.hidden.device.type, LARGE_CHUNK) // vocabulary
+
+    def known_temperature(self) -> Tensor | None:
+        """The temperature of every token, (batch, steps), where it can be known without the scores and is one to divide by."""
+        if self.turns is not None or not (self.policy.only_scales and self.policy.ignores_scores):
+            return None
+        no_scores = self.hidden[..., :1].detach()  # their shape and dtype are all that is looked at
+        temperature = self.policy.temperature(self.text, no_scores)[..., 0].expand(self.tokens.shape)
+        if temperature.requires_grad or temperature.numel() == 0:
+            return None
+        return temperature if float(temperature.amin()) >= may_overflow(temperature.dtype) else None
 
     def measured(self, begin: int, hidden: Tensor, wanted: Collection[str], stop: bool) -> dict[str, Tensor]:
         """What is `wanted` of the tokens of a chunk, (batch, n) each; in the backward pass it is computed again.

@@ -22,10 +22,13 @@ Head = Callable[[Tensor], Tensor]
 
 
 class HiddenStates(NamedTuple):
-    """The last hidden states, (batch, positions, hidden), and what makes scores of them: (..., n, hidden) -> (..., n, vocab)."""
+    """The last hidden states, (batch, positions, hidden), and what makes scores of them: (..., n, hidden) -> (..., n, vocab).
+
+    The head is its weight, (vocab, hidden), where the scores are the product with it and nothing else.
+    """
 
     states: Tensor
-    head: Head
+    head: Head | Tensor
 
 
 def owner_of(model: Any) -> PreTrainedModel:
@@ -77,7 +80,8 @@ def hidden_states(model: Any, owner: PreTrainedModel, inputs: Mapping[str, Any])
     head = _head(owner, decoder, seen[0], fixed)
     states = _states(seen[0])
     _check(owner, output.logits[:, -1:].detach(), head, states[:, -1:].detach())
-    return HiddenStates(states, head)
+    weight = _weight_alone(owner, head, states[:, -1:].detach())
+    return HiddenStates(states, head if weight is None else weight)
 
 
 def _decoder_of(owner: PreTrainedModel) -> nn.Module:
@@ -146,6 +150,18 @@ def _check(owner: PreTrainedModel, logits: Tensor, head: Head, states: Tensor) -
             f"the logits of {type(owner).__name__} are not made of its last hidden states alone: hand its logits to "
             "log_probs_from_hidden(), with torch.nn.Identity() as the head"
         )
+
+
+def _weight_alone(owner: PreTrainedModel, head: Head, states: Tensor) -> Tensor | None:
+    """The weight of the head, if the scores are the product with it to the bit; None where more happens, or it is sharded or adapted."""
+    layer = owner.get_output_embeddings()
+    if type(layer) is not nn.Linear or type(layer.weight) is not nn.Parameter or layer.bias is not None:
+        return None
+    if layer.weight.shape[-1] != states.shape[-1]:
+        return None
+    with torch.no_grad():
+        product, scores = layer(states), head(states)
+    return layer.weight if bool(scores.any()) and torch.equal(product, scores) else None
 
 
 def new_token_states(

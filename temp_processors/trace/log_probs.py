@@ -1,7 +1,8 @@
 """Log-probabilities of finished texts under a policy, a chunk of tokens at a time, with gradients: for reinforcement learning.
 
 Nothing of the size (tokens, vocabulary) is ever held: scores are made of hidden states for a chunk of tokens, used, dropped, and made
-again in the backward pass. `log_probs_from_hidden` is for any trainer, `policy_log_probs` for a model of transformers.
+again in the backward pass; where the temperatures are known without the scores (fixed, schedules, recorded ones) and the head is a
+weight, not even those of a chunk are. `log_probs_from_hidden` is for any trainer, `policy_log_probs` for a model of transformers.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from temp_processors.policies.distribution import working_dtype
 from temp_processors.policies.positions import prefix_lengths
 from temp_processors.trace.chunks import Batch, batch_of
 from temp_processors.trace.heads import Head, new_token_states
+from temp_processors.trace.one_pass import log_probs_at
 
 TemperatureGradient: TypeAlias = Literal["through", "stop"]
 Also: TypeAlias = Literal["temperature", "entropy", "entropy_after", "log_prob"]
@@ -64,6 +66,8 @@ class TokenTemperatures(PolicyLogitsWarper):
 
     ```
     """
+
+    ignores_scores = True
 
     def __init__(self, values: Tensor, first: int, *, prompt_length: int | Tensor = 0) -> None:
         super().__init__(prompt_length=prompt_length)
@@ -261,6 +265,9 @@ def log_probs_from_hidden(
     batch = _checked_batch(hidden, head, input_ids, policy, prompt_length, attention_mask, completion_mask)
     _check_choices(also or (), temperature_gradient, chunk_size)
     stop = temperature_gradient == "stop"
+    if also is None and isinstance(head, Tensor) and (known := batch.known_temperature()) is not None:
+        flat = hidden.reshape(-1, hidden.shape[-1])
+        return log_probs_at(flat, head, batch.tokens.reshape(-1), known.reshape(-1, 1)).view(batch.tokens.shape)
     parts = [batch.measured(begin, states, also or (), stop) for begin, states in batch.chunks(chunk_size)]
     result = TokenLogProbs(**{name: torch.cat([part[name] for part in parts], dim=1) for name in parts[0]})
     return result.log_prob_after if also is None else result

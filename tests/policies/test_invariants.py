@@ -140,6 +140,14 @@ def test_the_temperature_broadcasts_against_the_scores(policy: PolicyLogitsWarpe
     assert torch.broadcast_shapes(policy.temperature(input_ids, deep).shape, (5, 4, 1)) == (5, 4, 1)
 
 
+def test_what_ignores_the_scores_needs_their_shape_alone(policy: PolicyLogitsWarper) -> None:
+    input_ids, scores = batch()
+    if policy.ignores_scores:
+        assert torch.equal(policy.temperature(input_ids, scores), policy.temperature(input_ids, scores[:, :1]))
+        deep = scores[:, None].expand(5, 4, VOCAB)
+        assert torch.equal(policy.temperature(input_ids, deep), policy.temperature(input_ids, deep[..., :1]))
+
+
 def test_beam_scores_are_scaled_and_never_shifted(policy: PolicyLogitsWarper) -> None:
     if not policy.only_scales:
         pytest.skip("bends or truncates")
