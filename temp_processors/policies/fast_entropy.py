@@ -86,7 +86,7 @@ class _Entropy(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         scores, value = ctx.saved_tensors
         surprise = torch.log_softmax(scores, dim=-1, dtype=working_dtype(scores))
-        back = surprise.exp() * (surprise + value) * -gradient
+        back: Tensor = surprise.exp() * (surprise + value) * -gradient
         return back.masked_fill(torch.isneginf(scores), 0.0).to(scores.dtype)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from temp_processors.report.figures import blank_figure, colours, legend_below, styled
 
@@ -115,7 +115,7 @@ def softmax_figure(numbers: Sequence[SoftmaxNumbers], logits: Sequence[float], t
         target: That of `numbers`.
     """
     figure, axes = blank_figure(width=5.0, height=3.6)
-    handles = {}
+    handles: dict[str, Any] = {}
     for place, (row, colour) in enumerate(zip(numbers, colours(len(numbers)), strict=True)):
         name = f"T = {row.temperature:g}: loss {row.cross_entropy:.3g}, entropy {row.entropy:.3g} nats"
         (line,) = axes.plot(

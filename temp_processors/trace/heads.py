@@ -24,11 +24,12 @@ Head = Callable[[Tensor], Tensor]
 class HiddenStates(NamedTuple):
     """The last hidden states, (batch, positions, hidden), and what makes scores of them: (..., n, hidden) -> (..., n, vocab).
 
-    The head is its weight, (vocab, hidden), where the scores are the product with it and nothing else.
+    `weight`, (vocab, hidden), is that of the head, where the scores are the product with it and nothing else; else None.
     """
 
     states: Tensor
-    head: Head | Tensor
+    head: Head
+    weight: Tensor | None
 
 
 def owner_of(model: Any) -> PreTrainedModel:
@@ -80,8 +81,7 @@ def hidden_states(model: Any, owner: PreTrainedModel, inputs: Mapping[str, Any])
     head = _head(owner, decoder, seen[0], fixed)
     states = _states(seen[0])
     _check(owner, output.logits[:, -1:].detach(), head, states[:, -1:].detach())
-    weight = _weight_alone(owner, head, states[:, -1:].detach())
-    return HiddenStates(states, head if weight is None else weight)
+    return HiddenStates(states, head, _weight_alone(owner, head, states[:, -1:].detach()))
 
 
 def _decoder_of(owner: PreTrainedModel) -> nn.Module:
@@ -198,7 +198,7 @@ def new_token_states(
         if decoder_only and "position_ids" in inspect.signature(owner.forward).parameters:
             more.setdefault("position_ids", (mask.long().cumsum(dim=-1) - 1).clamp(min=0))
     found = hidden_states(model, owner, more)
-    return HiddenStates(found.states[:, least - length :], found.head)
+    return found._replace(states=found.states[:, least - length :])
 
 
 def _ends(prompt_length: int | Tensor) -> tuple[int, int]:

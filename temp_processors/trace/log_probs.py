@@ -175,7 +175,7 @@ def policy_log_probs(
     more: dict[str, Any] = {} if also is None else {"also": also}
     result: Tensor | TokenLogProbs = log_probs_from_hidden(
         found.states,
-        found.head,
+        found.head if found.weight is None else found.weight,
         input_ids,
         policy,
         prompt_length,

@@ -38,9 +38,9 @@ def test_half_precision_is_added_up_in_float32() -> None:
 
 def test_only_a_head_that_is_a_product_and_nothing_else_is_taken_for_its_weight() -> None:
     text, plain = torch.tensor([[1, 2, 3, 4]]), tiny_llama()
-    assert new_token_states(plain, text, 1).head is plain.lm_head.weight
+    assert new_token_states(plain, text, 1).weight is plain.lm_head.weight
     size = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "head_dim": 4}
     capped = Gemma2ForCausalLM(
         Gemma2Config(**size, vocab_size=32, num_attention_heads=2, num_key_value_heads=1, final_logit_softcapping=0.1)
     )
-    assert callable(new_token_states(capped.eval(), text, 1).head)
+    assert new_token_states(capped.eval(), text, 1).weight is None
