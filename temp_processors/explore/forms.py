@@ -14,6 +14,8 @@ from typing import Any, Literal, get_args, get_origin
 import yaml
 from pydantic.fields import FieldInfo
 
+from temp_processors.config.grids import expand
+from temp_processors.config.presets import Preset, known_presets
 from temp_processors.config.yaml_lines import ConfigError, parse_yaml
 from temp_processors.policies.checks import Temperature
 from temp_processors.policies.fixed import Temperatures
@@ -125,6 +127,46 @@ def _leaves(annotation: Any) -> Iterator[Any]:
 def field_keys() -> list[tuple[str, str]]:
     """(kind, field) of everything that a column of the page can ask, in the order in which its values travel."""
     return [(kind, field.name) for kind, model in policy_kinds().items() for field in form(model)]
+
+
+def offered_presets() -> dict[str, Preset]:
+    """The shipped presets whose policy is one that a column can show."""
+    return {
+        name: one
+        for name, one in known_presets().items()
+        if one.policy.get("kind") in policy_kinds() and not expands(one)
+    }
+
+
+def expands(one: Preset) -> bool:
+    """Whether a preset stands for several policies."""
+    return len(expand([one.policy])) != 1
+
+
+def preset_values(name: str) -> dict[tuple[str, str], Any]:
+    """What the fields of a preset's kind hold, by (kind, field): its own values, else those that the form begins with.
+
+    Example:
+        >>> preset_values("llama3")["generate", "top_p"]
+        0.9
+    """
+    policy = offered_presets()[name].policy
+    kind = policy["kind"]
+    defaults = {name: info.default for name, info in policy_kinds()[kind].model_fields.items()}
+    values = {
+        field.name: policy.get(field.name, None if field.required else defaults[field.name])
+        for field in form(policy_kinds()[kind])
+    }
+    return {(kind, field.name): _typed(field, values[field.name]) for field in form(policy_kinds()[kind])}
+
+
+def _typed(field: FieldForm, value: Any) -> Any:
+    """A value as somebody would type it into its field."""
+    if value is None or value == ():
+        return None
+    if field.widget != "yaml":
+        return value
+    return _as_yaml(value) if isinstance(value, list | dict) else str(value)
 
 
 def column_mapping(values: Sequence[Any]) -> dict[str, Any]:

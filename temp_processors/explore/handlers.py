@@ -42,7 +42,7 @@ from temp_processors.explore.screen import (
 )
 from temp_processors.report.tokens import TokenNames
 
-SETTINGS = ("prompt", "columns", "max_new_tokens", "seed", "samples")
+SETTINGS = ("prompt", "columns", "max_new_tokens", "seed", "samples", "system")
 """What the page asks once; the values of every column follow."""
 
 FRAME, FRAME_PER_TOKEN = 0.03, 2e-4  # seconds that a browser needs for an empty page, and for each token on it
@@ -85,7 +85,9 @@ class Handlers:
         shown = COLUMNS[: int(settings["columns"])] if column is None else (column,)
         policies = {name: self._policy(values, name) for name in shown}
         whole = {name: int(settings[name]) for name in ("max_new_tokens", "seed", "samples")}
-        data = screen_data(self.model, settings["prompt"], policies, **whole, neutralise=bool(self.ignored))
+        data = screen_data(
+            self.model, settings["prompt"], policies, **whole, system=settings["system"], neutralise=bool(self.ignored)
+        )
         return data, screen_config(data)
 
     def _settings(self, values: Sequence[Any]) -> dict[str, Any]:
@@ -134,35 +136,43 @@ class Handlers:
         if seen is None or not torch.equal(seen.input_ids, ids):
             seen = Seen(ids, next_scores(self.engine, ids))
         (policy,) = built_policies(self.engine, config, ids.shape[-1])
-        return seen, markup.bars(next_token(policy, *seen), self.names)
+        return seen, markup.bars(next_token(policy, *seen), self.names, self.title(values, column))
+
+    def title(self, values: Sequence[Any], column: str) -> str:
+        """The name of a column: its letter and its policy, `A: T = 0.5` or `B: generate, temperature 0.6, top_k 20`."""
+        kind, *parameters = self._policy(values, column).items()
+        if kind[1] == "fixed":
+            return f"{column}: T = {parameters[0][1]}"
+        return f"{column}: {', '.join([kind[1], *(f'{name} {value}' for name, value in parameters)])}"
 
     def generate(self, colouring: str, *values: Any) -> Iterator[tuple[Any, ...]]:
         """After every token, as far as a browser can follow: the texts, message, legend, and the strip of every column."""
         try:
             _, config = self.read(values)
             for texts in paced(stream(self.engine, config)):
-                yield texts, "", *self.colour(texts, colouring)
+                yield texts, "", *self.colour(texts, colouring, values[0])
         except FAILURES as error:
             yield [], markup.message(_told(error)), "", *_filled([])
 
-    def colour(self, texts: Sequence[Text], colouring: str) -> tuple[str, ...]:
-        """Legend and strips of texts that are there already."""
+    def colour(self, texts: Sequence[Text], colouring: str, prompt: str) -> tuple[str, ...]:
+        """Legend and strips of texts that are there already, of this prompt."""
         if not texts:
             return "", *_filled([])
         scale = markup.scale_of(texts, colouring)
-        return markup.legend(colouring, scale), *_filled([self._text(text, colouring, scale) for text in texts])
+        return markup.legend(colouring, scale), *_filled([self._text(text, colouring, scale, prompt) for text in texts])
 
-    def _text(self, text: Text, colouring: str, scale: tuple[float, float]) -> str:
+    def _text(self, text: Text, colouring: str, scale: tuple[float, float], prompt: str) -> str:
         ids = [token.token_id for token in text.tokens]
         plain = continuation_text(self.engine.tokenizer, text.prompt_ids, ids)
-        return f'<p class="tp-text">{markup.prose(plain)}</p>{markup.strip(text, self.names, colouring, scale)}'
+        return f'<p class="tp-text">{markup.prose(plain)}</p>{markup.strip(text, self.names, colouring, scale, prompt)}'
 
     def measure(self, *values: Any) -> Iterator[tuple[str, ...]]:
         """While samples are drawn: message, scores, and the texts of every column."""
         try:
             _, config = self.read(values)
+            titles = {name: self.title(values, name) for name in COLUMNS[: int(values[SETTINGS.index("columns")])]}
             for texts in draw_samples(self.engine, config):
-                table = markup.scores(texts, METRICS, config.samples_per_prompt)
+                table = markup.scores(texts, METRICS, config.samples_per_prompt, titles)
                 yield "", table, *_filled([markup.samples(group) for group in texts.values()])
         except FAILURES as error:
             yield markup.message(_told(error)), "", *_filled([])

@@ -78,7 +78,7 @@ def prompt_ids(engine: LocalEngine, config: ExperimentConfig) -> Tensor:
     Raises:
         ModelError: It has no tokens, or does not fit into the context with the new ones.
     """
-    (ids,) = prepare(Plan(config).prompts, engine, None, config.max_new_tokens).token_ids
+    (ids,) = prepare(Plan(config).prompts, engine, config.system_prompt, config.max_new_tokens).token_ids
     return torch.tensor([ids], device=engine.model.device)
 
 

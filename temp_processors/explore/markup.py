@@ -9,13 +9,17 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
+from types import MappingProxyType
+from typing import Any
 
+from temp_processors.comparison.compare import compare_groups
+from temp_processors.comparison.groups import Group
 from temp_processors.explore.live import NextToken, Text, Token
 from temp_processors.inert import HIDDEN
-from temp_processors.metrics.catalogue import described, metric_by_name
-from temp_processors.metrics.texts import TokenizedTexts, tokenize
-from temp_processors.metrics.tokenizers import splitter
+from temp_processors.metrics.catalogue import described
+from temp_processors.metrics.digits import described_interval
 from temp_processors.report.tokens import Piece
+from temp_processors.report.wording import statement, verdict
 
 Names = Callable[[int], Piece]
 COLOURINGS: dict[str, tuple[str, Callable[[Token], float]]] = {
@@ -60,13 +64,16 @@ def message(lines: str) -> str:
     return "".join(f'<p class="tp-message" role="alert">{prose(line)}</p>' for line in lines.splitlines())
 
 
-def strip(text: Text, names: Names, colouring: str, scale: tuple[float, float]) -> str:
-    """One text, token by token, coloured on a scale that all columns share."""
+def strip(text: Text, names: Names, colouring: str, scale: tuple[float, float], prompt: str = "") -> str:
+    """One text, token by token, coloured on a scale that all columns share; a press on a token tells its numbers (`page.js`)."""
     tokens = "".join(_token(token, names(token.token_id), colouring, scale) for token in text.tokens)
-    end = {"stop": "ended by itself", "nan": "the model gave NaN"}.get(text.finish, "")
+    end = {"stop": "ended by itself", "nan": "the model gave NaN", "": "drawing…"}.get(text.finish, "")
     counted = f"{len(text.tokens)} tokens" + (f", {end}" if end else "")
     busy = str(not text.finish).lower()
-    return f'<div class="tp-strip" dir="ltr" aria-busy="{busy}">{tokens}</div><p class="tp-quiet">{counted}</p>'
+    return (
+        f'<div class="tp-strip" dir="ltr" aria-busy="{busy}" data-prompt="{escape(prompt)}">{tokens}</div>'
+        f'<p class="tp-facts" aria-live="polite"></p><p class="tp-quiet">{counted}</p>'
+    )
 
 
 def _token(token: Token, piece: Piece, colouring: str, scale: tuple[float, float]) -> str:
@@ -78,7 +85,10 @@ def _token(token: Token, piece: Piece, colouring: str, scale: tuple[float, float
     )
     style = "" if math.isnan(value) else f' style="{_paint(value, *scale)}"'
     broken = "<br>" if "\n" in piece.raw else ""
-    return f'<span class="tp-token" title="{escape(facts)}"{style}><bdi>{escape(piece.shown)}</bdi></span>{broken}'
+    return (
+        f'<button type="button" class="tp-token" aria-pressed="false" data-raw="{escape(piece.raw)}" title="{escape(facts)}"{style}>'
+        f"<bdi>{escape(piece.shown)}</bdi></button>{broken}"
+    )
 
 
 def scale_of(texts: Iterable[Text], colouring: str) -> tuple[float, float]:
@@ -101,12 +111,22 @@ def _paint(value: float, low: float, high: float) -> str:
     index = min(int(place), len(VIRIDIS) - 2)
     ends = [[int(VIRIDIS[i][c : c + 2], 16) for c in (0, 2, 4)] for i in (index, index + 1)]
     red, green, blue = (a + (place - index) * (b - a) for a, b in zip(*ends, strict=True))
-    ink = "#000" if 0.3 * red + 0.59 * green + 0.11 * blue > 120 else "#fff"
+    ink = "#000" if _luminance(red, green, blue) > MIDDLE else "#fff"
     return f"background:rgb({red:.0f},{green:.0f},{blue:.0f});color:{ink}"
 
 
-def bars(seen: NextToken, names: Names) -> str:
-    """The next token: a bar under the policy over a pale one of the untempered model, for the likeliest tokens."""
+MIDDLE = math.sqrt(1.05 * 0.05) - 0.05
+"""Luminance on which black and white are equally legible, at a contrast of 4.58 to 1."""
+
+
+def _luminance(*colour: float) -> float:
+    """Relative luminance of red, green and blue (0 to 255), as WCAG 2 defines it."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (part / 255 for part in colour)]
+    return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+def bars(seen: NextToken, names: Names, title: str = "") -> str:
+    """The name of a column and its next token: a bar under the policy over a pale one of the untempered model, for the likeliest."""
     labels = [f"<bdi>{escape(names(token).shown)}</bdi>" for token in seen.token_ids] + ["all others"]
     rows = "".join(_bar(*row) for row in zip(labels, seen.untempered, seen.tempered, strict=True))
     facts = (
@@ -114,7 +134,10 @@ def bars(seen: NextToken, names: Names) -> str:
         f"(untempered {number(seen.entropy)})"
     )
     head = "<thead><tr><th>next token</th><td></td><th>policy</th><th>T = 1</th></tr></thead>"
-    return f'<table class="tp-bars">{head}<tbody>{rows}</tbody></table><p class="tp-quiet">{facts}</p>'
+    return (
+        f'<h2 class="tp-title">{prose(title)}</h2><table class="tp-bars">{head}<tbody>{rows}</tbody></table>'
+        f'<p class="tp-quiet">{facts}</p>'
+    )
 
 
 def _bar(label: str, untempered: float, tempered: float) -> str:
@@ -125,29 +148,49 @@ def _bar(label: str, untempered: float, tempered: float) -> str:
     return f'<tr data-p="{tempered!r}"><th>{label}</th><td class="tp-track">{pale}{bar}</td>{numbers}</tr>'
 
 
-def scores(texts: Mapping[str, Sequence[str]], metrics: Sequence[str], wanted: int) -> str:
-    """Diversity of the samples so far: one row for each policy, equally many texts in each."""
+def scores(
+    texts: Mapping[str, Sequence[str]],
+    metrics: Sequence[str],
+    wanted: int,
+    titles: Mapping[str, str] = MappingProxyType({}),
+) -> str:
+    """Diversity of the samples so far, with intervals: one row for each policy, equally many texts in each.
+
+    Args:
+        texts: By the name of a column.
+        metrics: Names of `temp_processors.metrics`.
+        wanted: How many texts of each there will be.
+        titles: What each column is called; its name by default.
+    """
     drawn = min(map(len, texts.values()), default=0)
-    tokenizer = splitter("auto", [text for group in texts.values() for text in group])  # one for all that are compared
-    facts = map(described, metrics)
-    heads = "".join(f"<th>{metric.display}<small>higher: {metric.larger}</small></th>" for metric in facts)
+    groups = {name: Group(group, [(0, place) for place in range(len(group))]) for name, group in texts.items()}
+    found = compare_groups(groups, metrics)
+    heads = "".join(
+        f"<th>{metric.display}<small>higher: {metric.larger}</small></th>" for metric in map(described, metrics)
+    )
     rows = "".join(
-        f"<tr><th>{escape(name)}</th>{''.join(_score(metric, tokenize(group, tokenizer)) for metric in metrics)}</tr>"
-        for name, group in texts.items()
+        f"<tr><th>{prose(titles.get(name, name))}</th>{''.join(_score(row[metric]) for metric in metrics)}</tr>"
+        for name, row in found.items()
     )
-    note = (
-        f"{drawn} of {wanted} texts of each policy. Scores move with the number of texts: compare equal numbers only."
-    )
+    first = titles.get(next(iter(texts)), next(iter(texts)))
+    note = f"{drawn} of {wanted} texts of each policy" + (", drawing…" if drawn < wanted else "")
+    note += ". Scores move with the number of texts: compare equal numbers only. ± is a 95 % interval"
+    note += f"; verdicts are against {prose(first)}." if len(texts) > 1 else "."
     return (
-        f'<table class="tp-scores" data-texts="{drawn}"><thead><tr><th></th>{heads}</tr></thead><tbody>{rows}</tbody>'
+        f'<table class="tp-scores" data-texts="{drawn}"><thead><tr><td></td>{heads}</tr></thead><tbody>{rows}</tbody>'
         f'</table><p class="tp-quiet">{note}</p>'
     )
 
 
-def _score(metric: str, texts: TokenizedTexts) -> str:
-    score = metric_by_name(metric)(texts)
-    reason = f"; {score.reason}" if score.reason else ""
-    return f'<td title="{escape(score.signature + reason)}" data-value="{score.value!r}">{number(score.value)}</td>'
+def _score(score: Mapping[str, Any]) -> str:
+    """A value with its interval, and what its difference to the first column says."""
+    missing = score["reason"] or (score["no_interval"] if score["interval"] is None else None)
+    value = math.nan if score["value"] is None else score["value"]
+    change = score["difference"]
+    said = verdict(change) if change else ""
+    title = escape("; ".join(filter(None, [score["signature"], missing, statement(change) if change else None])))
+    below = f"<small>{escape(said)}</small>" if said else ""
+    return f'<td title="{title}" data-value="{value!r}">{described_interval(score)}{below}</td>'
 
 
 def samples(texts: Sequence[str]) -> str:

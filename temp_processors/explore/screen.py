@@ -29,7 +29,7 @@ class ScreenError(ValueError):
     """What is on the page is no experiment; one line for each problem, naming the column and the field."""
 
 
-def check_settings(prompt: Any, columns: Any, max_new_tokens: Any, seed: Any, samples: Any) -> None:
+def check_settings(prompt: Any, columns: Any, max_new_tokens: Any, seed: Any, samples: Any, system: Any = "") -> None:
     """Refuse what the page itself would not send, whoever sent it: more than a server for everybody can take.
 
     Raises:
@@ -37,6 +37,8 @@ def check_settings(prompt: Any, columns: Any, max_new_tokens: Any, seed: Any, sa
     """
     if not isinstance(prompt, str) or len(prompt) > LONGEST_PROMPT:
         raise ScreenError(f"prompt: has to be a text of at most {LONGEST_PROMPT:,} characters")
+    if not isinstance(system, str) or len(system) > LONGEST_PROMPT:
+        raise ScreenError(f"system prompt: has to be a text of at most {LONGEST_PROMPT:,} characters")
     for name, value, low, high in (
         ("policies", columns, 1, len(COLUMNS)),
         ("longest text", max_new_tokens, 1, LONGEST_TEXT),
@@ -61,6 +63,7 @@ def screen_data(
     seed: int,
     samples: int,
     neutralise: bool = False,
+    system: str = "",
 ) -> dict[str, Any]:
     """The mapping of a configuration file for what is on the page.
 
@@ -72,12 +75,14 @@ def screen_data(
         seed: Of the experiment.
         samples: Continuations of every policy when diversity is measured; the first one is the text that is streamed.
         neutralise: Whether the checkpoint sets sampling values that have to be ignored.
+        system: Makes the prompt a message of a chat that begins with this; a blank one leaves it a text to continue.
     """
     named = [{"name": name, **policy} for name, policy in policies.items()]
     return {
         "name": "explore",
         "model": model,
         "prompts": [prompt],
+        **({"system_prompt": system} if system.strip() else {}),
         "samples_per_prompt": samples,
         "max_new_tokens": max_new_tokens,
         "seed": seed,
@@ -93,8 +98,8 @@ def screen_config(data: Mapping[str, Any]) -> ExperimentConfig:
     Raises:
         ScreenError: Every problem, one a line.
     """
-    prompt = data["prompts"][0]
-    if any("\ud800" <= character <= "\udfff" for character in prompt):
+    texts = data["prompts"][0] + data.get("system_prompt", "")
+    if any("\ud800" <= character <= "\udfff" for character in texts):
         raise ScreenError("prompt: holds half a character (a lone surrogate), which is no text")
     try:
         return ExperimentConfig.model_validate(data)
@@ -125,7 +130,7 @@ from temp_processors import {names}
 
 tokenizer = AutoTokenizer.from_pretrained({place})
 model = AutoModelForCausalLM.from_pretrained({place}, dtype="auto").eval()
-inputs = tokenizer({prompt}, return_tensors="pt").to(model.device)
+inputs = {inputs}.to(model.device)
 length = inputs["input_ids"].shape[-1]
 policies = {{
 {policies}
@@ -141,6 +146,23 @@ for name, config in policies.items():
 """
 
 
+CHAT = """\
+tokenizer.apply_chat_template(
+    [{{"role": "system", "content": {system}}}, {{"role": "user", "content": {prompt}}}],
+    add_generation_prompt=True,
+    return_tensors="pt",
+    return_dict=True,
+)"""
+
+
+def _inputs(data: Mapping[str, Any]) -> str:
+    """Python that makes the model's inputs: the prompt as it is, or through the chat template."""
+    prompt, system = repr(data["prompts"][0]), data.get("system_prompt")
+    if system is None:
+        return f'tokenizer({prompt}, return_tensors="pt")'
+    return CHAT.format(system=repr(system), prompt=prompt)
+
+
 def as_python(data: Mapping[str, Any], config: ExperimentConfig) -> str:
     """A snippet that prints the texts that are streamed on the page."""
     fox = data["model"] == "fox"
@@ -150,7 +172,7 @@ def as_python(data: Mapping[str, Any], config: ExperimentConfig) -> str:
     return SNIPPET.format(
         names=("FOX_PATH, " if fox else "") + "SeededSampling, build_policy, draw_kwargs",
         place="FOX_PATH" if fox else repr(data["model"]),
-        prompt=repr(data["prompts"][0]),
+        inputs=_inputs(data),
         policies="\n".join(f"    {name!r}: {policy!r}," for name, policy in policies.items()),
         seeds=streamed_seeds(config),
         max_new_tokens=config.max_new_tokens,

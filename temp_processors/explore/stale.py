@@ -32,6 +32,11 @@ def made(result: Result) -> str:
     )
 
 
+def made_if(result: Result) -> str:
+    """As `made`, where the first value, a switch, is on."""
+    return f"(on, ...v) => {{ if (on) ({made(result)})(...v); }}"
+
+
 def line(result: Result) -> str:
     """What says that a result is of other settings, as markup."""
     return f'<p class="tp-message" role="status">{LINES[result]}</p>'

@@ -15,6 +15,8 @@ from temp_processors.explore.screen import COLUMNS, screen_data
 from tests.paths import ROOT
 
 PROMPT = "The quick brown fox"
+SETTINGS = 6
+"""How many values come before those of the columns."""
 
 
 @contextmanager
@@ -45,4 +47,4 @@ def page_values(*kinds: str, prompt: str = PROMPT, tokens: int = 8, **typed: Any
     """What the page sends: settings, then kind and fields of every column."""
     starts = [field.start for model in policy_kinds().values() for field in form(model)]
     fields = [typed.get(name, value) for (_, name), value in zip(field_keys(), starts, strict=True)]
-    return [prompt, len(kinds), tokens, 0, 4, *(value for kind in kinds for value in (kind, *fields))]
+    return [prompt, len(kinds), tokens, 0, 4, "", *(value for kind in kinds for value in (kind, *fields))]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import random
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, Literal
@@ -13,23 +15,34 @@ from hypothesis import strategies as st
 
 from temp_processors.audit.checkpoint import with_checkpoint
 from temp_processors.config.experiment import load_config
+from temp_processors.config.presets import preset
 from temp_processors.config.yaml_lines import write_yaml
+from temp_processors.engines.engine import ModelError
 from temp_processors.engines.local import LocalEngine
 from temp_processors.explore import markup
-from temp_processors.explore.forms import FormError, column_mapping, form, policy_kinds, policy_mapping
+from temp_processors.explore.forms import (
+    FormError,
+    column_mapping,
+    form,
+    offered_presets,
+    policy_kinds,
+    policy_mapping,
+    preset_values,
+)
 from temp_processors.explore.live import (
     NextToken,
     Text,
     Token,
+    prompt_ids,
     stream,
 )
 from temp_processors.explore.loading import load
-from temp_processors.explore.screen import ScreenError, screen_config
+from temp_processors.explore.screen import ScreenError, as_python, screen_config
 from temp_processors.policies.base import PolicyLogitsWarper
 from temp_processors.policies.checks import Temperature, TokenIds
 from temp_processors.policies.kinds import KINDS, policy_model
 from temp_processors.report.tokens import Piece
-from tests.explore.explore_page import page_values, screen, start
+from tests.explore.explore_page import SETTINGS, page_values, screen, start
 
 HOSTILE = '</script><img src=x onerror="window.hacked=1">'
 OFFERED = sorted(policy_kinds())
@@ -99,7 +112,7 @@ def test_yaml_that_cannot_be_read_names_its_field(typed: str) -> None:
 
 
 def test_a_column_reads_the_fields_of_its_kind_only() -> None:
-    values = page_values("dynamic", temperature=0.75)[5:]
+    values = page_values("dynamic", temperature=0.75)[SETTINGS:]
     assert column_mapping(values) == {"kind": "dynamic", "temperature": 0.75, "range": 0.5}
 
 
@@ -180,3 +193,43 @@ def test_a_column_without_a_temperature_is_not_coloured_by_it() -> None:
     assert markup.scale_of([text], "temperature") == (0.0, 0.0)
     assert "background" not in markup.strip(text, lambda token: Piece("a", "a"), "temperature", (0.0, 0.0))
     assert "none" in markup.strip(text, lambda token: Piece("a", "a"), "temperature", (0.0, 0.0))
+
+
+@pytest.mark.parametrize("level", range(0, 101, 5))
+def test_tokens_are_legible_on_every_colour(level: int) -> None:
+    paint = markup._paint(level / 100, 0.0, 1.0)
+    red, green, blue = map(int, re.findall(r"\d+", paint)[:3])
+    lights = sorted([markup._luminance(red, green, blue), 0.0 if paint.endswith("#000") else 1.0])
+    assert (lights[1] + 0.05) / (lights[0] + 0.05) > 4.5
+
+
+@pytest.mark.parametrize("name", offered_presets())
+def test_a_preset_is_the_policy_of_its_name(name: str) -> None:
+    values = preset_values(name)
+    kind = next(iter(values))[0]
+    expected = KINDS[kind].model_validate(preset(name))
+    assert (
+        KINDS[kind].model_validate(policy_mapping(kind, {field: value for (_, field), value in values.items()}))
+        == expected
+    )
+
+
+def test_a_system_prompt_makes_a_chat(fox: LocalEngine) -> None:
+    data = screen(start("fixed"), prompt="hi", system="be brief")
+    assert screen_config(data).system_prompt == "be brief"
+    assert "apply_chat_template" in as_python(data, screen_config(data))
+    with pytest.raises(ModelError, match="no chat template"):
+        prompt_ids(fox, screen_config(data))
+
+
+def test_scores_have_intervals_and_verdicts() -> None:
+    draw = random.Random(0)
+    sizes = {"A": 14, "B": 40}
+    texts = {
+        name: [" ".join(f"w{draw.randrange(size)}" for _ in range(12)) for _ in range(16)]
+        for name, size in sizes.items()
+    }
+    found = Texts(markup.scores(texts, ["distinct_2"], 16, {"A": "A: T = 0.5", "B": "B: <T>"})).text
+    first, second = found.partition("16 of 16")[0].partition("A: T = 0.5")[2].split("B: <T>")
+    assert re.fullmatch(r"0\.\d+ ±0\.\d+", first)
+    assert re.fullmatch(r"0\.\d+ (±0\.\d+|\(.+\))higher", second)

@@ -75,8 +75,9 @@ def visitor(browser: Any, address: str) -> Iterator[Any]:
     """Opens the page as somebody new; any request elsewhere, console error or script error fails the test."""
     contexts, seen = [], []
 
-    def open_page() -> Any:
-        contexts.append(browser.new_context(viewport={"width": 1300, "height": 1400}))
+    def open_page(*, live: bool = False, width: int = 1300, dark: bool = False) -> Any:
+        scheme = "dark" if dark else "light"
+        contexts.append(browser.new_context(viewport={"width": width, "height": 1400}, color_scheme=scheme))
         tab = contexts[-1].new_page()
         tab.set_default_timeout(60_000)
         tab.on("console", lambda message: seen.append(message.text) if message.type == "error" else None)
@@ -84,6 +85,9 @@ def visitor(browser: Any, address: str) -> Iterator[Any]:
         tab.on("request", lambda request: None if request.url.startswith(address) else seen.append(request.url))
         tab.goto(address)
         tab.wait_for_selector("#B-bars .tp-bars")
+        tab.wait_for_selector("#B-text .tp-strip[aria-busy=false]")
+        if not live:
+            tab.get_by_label("draw as I type").uncheck()
         return tab
 
     yield open_page
@@ -114,8 +118,9 @@ def set_temperature(page: Any, column: str, value: str) -> None:
 
 
 def generate(page: Any) -> None:
+    page.evaluate("document.querySelectorAll('.tp-strip').forEach(strip => strip.classList.add('earlier'))")
     page.click("#generate")
-    page.wait_for_selector("#A-text .tp-strip[aria-busy=false]")
+    page.wait_for_selector("#A-text .tp-strip[aria-busy=false]:not(.earlier)")
 
 
 def written(page: Any, language: str) -> str:
@@ -134,10 +139,52 @@ def test_the_distribution_follows_the_slider_before_anything_is_drawn(visitor: A
     weights = [p**0.5 for p in untempered[:-1]]
     ratios = [(a / hot[0]) / (b / weights[0]) for a, b in zip(hot[:-1], weights, strict=True)]
     assert ratios == pytest.approx([1.0] * len(ratios), rel=1e-3)
-    page.locator("#B-fixed-temperature input[type=range]").focus()
+    page.locator("#B-fixed-temperature .tp-fine").focus()
     page.keyboard.press("ArrowRight")
     page.wait_for_function("p => Number(document.querySelector('#B-bars tr[data-p]')?.dataset.p) < p", arg=hot[0])
-    assert page.locator(".tp-token").count() == 0
+    assert page.inner_text("#B-bars .tp-title") == "B: T = 2.01"
+    assert page.locator("#stale-texts .tp-message").is_visible()
+
+
+def test_texts_follow_what_is_typed_and_a_token_is_a_place_to_go_on_from(visitor: Any) -> None:
+    page = visitor(live=True)
+    prompt, first = page.input_value("#prompt textarea"), page.inner_text("#A-text .tp-text")
+    token = page.locator("#A-text .tp-token").nth(1)
+    token.click()
+    assert page.inner_text("#A-text .tp-facts").splitlines()[:2] == [
+        token.inner_text(),
+        token.get_attribute("title").splitlines()[1],
+    ]
+    page.get_by_role("button", name="go on from here").click()
+    raw = "".join(page.locator("#A-text .tp-token").nth(place).get_attribute("data-raw") for place in (0, 1))
+    assert page.input_value("#prompt textarea") == prompt + raw
+    page.wait_for_function("text => document.querySelector('#A-text .tp-text').innerText !== text", arg=first)
+    page.wait_for_selector("#A-text .tp-strip[aria-busy=false]")
+    page.locator("#stale-texts .tp-message").wait_for(state="hidden")
+
+
+@pytest.mark.slow
+def test_a_preset_fills_its_column(visitor: Any) -> None:
+    page = visitor()
+    page.locator("#B-preset input").click()
+    page.get_by_role("option", name="llama3", exact=True).click()
+    page.wait_for_selector("#B-bars :text('B: generate, temperature 0.6, top_k 0, top_p 0.9')")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("width", [1440, 900, 390])
+def test_everybody_can_use_the_page(visitor: Any, width: int, dark: bool) -> None:
+    """Nothing is wider than the window, and axe-core finds nothing serious."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+    page = visitor(width=width, dark=dark)
+    page.click("#measure")
+    page.wait_for_selector(".tp-scores[data-texts='16']")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    found = axe.Axe().run(page).response["violations"]
+    assert [
+        (wrong["id"], wrong["nodes"][0]["html"]) for wrong in found if wrong["impact"] in ("serious", "critical")
+    ] == []
 
 
 def test_a_prompt_is_typed_and_its_text_appears(visitor: Any, tmp_path: Path) -> None:
@@ -156,6 +203,7 @@ def test_a_prompt_is_typed_and_its_text_appears(visitor: Any, tmp_path: Path) ->
     assert page.inner_text("#B-text .tp-text").strip() == texts["B"][0].strip()
 
 
+@pytest.mark.slow
 def test_tokens_arrive_one_after_the_other(visitor: Any) -> None:
     page = visitor()
     page.evaluate(
@@ -187,6 +235,7 @@ def test_results_of_other_settings_are_marked(visitor: Any) -> None:
     stale.wait_for(state="hidden")
 
 
+@pytest.mark.slow
 def test_the_strip_is_coloured_again_without_drawing(visitor: Any) -> None:
     page = visitor()
     generate(page)
@@ -225,6 +274,7 @@ def test_every_kind_begins_with_parameters_that_are_right(visitor: Any) -> None:
         assert page.locator("#problem [role=alert]").all_inner_texts() == [], kind
 
 
+@pytest.mark.slow
 def test_four_policies_stand_side_by_side(visitor: Any) -> None:
     page = visitor()
     page.get_by_label("4", exact=True).check()
@@ -236,6 +286,7 @@ def test_four_policies_stand_side_by_side(visitor: Any) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= 1300
 
 
+@pytest.mark.slow
 def test_diversity_is_measured_while_samples_are_drawn(visitor: Any) -> None:
     page = visitor()
     page.click("#measure")
