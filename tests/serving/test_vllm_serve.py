@@ -154,9 +154,9 @@ def test_a_run_at_the_server_goes_on_to_the_same_texts(base_url: str, tmp_path: 
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-def test_the_request_in_readme_is_answered(base_url: str) -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    block = re.search(r"^```sh\n(vllm serve.*?)\n(curl .*?)\n```$", readme, flags=re.M | re.S)
+def test_the_request_in_the_documentation_is_answered(base_url: str) -> None:
+    page = (ROOT / "docs" / "how-to" / "vllm.md").read_text(encoding="utf-8")
+    block = re.search(r"^```sh\n(vllm serve.*?)\n(curl .*?)\n```$", page, flags=re.M | re.S)
     assert block is not None
     assert block[1].endswith("--logits-processors temp_processors.vllm:TemperaturePolicyLogitsProcessor")
     request = block[2].replace("localhost:8000/v1", base_url).replace("MODEL", str(FOX_PATH))

@@ -1,9 +1,8 @@
-"""The settings that README shows for experiments run as they stand, each laid over the shipped configuration."""
+"""The settings that the documentation shows for experiments run as they stand, each laid over the shipped configuration."""
 
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 
 import pytest
@@ -11,10 +10,11 @@ import yaml
 
 from temp_processors.config.experiment import load_config, shipped_configs
 from temp_processors.experiment.run import run_experiment
+from tests.documents.pages import blocks_of
 from tests.paths import ROOT
 
-README = ROOT / "README.md"
-BLOCKS = re.findall(r"^```yaml\n(.*?)^```$", README.read_text(encoding="utf-8"), flags=re.M | re.S)
+PAGES = [ROOT / "docs" / "how-to" / name for name in ("experiment.md", "task.md")]
+BLOCKS = [block.text for page in PAGES for block in blocks_of(page) if block.language == "yaml"]
 SECTIONS = [block for block in BLOCKS if "policies" not in yaml.safe_load(block)]
 TEXTS = ["The quick brown fox", "A dog sat by the river"]
 

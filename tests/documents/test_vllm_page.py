@@ -1,4 +1,4 @@
-"""README's part on vLLM, done as it says, and a run on vLLM that is killed. Needs the environment of scripts/setup_vllm.sh."""
+"""The page on vLLM, done as it says, and a run on vLLM that is killed. Needs the environment of scripts/setup_vllm.sh."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.paths import ROOT
 pytestmark = [pytest.mark.slow, pytest.mark.vllm, pytest.mark.filterwarnings("default")]
 pytest.importorskip("vllm", reason="vLLM is not in this environment: scripts/setup_vllm.sh makes one")
 
-SECTION = (ROOT / "README.md").read_text(encoding="utf-8").split("## On vLLM\n")[1].split("\n## ")[0]
+SECTION = (ROOT / "docs" / "how-to" / "vllm.md").read_text(encoding="utf-8")
 COMMANDS = re.search(r"^```sh\n(.*?)^```$", SECTION, flags=re.M | re.S)[1].splitlines()  # type: ignore[index]
 SNIPPET = re.search(r"^```py\n(.*?)^```$", SECTION, flags=re.M | re.S)[1]  # type: ignore[index]
 EXPORTS = dict(re.findall(r"(\w+)=(\w+)", COMMANDS[1]))
