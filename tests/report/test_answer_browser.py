@@ -200,3 +200,10 @@ def test_axe_finds_nothing_serious(browser: Any, folder: Path, scheme: str) -> N
         ]
         assert serious == []
     context.close()
+
+
+def test_pairs_that_would_take_long_are_not_taken(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("temp_processors.report.pairs.MOST_WORK", 1)
+    found, reason = pairs_of_run(load_run(folder))
+    assert found == {}
+    assert reason.startswith("6 pairs of so many texts take long: ")

@@ -51,9 +51,8 @@ function chart(title, points, x, y, lines = []) {
     svg.append(tinted(drawn("path", { d, class: `line ${line[0].kind || ""}` }), line[0].share ?? null));
   }
   for (const point of drawable) svg.append(marker(point, px, py));
-  const taken = drawable.flatMap((p) => covered(p, px, py));
   const named = drawable.filter((p) => p.text).map((p) => ({ x: px(p.x), y: py(p.y), text: p.text, share: p.share }));
-  const without = placeLabels(svg, named, { left, right: width, top: 0, bottom: base }, taken, lines.flatMap((line) => along(line.map((p) => [px(p.x), py(p.y)]))));
+  const without = placeLabels(svg, named, { left, right: width, top: 0, bottom: base }, drawable.map((p) => signOf(p, px, py)), drawable.flatMap((p) => whiskersOf(p, px, py)), lines.flatMap((line) => along(line.map((p) => [px(p.x), py(p.y)]))));
   return framed(title, svg, drawable, without);
 }
 
@@ -98,9 +97,14 @@ function known(point) {
   return [point.xLow, point.xHigh, point.yLow, point.yHigh].every(Number.isFinite);
 }
 
-// What a point covers: its sign and both whiskers.
-function covered(p, px, py) {
-  const x = px(p.x), y = py(p.y), found = [{ left: x - 6, right: x + 6, top: y - 6, bottom: y + 6 }];
+// What the sign of a point covers, and what its whiskers do.
+function signOf(p, px, py) {
+  const x = px(p.x), y = py(p.y);
+  return { left: x - 6, right: x + 6, top: y - 6, bottom: y + 6 };
+}
+
+function whiskersOf(p, px, py) {
+  const x = px(p.x), y = py(p.y), found = [];
   if (p.yHigh > p.yLow) found.push({ left: x - 4, right: x + 4, top: py(p.yHigh), bottom: py(p.yLow) });
   if (p.xHigh > p.xLow) found.push({ left: px(p.xLow), right: px(p.xHigh), top: y - 3, bottom: y + 3 });
   return found;

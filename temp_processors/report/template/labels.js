@@ -22,18 +22,22 @@ function overlap(a, b) {
   return a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
 }
 
-// entries: {x, y, text, share}; box: where labels may stand; taken: rectangles that they may not cover; lines: those that they should not.
-// Gives the number of those left out.
-function placeLabels(svg, entries, box, taken, lines) {
+// entries: {x, y, text, share}; box: where labels may stand; taken: rectangles that they may not cover; whiskers and lines: those that
+// they should not, and among few points may. Gives the number of those left out.
+const FEW = 10;
+
+function placeLabels(svg, entries, box, taken, whiskers, lines) {
+  const fixed = entries.length > FEW ? [...taken, ...whiskers] : [...taken];
   let without = 0;
   for (const { x, y, text, share } of entries) {
     const shown = shortened(text, 170), w = widthOf(shown) + 4;
     const places = [[9, -7], [-9 - w, -7], [-w / 2, -25], [-w / 2, 11], [9, -22], [9, 8], [-9 - w, -22], [-9 - w, 8]];
     const free = places.map(([dx, dy]) => ({ left: x + dx, right: x + dx + w, top: y + dy, bottom: y + dy + 15 }))
-      .filter((at) => at.left >= box.left && at.right <= box.right && at.top >= box.top && at.bottom <= box.bottom && !taken.some((other) => overlap(at, other)));
-    const spot = free.find((at) => !lines.some((other) => overlap(at, other))) || free[0];
+      .filter((at) => at.left >= box.left && at.right <= box.right && at.top >= box.top && at.bottom <= box.bottom && !fixed.some((other) => overlap(at, other)));
+    const clear = (list) => free.find((at) => !list.some((other) => overlap(at, other)));
+    const spot = clear([...whiskers, ...lines]) || clear(whiskers) || free[0];
     if (!spot) { without++; continue; }
-    taken.push(spot);
+    fixed.push(spot);
     svg.append(tinted(drawn("text", { x: spot.left + 2, y: spot.bottom - 3, class: "label" }, shown), share));
   }
   return without;
