@@ -26,7 +26,7 @@ def pairs_work(groups: Mapping[str, Group]) -> int:
 
     Example:
         >>> pairs_work({name: Group(["a fox ran"] * 10, [(0, i) for i in range(10)]) for name in "abc"})
-        54
+        108
     """
     tokens = sum(len(text) for group in groups.values() for text in group.texts) // CHARACTERS_OF_A_TOKEN
     return tokens * (len(groups) - 1)
