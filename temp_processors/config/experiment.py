@@ -23,6 +23,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field
 from temp_processors.addresses import Address
 from temp_processors.config.errors import problems_of
 from temp_processors.config.grids import Expanded, as_written, expand, write_out
+from temp_processors.config.launcher import Launcher
 from temp_processors.config.paths import PathText
 from temp_processors.config.presets import known_presets, with_presets, write_presets_out
 from temp_processors.config.prompts import PromptSource, prompts_tag
@@ -149,6 +150,8 @@ class ExperimentConfig(BaseModel):
         base_url: A running OpenAI-compatible server, such as `http://localhost:8000/v1`, for `engine: openai` and `engine: vllm`; a list
             of servers shares the work, and one that is gone leaves its texts to the others. Their key is taken from the environment
             variable `OPENAI_API_KEY` (`VLLM_API_KEY` for vllm); one inside an address is sent and never shown or written.
+        launcher: `ray`, or a mapping with its settings (see `LauncherSpec`): workers of a Ray cluster draw the texts, each with the
+            engine of its own; this process by default. It moves no text, and is not written into the run folder.
         out: Run folder; `runs/NAME` by default.
     """
 
@@ -185,6 +188,7 @@ class ExperimentConfig(BaseModel):
         ]
         | None
     ) = None
+    launcher: Launcher | None = None
     out: PathText | None = None
 
     @model_validator(mode="before")
@@ -206,6 +210,10 @@ class ExperimentConfig(BaseModel):
             raise ValueError(
                 "`coupled` is for `engine: transformers`, or `engine: vllm` in this process, but engine is "
                 f"{self.engine!r}{where}, which draws by itself"
+            )
+        if self.launcher is not None and self.base_url is not None:
+            raise ValueError(
+                "`launcher` is for engines in its own processes, and the one at `base_url` runs already: leave it out"
             )
         return self
 
@@ -299,8 +307,8 @@ class ExperimentConfig(BaseModel):
             raise ConfigError(problems)
 
     def to_yaml(self) -> str:
-        """The resolved configuration, every default written out; reading it back gives an equal object."""
-        return write_yaml(self.model_dump(mode="json"))
+        """The resolved configuration, every default written out; reading it back gives an equal object, but for its `launcher`."""
+        return write_yaml(self.model_dump(mode="json", exclude={"launcher"}))
 
 
 def _first_repeat(names: Sequence[str]) -> tuple[int, int] | None:

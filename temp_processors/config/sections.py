@@ -108,6 +108,8 @@ class EngineOptions(BaseModel):
     Args:
         tensor_parallel_size: Devices that every layer is split over.
         pipeline_parallel_size: Groups of devices that the layers are dealt out to.
+        data_parallel_size: Copies of the model, which vLLM has in servers alone: several workers of `launcher: ray` are that here.
+        distributed_executor_backend: How vLLM starts its own processes for a model that is split: `mp` on one machine, `ray` on several.
         dtype: Of the weights, such as `float32` or `bfloat16`; `auto` follows the checkpoint.
         gpu_memory_utilization: Share of the device's memory for weights and cache, in (0, 1].
         max_model_len: Longest prompt and continuation together, in tokens.
@@ -128,6 +130,8 @@ class EngineOptions(BaseModel):
 
     tensor_parallel_size: Annotated[int, Field(ge=1)] = 1
     pipeline_parallel_size: Annotated[int, Field(ge=1)] = 1
+    data_parallel_size: Annotated[int, Field(ge=1)] | None = None
+    distributed_executor_backend: Literal["mp", "ray", "uni"] | None = None
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     gpu_memory_utilization: Annotated[float, Field(gt=0, le=1)] | None = None
     max_model_len: Annotated[int, Field(ge=1)] | None = None
@@ -153,6 +157,11 @@ def check_engine(engine: Engine, options: EngineOptions, base_url: Sequence[str]
         raise ValueError("`base_url` has to be given with `engine: openai`: the address of the server")
     if engine == "openai" and options.n > 1 and options.server == "ollama":
         raise ValueError("`engine_options.n` has to be 1 with `server: ollama`, which draws one text a request")
+    if base_url is None and (options.data_parallel_size or 1) > 1:
+        raise ValueError(
+            f"`engine_options.data_parallel_size` is {options.data_parallel_size}, and vLLM has it in servers alone: start `vllm serve "
+            "--data-parallel-size` and give its `base_url`, or draw with several engines by `launcher: {kind: ray, workers: N}`"
+        )
     for name in sorted(given):
         if engine != "openai" and name in OPENAI_ONLY:
             raise ValueError(f"`engine_options.{name}` is for `engine: openai`, but engine is {engine!r}")

@@ -54,6 +54,9 @@ class ConfigError(ValueError):
         lines = [str(problem) for problem in self.problems[:MOST_PROBLEMS]]
         super().__init__("\n".join([*lines, *([f"and {more:,} more problems"] if more > 0 else [])]))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.problems,)
+
 
 @dataclass
 class YamlSource:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from temp_processors.config.experiment import ExperimentConfig
+    from temp_processors.engines.continuation import StopTexts
     from temp_processors.policies.base import PolicyLogitsWarper
     from temp_processors.trace.table import TokenTrace
 
@@ -29,6 +30,9 @@ class DrawError(ModelError):
     def __init__(self, message: str, failed: Sequence[tuple[int, str]]) -> None:
         super().__init__(message)
         self.failed = failed
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.failed)
 
 
 class DecodeRow(NamedTuple):
@@ -112,6 +116,12 @@ class DrawOptions:
     on_tokens: Callable[[int], None] = ignore
     ends: Ends | None = None
     batch_size: int | None = None
+
+
+def draw_options(config: ExperimentConfig, stops: StopTexts, on_tokens: Callable[[int], None] = ignore) -> DrawOptions:
+    """The options of a configuration; `stops` are its `stop` texts."""
+    ends = stops.end if config.stop else None
+    return DrawOptions(config.max_new_tokens, config.coupled, on_tokens, ends, config.most_rows)
 
 
 class Engine(Protocol):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 
 from temp_processors.config.experiment import ExperimentConfig
@@ -17,6 +19,9 @@ ENGINES = {
 }
 """By the configuration's `engine` and where it runs: the file of this folder and the class in it, imported when it is chosen."""
 
+LAUNCHED = "temp_processors.engines.ray_engine"
+"""The file of the engine whose workers hold one of these each."""
+
 
 def load_engine(config: ExperimentConfig) -> Engine:
     """Load `config.model` into the engine of the configuration, after a look at whether there is such a model.
@@ -24,8 +29,24 @@ def load_engine(config: ExperimentConfig) -> Engine:
     Raises:
         ModelError: No such model, no such engine here, or a server that does not answer.
     """
+    if config.launcher is not None:  # the model is looked up where it is loaded
+        launched: Engine = import_module(LAUNCHED).RayEngine.load(config)
+        return launched
     if config.engine != "openai":  # a name at a server, of which nothing has to be on this side
         find_model(model_spec(config.model))
     module, name = ENGINES[config.engine, "here" if config.base_url is None else "at base_url"].split(".")
     engine: Engine = getattr(import_module(f"temp_processors.engines.{module}"), name).load(config)
     return engine
+
+
+@contextmanager
+def loaded(config: ExperimentConfig) -> Iterator[Engine]:
+    """`load_engine`, for as long as it is used: workers of a launcher end with it."""
+    if config.launcher is None:
+        yield load_engine(config)
+        return
+    engine = import_module(LAUNCHED).RayEngine.load(config)
+    try:
+        yield engine
+    finally:
+        engine.close()

@@ -20,7 +20,7 @@ from temp_processors.serving.rows import KEY, of_text
 
 PROCESSOR = "temp_processors.vllm:TemperaturePolicyLogitsProcessor"
 ENGINE_FIELDS = ("tensor_parallel_size", "pipeline_parallel_size", "dtype", "enforce_eager")
-OPTIONAL_FIELDS = ("gpu_memory_utilization", "max_model_len", "max_num_seqs")
+OPTIONAL_FIELDS = ("gpu_memory_utilization", "max_model_len", "max_num_seqs", "distributed_executor_backend")
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from rich.console import Console
 from temp_processors.config.experiment import ExperimentConfig
 from temp_processors.engines.continuation import StopTexts, drawn_text
 from temp_processors.engines.decoding.batches import plan_batches
-from temp_processors.engines.engine import Decoded, DecodeRow, DrawError, DrawOptions, Engine, ModelError
+from temp_processors.engines.engine import Decoded, DecodeRow, DrawError, DrawOptions, Engine, ModelError, draw_options
+from temp_processors.engines.ray_engine import RayEngine
 from temp_processors.experiment.plan import Job, Plan, sample_seed
 from temp_processors.experiment.processes import Processes
 from temp_processors.experiment.progress import Meter
@@ -50,20 +51,15 @@ class Work:
         """
         rank = self.processes.rank if self.processes.count > 1 else None
         failures: list[dict[str, Any]] = []
-        batches = self._pool(done) if self._independent else self._whole_batches(done)
+        batches = self._batches(done)
         with Part(self.folder.path, rank) as part, self._meter(sum(map(len, batches))) as meter:
-            for rows in batches:
-                meter.begin([self.config.policies[policy].name for policy in rows.policies])
-                try:
-                    for text in self.engine.draw(rows, self.policies, self._options(meter)):
-                        meter.text(text.steps)
-                        job = rows.job(text.row)
-                        if text.finish_reason == "nan":
-                            failures.append(self._failure(job, text))
-                        elif self._key(job) not in done:
-                            part.write(self._sample(job, text))
-                except ModelError as error:
-                    raise self._incomplete(error, rows) from error
+            for rows, text in self._drawn(batches, meter):
+                meter.text(text.steps)
+                job = rows.job(text.row)
+                if text.finish_reason == "nan":
+                    failures.append(self._failure(job, text))
+                elif self._key(job) not in done:
+                    part.write(self._sample(job, text))
         return failures
 
     @property
@@ -71,6 +67,35 @@ class Work:
         """Whether each row may be drawn beside any others; texts of `kind: power` are made of many rows."""
         powers = any(named.policy.kind == "power" for named in self.config.policies)
         return self.engine.independent_rows and not powers
+
+    def _batches(self, done: set[Key]) -> list[Rows]:
+        if not self._independent:
+            return self._whole_batches(done)
+        pool = self._pool(done)
+        if isinstance(self.engine, RayEngine):
+            return [portion for rows in pool for portion in self.engine.portions(rows)]
+        return pool
+
+    def _drawn(self, batches: Sequence[Rows], meter: Meter) -> Iterator[tuple[Rows, Decoded]]:
+        """Every text with the batch that it is in: batch by batch, or as workers bring them."""
+        if isinstance(self.engine, RayEngine):
+            for found in self.engine.draw_batches(batches, self.say):
+                rows = batches[found.batch]
+                meter.begin(self._policies_of(rows))
+                yield from ((rows, text) for text in found.texts)
+                if found.error is not None:
+                    raise self._incomplete(found.error, rows) from found.error
+            return
+        for rows in batches:
+            meter.begin(self._policies_of(rows))
+            try:
+                for text in self.engine.draw(rows, self.policies, self._options(meter)):
+                    yield rows, text
+            except ModelError as error:
+                raise self._incomplete(error, rows) from error
+
+    def _policies_of(self, rows: Rows) -> list[str]:
+        return [self.config.policies[policy].name for policy in rows.policies]
 
     def _whole_batches(self, done: set[Key]) -> list[Rows]:
         """The batches of the plan that are not done: whole ones, the same in every run."""
@@ -123,8 +148,7 @@ class Work:
         )
 
     def _options(self, meter: Meter) -> DrawOptions:
-        ends = self._stops.end if self.config.stop else None
-        return DrawOptions(self.config.max_new_tokens, self.config.coupled, meter.tokens, ends, self.config.most_rows)
+        return draw_options(self.config, self._stops, meter.tokens)
 
     @cached_property
     def _stops(self) -> StopTexts:

@@ -16,11 +16,11 @@ from temp_processors.comparison.scoring import tokenizer_named
 from temp_processors.config.experiment import ExperimentConfig
 from temp_processors.config.yaml_lines import ConfigError, Problem
 from temp_processors.engines.engine import Engine, ModelError
-from temp_processors.engines.load import load_engine
+from temp_processors.engines.load import loaded
 from temp_processors.experiment.checkpoint import before_loading, filled_in
 from temp_processors.experiment.drawing import Work
 from temp_processors.experiment.plan import Plan
-from temp_processors.experiment.processes import Processes
+from temp_processors.experiment.processes import LaunchError, Processes
 from temp_processors.experiment.progress import default_progress
 from temp_processors.experiment.prompts import prepare, tokenizer_digest
 from temp_processors.experiment.results import Finished, conclude
@@ -80,6 +80,8 @@ def run_experiment(
         (True, 12)
     """
     processes = Processes.join()
+    if config.launcher is not None and processes.count > 1:
+        raise LaunchError("launcher: hands out the work by itself: start the command once, without torchrun")
     silent = Console(quiet=True)
     progress = default_progress() if progress is None else progress
     console, progress = (c if c is not None and processes.first else silent for c in (console, progress))
@@ -91,14 +93,14 @@ def run_experiment(
     plan.prompts  # noqa: B018  (errors in reading them come before the model is loaded)
     tools = Tools(allow_code_execution, folder.path)
     _prepare_task(config, tools)
-    engine = load_engine(config)
-    filled_in(config, engine.generation_config)  # once more: code of a checkpoint may set what its files do not say
-    refuse_checkpoint_sampling(engine, config)
-    policies = engine.prepare(config)
-    tokenizer = _scored_by(config, engine)
-    prompts = prepare(plan.prompts, engine, config.system_prompt, config.max_new_tokens)
-    work = Work(config, plan, engine, tokenizer, prompts, policies, folder, console, progress, processes)
     with ExitStack() as held:
+        engine = held.enter_context(loaded(config))
+        filled_in(config, engine.generation_config)  # once more: code of a checkpoint may set what its files do not say
+        refuse_checkpoint_sampling(engine, config)
+        policies = engine.prepare(config)
+        tokenizer = _scored_by(config, engine)
+        prompts = prepare(plan.prompts, engine, config.system_prompt, config.max_new_tokens)
+        work = Work(config, plan, engine, tokenizer, prompts, policies, folder, console, progress, processes)
         begin = partial(_begin, work, overwrite, resume, held)
         state = processes.from_first(_or_error(begin) if processes.first else None)
         if state.complete:
