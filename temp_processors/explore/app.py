@@ -104,8 +104,12 @@ class Settings:
         with gr.Row():
             self.count = gr.Radio([*range(1, len(COLUMNS) + 1)], value=SHOWN, label="policies", elem_id="columns")
             self.colouring = gr.Radio(list(COLOURINGS), value="entropy", label="colour of tokens", elem_id="colouring")
-            longest = gr.Slider(1, LONGEST_TEXT, value=32, step=1, label="longest text (tokens)", elem_id="longest")
-            samples = gr.Slider(1, MOST_SAMPLES, value=16, step=1, label="samples for diversity", elem_id="samples")
+            longest = gr.Slider(
+                1, LONGEST_TEXT, value=32, step=1, label="longest text (tokens)", elem_id="longest", min_width=230
+            )
+            samples = gr.Slider(
+                1, MOST_SAMPLES, value=16, step=1, label="samples for diversity", elem_id="samples", min_width=230
+            )
             seed = gr.Number(0, precision=0, minimum=0, label="seed", elem_id="seed")
         self.inputs = [self.prompt, self.count, longest, seed, samples, self.system]
 
@@ -136,8 +140,15 @@ def build_app(loaded: LocalEngine, model: str) -> gr.Blocks:
         settings.below()
         with gr.Row():
             recipes = [
-                gr.Code(label="experiment: temp-processors run FILE", language="yaml", elem_id="yaml"),
-                gr.Code(label="the same texts from Python", language="python", elem_id="python"),
+                gr.Code(
+                    label="experiment: temp-processors run FILE",
+                    language="yaml",
+                    elem_id="yaml",
+                    show_line_numbers=False,
+                ),
+                gr.Code(
+                    label="the same texts from Python", language="python", elem_id="python", show_line_numbers=False
+                ),
             ]
         _connect(page, act, settings, columns, [live, *buttons], notes, recipes)
     return page
