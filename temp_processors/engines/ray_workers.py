@@ -36,7 +36,8 @@ class Workers:
         ray: The package, connected to a cluster.
         config: What is run, without its launcher.
         spec: Its launcher.
-        say: Who hears of lost workers.
+
+    `say` hears of lost workers.
     """
 
     def __init__(self, ray: Any, config: ExperimentConfig, spec: LauncherSpec) -> None:
