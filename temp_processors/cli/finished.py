@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import webbrowser
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -56,10 +57,14 @@ def refuse_push(repo: str) -> None:
 
 def push(run: Run, repo: str, console: Console) -> None:
     """Upload a run."""
+    from temp_processors.report.verdict import answer_lines
     from temp_processors.runs.hub import PushError, push_run
 
+    judged = run.path / "verdict.json"
+    of_task = [json.loads(judged.read_text(encoding="utf-8"))["sentence"]] if judged.exists() else []
     with told(PushError, code=FAILED):
-        console.print(f"uploaded: {push_run(run, repo)}", soft_wrap=True)
+        where = push_run(run, repo, verdict=[*of_task, *answer_lines(run.metrics)])
+        console.print(f"uploaded: {where}", soft_wrap=True)
 
 
 def show_run(run: Run, temperatures: Mapping[str, float], console: Console, *, verbose: bool = False) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ from datasets import load_dataset
 samples = load_dataset("{repo}", split="train")
 ```
 
-{table}
+{verdict}{table}
 """
 
 
@@ -50,13 +51,14 @@ def refuse_push(repo: str) -> None:
         raise PushError("--push-to-hub: nobody is logged in: run `hf auth login`, or set HF_TOKEN")
 
 
-def push_run(run: Run, repo: str, api: Any = None) -> str:
+def push_run(run: Run, repo: str, api: Any = None, *, verdict: Sequence[str] = ()) -> str:
     """Upload the run folder, page included, to the dataset repository `repo`; a new one is private.
 
     Args:
         run: A complete run.
         repo: `USER/NAME` or `ORGANISATION/NAME`.
         api: A `huggingface_hub.HfApi`, for another endpoint or token.
+        verdict: Sentences above the scores of the card, in words what they say.
 
     Returns:
         Where it is.
@@ -68,7 +70,7 @@ def push_run(run: Run, repo: str, api: Any = None) -> str:
     try:
         url = api.create_repo(repo, repo_type="dataset", private=True, exist_ok=True)
         api.upload_folder(repo_id=repo, folder_path=str(run.path), repo_type="dataset", ignore_patterns=[".*"])
-        card = card_of(run, repo).encode()
+        card = card_of(run, repo, verdict).encode()
         api.upload_file(path_or_fileobj=card, path_in_repo="README.md", repo_id=repo, repo_type="dataset")
     except NETWORK_ERRORS as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
@@ -79,8 +81,9 @@ def push_run(run: Run, repo: str, api: Any = None) -> str:
     return str(url)
 
 
-def card_of(run: Run, repo: str) -> str:
-    """The front page of the repository: how to load the samples, and the scores."""
+def card_of(run: Run, repo: str, verdict: Sequence[str] = ()) -> str:
+    """The front page of the repository: how to load the samples, the verdict, and the scores."""
     table = run.path / "comparison.md"
     scores = table.read_text(encoding="utf-8") if table.exists() else ""
-    return CARD.format(name=Path(repo).name, repo=repo, table=scores)
+    said = "## Verdict\n\n" + "".join(f"- {line}\n" for line in verdict) + "\n" if verdict else ""
+    return CARD.format(name=Path(repo).name, repo=repo, verdict=said, table=scores)

@@ -83,7 +83,9 @@ def test_the_command_uploads_page_and_all(tmp_path: Path, monkeypatch: pytest.Mo
     assert done.exit_code == 0, done.output
     assert "uploaded: hub/datasets/me/foxes" in done.stdout
     assert {"report.html", "comparison.md"} <= {path.name for path in hub.folder.iterdir()}
-    assert "| policy |" in (hub.folder / "README.md").read_text()
+    card = (hub.folder / "README.md").read_text()
+    assert "| policy |" in card
+    assert "## Verdict\n\n- Compared with T=0.1 in " in card
 
 
 def test_what_can_be_known_before_is_refused_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
