@@ -22,6 +22,7 @@ from temp_processors.cli.list import list_command
 from temp_processors.cli.plan import plan_command
 from temp_processors.cli.report import report_command
 from temp_processors.cli.run import run_command
+from temp_processors.cli.schema import schema_command
 from temp_processors.cli.score import score_command
 from temp_processors.cli.softmax import softmax_command
 from temp_processors.cli.tune import tune_command
@@ -35,6 +36,7 @@ app.command("plan")(plan_command)
 app.command("calibrate")(calibrate_command)
 app.command("audit")(audit_command)
 app.command("list")(list_command)
+app.command("schema")(schema_command)
 app.command("export")(export_command)
 app.command("import")(import_command)
 app.command("report")(report_command)
