@@ -32,7 +32,7 @@ class TemperatureTrace(LogitsProcessor):
         >>> from temp_processors import FixedTemperatureLogitsWarper
         >>> config = LlamaConfig(vocab_size=32, hidden_size=8, num_hidden_layers=1, num_attention_heads=1)
         >>> trace = TemperatureTrace(FixedTemperatureLogitsWarper(0.5))
-        >>> prompt = torch.tensor([[1, 5]])
+        >>> prompt, _ = torch.tensor([[1, 5]]), torch.manual_seed(0)
         >>> text = LlamaForCausalLM(config).generate(prompt, max_new_tokens=3, do_sample=True, logits_processor=[trace])
         >>> trace.finish(text).temperature
         tensor([[0.5000, 0.5000, 0.5000]])
