@@ -10,19 +10,24 @@ texts of all groups alike, and `notes.py` says what was cut or left unequal.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
 from rich.console import Console
 from rich.progress import track
 
+from temp_processors.comparison.cores import at_once, cores
 from temp_processors.comparison.groups import Group, ScoredTexts
 from temp_processors.comparison.verdicts import as_dict
-from temp_processors.metrics import Metric, Score, metric_record, rarefied_distinct_n
+from temp_processors.metrics import Metric, Score, TokenizedTexts, metric_record, rarefied_distinct_n
+from temp_processors.metrics.counted_once import CountedOnce
 from temp_processors.metrics.intervals import Difference, Measured, difference_of, holm, measure
 
 LONG_WORK = 2_000_000
 """Tokens times metrics from which a terminal gets a progress bar."""
+WORTH_THREADS = 200_000
+"""Tokens times metrics from which several threads pay."""
 
 
 def compare_groups(
@@ -69,10 +74,28 @@ def compare_groups(
         raise ValueError(f"`primary` has to be one of {', '.join(metrics)}, but is {primary!r}")
     records = {metric: metric_record(metric) for metric in metrics}
     work = ScoredTexts(groups, "full" if length == "paired" else length, tokenizer)
-    tasks = [(name, metric) for metric in records.values() for name in groups]
-    scored = {(name, metric.name): measured(work, name, metric) for name, metric in _with_progress(tasks, work)}
+    work.prepare(records.values())
+    size = sum(len(text) // 5 for group in work.common.values() for text in group.texts) * len(records)
+    threads = min(cores(), len(groups)) if size >= WORTH_THREADS else 1
+    values: dict[str, dict[str, Measured]] = {}
+    changed: dict[str, dict[str, _Change]] = {}
+
+    def steps() -> Iterator[None]:
+        for name, found in zip(
+            groups, at_once(lambda name: measured(work, name, records.values()), groups, threads), strict=True
+        ):
+            values[name] = found
+            yield
+        differ = partial(_changes, work, values, records, length, confidence)
+        for name, changes in zip(references, at_once(differ, references.items(), threads), strict=True):
+            changed[name] = changes
+            yield
+
+    for _ in _with_progress(steps(), len(groups) + len(references), size):
+        pass
     scores: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in groups}
-    for (name, metric), found in scored.items():
+    for name, metric in ((name, metric) for metric in records for name in groups):
+        found = values[name][metric]
         left_out: dict[str, float] = {
             "left_out_texts": len(groups[name].texts) - len(work.clusters),
             "prompts": len(set(work.clusters)),
@@ -84,31 +107,19 @@ def compare_groups(
         rarefied = _rarefied(groups[name], work, records[metric]) if left_out["left_out_texts"] else None
         scores[name][metric] = _row(found, left_out, confidence, rarefied)
 
-    pairs = {name: equally_long(work, name, other) for name, other in references.items() if length == "paired"}
-    changes: dict[tuple[str, str], Difference] = {}
-    for name, reference in references.items():
-        for metric, record in records.items():
-            pair = pairs.get(name) if record.cut else None
-            sides = [
-                scored[side, metric] if pair is None else measured(pair, side, record) for side in (name, reference)
-            ]
-            changes[name, metric] = difference_of(sides[0], sides[1], confidence)
-            on = "paired" if pair is not None else "full" if length == "paired" else length
-            baseline_value = sides[1].score.value
-            scores[name][metric]["difference"] = {"length": on, "baseline_value": baseline_value}
-    corrected = _corrected(changes, primary)
+    changes = {(name, metric): changed[name][metric] for name in references for metric in records}
+    corrected = _corrected({key: change.difference for key, change in changes.items()}, primary)
     for (name, metric), change in changes.items():
-        kept = scores[name][metric]["difference"]
         scores[name][metric]["difference"] = {
             **as_dict(
-                change,
+                change.difference,
                 corrected[name, metric],
                 baseline_name=references[name],
-                baseline=kept["baseline_value"],
+                baseline=change.baseline_value,
                 confidence=confidence,
                 scale=records[metric].scale,
             ),
-            "length": kept["length"],
+            "length": change.length,
             "primary": metric == primary,
         }
     return scores
@@ -128,10 +139,50 @@ def _references(groups: Mapping[str, Group], baseline: str | Mapping[str, str] |
     return {name: other for name, other in found.items() if name != other}
 
 
-def measured(texts: ScoredTexts, name: str, metric: Metric) -> Measured:
-    """The score of one group with the influence of each of its texts or prompts."""
-    items = texts.items(name, metric)
-    return measure(metric, items, texts.clusters, score=texts.function(metric)(items))
+class _Change(NamedTuple):
+    """A difference to the baseline, the length that it was taken on, and the value of the baseline there."""
+
+    difference: Difference
+    length: str
+    baseline_value: float
+
+
+def measured(texts: ScoredTexts, name: str, metrics: Iterable[Metric]) -> dict[str, Measured]:
+    """The score of one group by each metric with the influence of each of its texts or prompts; n-grams are found once for all."""
+    found: dict[str, Measured] = {}
+    counted: dict[str, CountedOnce] = {}
+    for metric in metrics:
+        items = texts.items(name, metric)
+        if isinstance(items, TokenizedTexts):
+            items = counted.setdefault(items.length, CountedOnce.of(items))
+        found[metric.name] = measure(metric, items, texts.clusters, score=texts.function(metric)(items))
+    return found
+
+
+def _changes(
+    work: ScoredTexts,
+    values: Mapping[str, Mapping[str, Measured]],
+    records: Mapping[str, Metric],
+    length: str,
+    confidence: float,
+    names: tuple[str, str],
+) -> dict[str, _Change]:
+    """What every metric of a group differs by from its baseline; `names` are the group's and the baseline's."""
+    name, reference = names
+    pair = (
+        equally_long(work, name, reference)
+        if length == "paired" and any(record.cut for record in records.values())
+        else None
+    )
+    cut = [record for record in records.values() if record.cut]
+    again = {} if pair is None else {side: measured(pair, side, cut) for side in names}
+    changes = {}
+    for metric, record in records.items():
+        paired = bool(again) and record.cut
+        own, other = (again[side][metric] if paired else values[side][metric] for side in names)
+        on = "paired" if paired else "full" if length == "paired" else length
+        changes[metric] = _Change(difference_of(own, other, confidence), on, other.score.value)
+    return changes
 
 
 def _corrected(changes: Mapping[tuple[str, str], Difference], primary: str | None) -> dict[tuple[str, str], float]:
@@ -142,18 +193,18 @@ def _corrected(changes: Mapping[tuple[str, str], Difference], primary: str | Non
 
 
 def equally_long(work: ScoredTexts, name: str, reference: str) -> ScoredTexts | None:
-    """Two groups with their texts cut pair by pair to equal lengths; None where these are equal anyway."""
-    sides = {side: work.common[side] for side in (reference, name)}
-    pair = ScoredTexts(sides, "paired", work.tokenizer)
+    """Two groups with their texts cut pair by pair to equal lengths, not split again; None where these are equal anyway."""
+    sides = (reference, name)
+    pair = ScoredTexts({side: work.common[side] for side in sides}, "paired", work.tokenizer)
+    pair.whole = {side: work.whole[side] for side in sides}
     return pair if any(pair.left_out_tokens(side) for side in sides) else None
 
 
-def _with_progress(tasks: Sequence[tuple[str, Metric]], texts: ScoredTexts) -> Any:
-    """The tasks, with a progress bar where they take long and there is a terminal."""
+def _with_progress(steps: Iterable[None], number: int, size: int) -> Iterable[None]:
+    """The steps, with a progress bar and the time left where they take long (`size` tokens times metrics) and there is a terminal."""
     console = Console(stderr=True)
-    tokens = sum(len(text) // 5 for group in texts.common.values() for text in group.texts)
-    long = console.is_terminal and tokens * len(tasks) // len(texts.common) >= LONG_WORK
-    return track(tasks, "scoring", console=console, transient=True) if long else tasks
+    long = console.is_terminal and size >= LONG_WORK
+    return track(steps, "scoring", total=number, console=console, transient=True) if long else steps
 
 
 def _rarefied(group: Group, work: ScoredTexts, metric: Metric) -> Score | None:

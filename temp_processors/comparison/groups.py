@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
@@ -12,6 +13,7 @@ from temp_processors.metrics.compression_ratio import cut_name
 from temp_processors.metrics.tokenizers import share_without_spaces, splitter
 
 LENGTHS = "full, paired, matched or first:K with K >= 1"
+_ONE_AT_A_TIME = threading.Lock()  # a tokenizer of Hugging Face or of the user may not be used by two threads
 
 
 @dataclass(frozen=True)
@@ -86,8 +88,8 @@ class ScoredTexts:
 
     def __init__(self, groups: Mapping[str, Group], length: str, tokenizer: Any = "auto") -> None:
         texts = [text for group in groups.values() for text in group.texts] if tokenizer == "auto" else []
-        self.tokenizer = splitter(tokenizer, texts)
         self.without_spaces = share_without_spaces(texts)
+        self.tokenizer = splitter(tokenizer, without_spaces=self.without_spaces)
         self.common, self._length, self._first = common_groups(groups), length, cut_of(length)
         self.clusters = [prompt for prompt, _ in next(iter(self.common.values())).keys]
 
@@ -105,6 +107,18 @@ class ScoredTexts:
             return self.whole
         alike = paired if self._length == "paired" else matched
         return dict(zip(self.whole, alike(list(self.whole.values())), strict=True))
+
+    def prepare(self, metrics: Iterable[Metric]) -> None:
+        """Split and cut the texts as far as these metrics ask for it, before several threads do.
+
+        Raises:
+            ValueError: As `matched`.
+        """
+        asked = [metric for metric in metrics if metric.takes != "log_probs"]
+        if any(metric.cut or self._first is not None for metric in asked):
+            _ = self.cut
+        elif asked:
+            _ = self.whole
 
     def items(self, name: str, metric: Metric) -> Any:
         """What the metric scores of a group: one item a text.
@@ -126,7 +140,10 @@ class ScoredTexts:
         texts, cut = self.common[name].texts, self.cut[name]
         if cut.length == "full":
             return list(texts)
-        return [self.tokenizer.beginning(text, kept) for text, kept in zip(texts, cut.lengths.tolist(), strict=True)]
+        with _ONE_AT_A_TIME:
+            return [
+                self.tokenizer.beginning(text, kept) for text, kept in zip(texts, cut.lengths.tolist(), strict=True)
+            ]
 
     def function(self, metric: Metric) -> Callable[[Any], Score]:
         """The metric as a function of its `items`."""

@@ -53,11 +53,11 @@ def all_pairs(
     """
     record = metric_record(metric)
     work = ScoredTexts(groups, "full", tokenizer)
-    whole = {name: measured(work, name, record) for name in groups}
+    whole = {name: measured(work, name, [record])[metric] for name in groups}
     changes, baselines = {}, {}
     for other, name in combinations(groups, 2):
         pair = equally_long(work, name, other) if record.cut else None
-        sides = [whole[side] if pair is None else measured(pair, side, record) for side in (name, other)]
+        sides = [whole[side] if pair is None else measured(pair, side, [record])[metric] for side in (name, other)]
         changes[name, other] = difference_of(sides[0], sides[1], confidence)
         baselines[name, other] = sides[1].score.value
     corrected = dict(zip(changes, holm([change.p_value for change in changes.values()]), strict=True))

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from temp_processors.metrics.ngrams import Repeated
 
 Ints = np.ndarray[Any, np.dtype[Any]]
 """Integers: 64 bits, or 32 bits where they fit and time counts."""
@@ -24,3 +28,4 @@ class TokenIds(Protocol):
     @property
     def vocabulary(self) -> int: ...
     def __len__(self) -> int: ...
+    def repeated(self, largest: int, among: Bools | None = None) -> Iterator[Repeated]: ...

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from temp_processors.metrics.ngrams import check_order, repeated_ngrams
+from temp_processors.metrics.ngrams import check_order
 from temp_processors.metrics.score import Score, signature, undefined
 from temp_processors.metrics.texts import TokenizedTexts, tokenize
 from temp_processors.metrics.tokenizers import Tokens
@@ -34,7 +34,7 @@ def cross_repetition(texts: Iterable[str | Tokens] | TokenizedTexts, n: int = 4,
     counts = {**tokenized.counts, "shorter_than_n_share": tokenized.shorter_than(n)}
     if not len(tokenized):
         return undefined(name, sign, "there are no texts", counts)
-    *_, found = repeated_ngrams(tokenized, n)
+    *_, found = tokenized.repeated(n)
     held = found.held
     others = np.bincount(held.gram)[held.gram] - 1
     per_text = np.log1p(np.bincount(held.text, weights=others, minlength=len(tokenized)))

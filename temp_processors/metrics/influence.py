@@ -26,7 +26,7 @@ from functools import cached_property
 import numpy as np
 
 from temp_processors.metrics.arrays import Floats, Ints, TokenIds
-from temp_processors.metrics.ngrams import repeated_ngrams, run_starts
+from temp_processors.metrics.ngrams import run_starts
 
 FEWEST = 4
 """Fewest texts (or prompts) from which anything is said about others."""
@@ -160,7 +160,7 @@ def of_distinct(texts: TokenIds, n: int, units: Ints, different: int) -> Influen
     """Of the share of different n-grams over all texts, for texts of which at least one has n tokens."""
     count = int(units.max()) + 1
     sizes = np.maximum(texts.lengths - (n - 1), 0)
-    *_, repeated = repeated_ngrams(texts, n)
+    *_, repeated = texts.repeated(n)
     gram, unit, times = _by_unit(repeated.gram, units[repeated.text], count)
     starts = np.flatnonzero(run_starts(gram))
     spread = np.diff(starts, append=len(gram))

@@ -10,7 +10,6 @@ import numpy as np
 
 from temp_processors.metrics.arrays import Ints
 from temp_processors.metrics.influence import Influence, of_distinct, of_ratio
-from temp_processors.metrics.ngrams import repeated_ngrams
 from temp_processors.metrics.self_bleu_influence import of_self_bleu
 from temp_processors.metrics.texts import TokenizedTexts, tokenize
 
@@ -74,7 +73,7 @@ def of_perplexity(pairs: Sequence[tuple[float, int]], units: Ints) -> Influence:
 
 def _apart(texts: TokenizedTexts, units: Ints) -> bool:
     """Whether no two units share a token."""
-    *_, repeated = repeated_ngrams(texts, 1)
+    *_, repeated = texts.repeated(1)
     held = np.unique(np.stack([repeated.gram, units[repeated.text]]), axis=1)
     return len(held[0]) == len(np.unique(held[0]))
 

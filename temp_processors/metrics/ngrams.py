@@ -108,7 +108,7 @@ def count_ngrams(texts: TokenIds, n: int) -> tuple[int, int]:
 
 def different_in_texts(texts: TokenIds, n: int) -> Ints:
     """Number of different n-grams of each text, shape (texts,)."""
-    *_, found = repeated_ngrams(texts, n)
+    *_, found = texts.repeated(n)
     _, text, times = found.held
     more = times > 1
     again = np.bincount(text[more], weights=times[more] - 1, minlength=len(texts)).astype(np.int64)

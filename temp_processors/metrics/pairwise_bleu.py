@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from temp_processors.metrics.arrays import Bools, Floats, Ints
-from temp_processors.metrics.ngrams import Held, check_order, repeated_ngrams
+from temp_processors.metrics.ngrams import Held, check_order
 from temp_processors.metrics.score import Score, signature, undefined
 from temp_processors.metrics.self_bleu import SMOOTHED_NUMERATOR
 from temp_processors.metrics.texts import TokenizedTexts, tokenize
@@ -54,7 +54,7 @@ def pairwise_bleu(texts: Iterable[str | Tokens] | TokenizedTexts, n: int = 4, *,
 def _blocks(texts: TokenizedTexts, n: int) -> Iterator[tuple[Ints, Floats, Bools]]:
     """Hypotheses, BLEU of each with every text as reference, and whether an order had no match, a block of hypotheses at a time."""
     size = len(texts)
-    held = [occurrences(found.held, size) for found in repeated_ngrams(texts, n)]
+    held = [occurrences(found.held, size) for found in texts.repeated(n)]
     for begin in range(0, size, max(1, PAIRS // size)):
         rows = np.arange(begin, min(size, begin + max(1, PAIRS // size)))
         yield rows, *_bleu([(matrix[rows] @ matrix.T).toarray() for matrix in held], texts.lengths, rows)
@@ -76,7 +76,7 @@ def occurrences(held: Held, texts: int) -> Any:
 
     Example:
         >>> from temp_processors.metrics import tokenize
-        >>> first, *_ = repeated_ngrams(tokenize(["a a b", "a a a"]), 1)
+        >>> first, *_ = tokenize(["a a b", "a a a"]).repeated(1)
         >>> matrix = occurrences(first.held, 2)
         >>> (matrix @ matrix.T).toarray()
         array([[2., 2.],

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from temp_processors.metrics.arrays import Floats, Ints
-from temp_processors.metrics.ngrams import check_order, ngram_lengths, repeated_ngrams, run_starts
+from temp_processors.metrics.ngrams import check_order, ngram_lengths, run_starts
 from temp_processors.metrics.score import Score, signature, undefined
 from temp_processors.metrics.texts import TokenizedTexts, tokenize
 from temp_processors.metrics.tokenizers import Tokens
@@ -52,7 +52,7 @@ def rarefied_distinct_n(
         return undefined(
             f"distinct_{n}", sign, f"no text has {n} tokens" if len(held) else "there are no texts", held.counts
         )
-    *_, repeated = repeated_ngrams(held, n)
+    *_, repeated = held.repeated(n)
     once = total - len(repeated.gram)
     gram = repeated.held.gram
     spread = np.diff(np.flatnonzero(run_starts(gram)), append=len(gram)) if len(gram) else np.zeros(0, dtype=np.int64)

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from temp_processors.metrics.arrays import Bools, Floats, Ints
-from temp_processors.metrics.ngrams import Held, Repeated, check_order, in_runs, repeated_ngrams, run_starts
+from temp_processors.metrics.ngrams import Held, Repeated, check_order, in_runs, run_starts
 from temp_processors.metrics.score import Score, signature, undefined
 from temp_processors.metrics.texts import TokenizedTexts, tokenize
 from temp_processors.metrics.tokenizers import Tokens
@@ -98,7 +98,7 @@ def _bleu(texts: TokenizedTexts, n: int, numerator: float, among: Bools | None) 
     """BLEU of every text against all others, and whether an order of it had no match; valid for the texts `among`, all by default."""
     log_precision, smoothed = np.zeros(len(texts)), np.zeros(len(texts), dtype=bool)
     nothing = np.zeros(len(texts), dtype=bool)
-    for order, found in enumerate(repeated_ngrams(texts, n, among), start=1):
+    for order, found in enumerate(texts.repeated(n, among), start=1):
         matches = clipped_matches(found, len(texts))
         nothing |= (matches == 0) & (order == 1)
         smoothed |= matches == 0

@@ -13,7 +13,7 @@ import numpy as np
 
 from temp_processors.metrics.arrays import Floats, Ints
 from temp_processors.metrics.influence import Influence, Sparse
-from temp_processors.metrics.ngrams import Held, repeated_ngrams, run_starts
+from temp_processors.metrics.ngrams import Held, run_starts
 from temp_processors.metrics.self_bleu import SMOOTHED_NUMERATOR, penalty_of
 from temp_processors.metrics.texts import TokenizedTexts
 
@@ -27,7 +27,7 @@ def of_self_bleu(texts: TokenizedTexts, n: int, units: Ints) -> Influence:
     """Of self-BLEU-n with method1 smoothing; `units` says which unit each text belongs to, at least two of them."""
     count, size = int(units.max()) + 1, len(texts)
     matches, felt = np.zeros((n, size)), []
-    for order, repeated in enumerate(repeated_ngrams(texts, n)):
+    for order, repeated in enumerate(texts.repeated(n)):
         text, here, unit, loss = _losses(repeated.held, units)
         matches[order] = np.bincount(text, weights=here, minlength=size)
         some = loss > 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import count
@@ -17,8 +17,8 @@ from typing import Any, cast
 
 import numpy as np
 
-from temp_processors.metrics.arrays import Ints
-from temp_processors.metrics.ngrams import count_ngrams, different_in_texts, ngram_lengths
+from temp_processors.metrics.arrays import Bools, Ints
+from temp_processors.metrics.ngrams import Repeated, count_ngrams, different_in_texts, ngram_lengths, repeated_ngrams
 from temp_processors.metrics.statistics import Inside, TextStatistics
 from temp_processors.metrics.tokenizers import Tokenizer, Tokens, splitter
 
@@ -113,6 +113,10 @@ class TokenizedTexts:
         """How often each different token occurs, shape (types,)."""
         found: Ints = np.bincount(self.ids)
         return found[found > 0]
+
+    def repeated(self, largest: int, among: Bools | None = None) -> Iterator[Repeated]:
+        """The n-grams that occur more than once, as `repeated_ngrams` finds them."""
+        return repeated_ngrams(self, largest, among)
 
     def count_ngrams(self, n: int) -> tuple[int, int]:
         """Number of different n-grams and number of n-grams, of all texts together."""

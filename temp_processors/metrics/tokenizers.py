@@ -77,8 +77,13 @@ class Splitter:
         return " ".join(map(str, split[:tokens])) if ends is None else text[: ends[tokens - 1]]
 
 
-def splitter(tokenizer: Any, texts: Iterable[object] = ()) -> Splitter:
+def splitter(tokenizer: Any, texts: Iterable[object] = (), *, without_spaces: float | None = None) -> Splitter:
     """The tokenizer behind a choice; `auto` is resolved by these texts.
+
+    Args:
+        tokenizer: As for `tokenize`, or a `Splitter`, which is returned as it is.
+        texts: What `auto` looks at.
+        without_spaces: Their `share_without_spaces`, where it is known already.
 
     Raises:
         ValueError: An unknown name, or a package that it needs is not installed.
@@ -90,7 +95,10 @@ def splitter(tokenizer: Any, texts: Iterable[object] = ()) -> Splitter:
     if isinstance(tokenizer, str):
         if tokenizer not in TOKENIZERS:
             raise ValueError(f"`tokenizer` has to be {choices}, but is {tokenizer!r}")
-        return _named(by_script(texts) if tokenizer == "auto" else tokenizer)
+        if tokenizer != "auto":
+            return _named(tokenizer)
+        share = share_without_spaces(texts) if without_spaces is None else without_spaces
+        return _named("characters" if share >= MOST_WORDS else "whitespace")
     if hasattr(tokenizer, "convert_ids_to_tokens"):
         name = tokenizer.name_or_path or type(tokenizer).__name__
         shown = f"hf:{Path(name).name if Path(name).is_dir() else name}"
