@@ -26,7 +26,7 @@ AT_A_SERVER = ["engine=vllm"]
         ("http://[::1", "Invalid IPv6 URL"),
         ("'http://a b'", "without spaces"),
         ("http://host/v1#top", "without #"),
-        ("5", "has to be a valid string, but is 5"),
+        ("5", "has to be a text, but is 5"),
         ("hunter2:hunter2@host/v1?key=hunter2", "but is '***@host/v1?key=***'"),
         ("http://a:hunter2@host:99999/v1?a=1&key=hunter2", "but is 'http://***@host:99999/v1?a=***&key=***'"),
     ],

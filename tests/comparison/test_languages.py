@@ -42,7 +42,7 @@ def test_four_sentences_against_four(files: list[str]) -> None:
 
 def test_the_command_says_what_it_counts(files: list[str], tmp_path: Path) -> None:
     for stream in ((), ("--stream",)):
-        done = CliRunner().invoke(app, ["score", *files, *stream, "--out", str(tmp_path / "out")])
+        done = CliRunner().invoke(app, ["score", *files, *stream, "--verbose", "--out", str(tmp_path / "out")])
         assert done.exit_code == 0, done.output
         shown = " ".join(done.stdout.split())
         assert "|tok:characters|" in shown

@@ -238,11 +238,13 @@ def test_lengths_are_matched_or_said_to_differ(tmp_path: Path) -> None:
     paths = [str(tmp_path / "long.txt"), str(tmp_path / "short.txt")]
     note = "short: 40 tokens against 64 of long: diversity moves with length; --length paired"
     assert note in " ".join(invoke("compare", *paths, "--length", "full").stdout.split())
-    done = invoke("compare", *paths)
+    done = invoke("compare", *paths, "--verbose")
     assert "judged on texts cut pair by pair to equal lengths" in " ".join(done.stdout.split())
     assert "|len:full|" in done.stdout
     assert "against" not in done.stdout
-    done = invoke("compare", *paths, "--length", "matched", "--metric", "distinct_2", "--metric", "compression_ratio")
+    done = invoke(
+        "compare", *paths, "--length", "matched", "--metric", "distinct_2", "--metric", "compression_ratio", "--verbose"
+    )
     assert done.exit_code == 0, done.output
     assert "tokens against" not in done.stdout
     assert "|len:matched:5|" in done.stdout

@@ -140,10 +140,10 @@ def test_rows_of_one_token_none_and_equal_ones(kind: str, row: list[float]) -> N
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"kind": "top_k", "top_k": 0}, r"top_k\n  has to be a whole number, a number >= 1, but is 0"),
-        ({"kind": "top_p", "top_p": 1.5}, r"top_p\n  has to be a number in \(0, 1\], but is 1.5"),
-        ({"kind": "typical_p", "typical_p": 1.0}, r"typical_p\n  has to be a number in \(0, 1\), but is 1.0"),
-        ({"kind": "top_n_sigma", "n": 0}, r"n\n  has to be a number > 0, but is 0"),
+        ({"kind": "top_k", "top_k": 0}, r"top_k: has to be a whole number, a number >= 1, but is 0"),
+        ({"kind": "top_p", "top_p": 1.5}, r"top_p: has to be a number in \(0, 1\], but is 1.5"),
+        ({"kind": "typical_p", "typical_p": 1.0}, r"typical_p: has to be a number in \(0, 1\), but is 1.0"),
+        ({"kind": "top_n_sigma", "n": 0}, r"n: has to be a number > 0, but is 0"),
     ],
 )
 def test_refused(config: dict[str, Any], message: str) -> None:

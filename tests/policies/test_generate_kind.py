@@ -99,11 +99,11 @@ def test_penalties_take_the_contract_as_far_as_they_go() -> None:
 @pytest.mark.parametrize(
     ("field", "message"),
     [
-        ({"temperature": 0}, "temperature\n  has to be a number > 0, but is 0"),
-        ({"top_p": 1.2}, r"top_p\n  has to be a number in \[0, 1\], but is 1.2"),
-        ({"top_k": None}, "top_k\n  has to be a whole number, .* but is None"),
+        ({"temperature": 0}, "temperature: has to be a number > 0, but is 0"),
+        ({"top_p": 1.2}, r"top_p: has to be a number in \[0, 1\], but is 1.2"),
+        ({"top_k": None}, "top_k: has to be a whole number, .* but is None"),
         ({"repetition_penality": 1.1}, "did you mean 'repetition_penalty'"),
-        ({"min_new_tokens": 3}, "min_new_tokens\n  not a field of 'generate'"),
+        ({"min_new_tokens": 3}, "min_new_tokens: not a field of 'generate'"),
     ],
 )
 def test_refused(field: dict[str, Any], message: str) -> None:

@@ -44,6 +44,7 @@ def test_overwrite_deletes_what_is_out_of_date(reported: Path, tmp_path: Path) -
 def test_pictures_of_somebody_else_stay(reported: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     shutil.copytree(reported, folder)
+    (folder / "plots").mkdir(exist_ok=True)
     (folder / "plots" / "mine.pdf").write_text("mine")
     run_experiment(load_config("fox", SMALL, out=folder), overwrite=True)
     assert [path.name for path in (folder / "plots").iterdir()] == ["mine.pdf"]
