@@ -104,6 +104,7 @@ def rows_at_most(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("temp_processors.engines.local.trace_tokens", full)
 
 
+@pytest.mark.slow
 def test_out_of_memory_traces_fewer_texts_at_once(
     run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -246,6 +246,7 @@ def test_the_strip_is_coloured_again_without_drawing(visitor: Any) -> None:
     assert page.locator("#B-text .tp-token").first.get_attribute("style") != paint
 
 
+@pytest.mark.slow
 def test_a_policy_is_chosen_and_its_parameters_appear(visitor: Any) -> None:
     page = visitor()
     before = bars(page, "B")

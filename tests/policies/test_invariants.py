@@ -190,7 +190,11 @@ def test_every_class_says_whether_it_batches_continuously(kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["fixed", "linear", "dynamic", "edt", "phase", "entropy_target", "quadratic", "product"]
+    "name",
+    [
+        *("fixed", "linear", "dynamic", "edt", "phase", "quadratic", "product"),
+        pytest.param("entropy_target", marks=pytest.mark.slow),
+    ],
 )
 def test_compiles_without_a_graph_break(name: str) -> None:
     input_ids, scores = batch()

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from temp_processors.cli.report import report_command
 from temp_processors.report.page import page_html, safe_json, write_page
 from temp_processors.report.page_data import page_data
-from temp_processors.report.plots import write_plots
+from temp_processors.report.plots import run_figures
 from temp_processors.report.tokens import token_text, visible
 from temp_processors.runs.lenient import load_run
 from tests.report.report_run import make_run
@@ -86,7 +86,7 @@ def test_what_is_missing_is_named_and_the_rest_is_shown(
     assert note in " ".join(all_notes(data))
     assert data["samples"] or data["metrics"]
     assert write_page([folder], tmp_path / "page.html").stat().st_size > 10_000
-    write_plots(folder)
+    run_figures(load_run(folder))
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from temp_processors.cli.app import app
 from temp_processors.report.page import page_html, write_page
 from temp_processors.report.page_data import page_data
-from temp_processors.report.plots import run_figures, write_plots
+from temp_processors.report.plots import run_figures
 from temp_processors.runs.lenient import load_run
 
 OLD_RUN = Path(__file__).parents[1] / "runs" / "old_run"
@@ -119,10 +119,11 @@ def check(run: Path, *, pictures: bool = False) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore::UserWarning")
-def test_no_value_of_scores_ends_the_report(run: Path) -> None:
+@pytest.mark.parametrize("count", [15, pytest.param(150, marks=pytest.mark.slow)])
+def test_no_value_of_scores_ends_the_report(run: Path, count: int) -> None:
     data, rng = metrics_of(run), random.Random(0)
     every = list(places(data))
-    for number in range(150):
+    for number in range(count):
         (run / "metrics.json").write_text(json.dumps(changed(data, rng.choice(every), rng.choice(JUNK))))
         check(run, pictures=number % 50 == 0)
 
@@ -208,4 +209,4 @@ def test_a_text_for_a_value_is_left_out_and_said(run: Path, tmp_path: Path) -> N
     assert "metrics.json: left out, since they are no scores: T=0.5, distinct_2, value." in loaded.notes
     assert page_data(loaded)["metrics"]["T=0.5"]["distinct_2"]["text"] == "undefined"
     assert write_page([loaded], tmp_path / "page.html").is_file()
-    write_plots(loaded, tmp_path)
+    run_figures(loaded)
