@@ -15,7 +15,7 @@ import typer
 
 from temp_processors.report.figures import save
 from temp_processors.report.page import write_page
-from temp_processors.report.plots import frontier_figure
+from temp_processors.report.plots import run_figures
 from temp_processors.report.softmax import TEXTBOOK_LOGITS, TEXTBOOK_TEMPERATURES, softmax_figure, softmax_numbers
 from temp_processors.runs.lenient import load_run
 
@@ -32,7 +32,7 @@ def main(
     out.mkdir(parents=True, exist_ok=True)
     numbers = [softmax_numbers(TEXTBOOK_LOGITS, t, target=3) for t in TEXTBOOK_TEMPERATURES]
     save(softmax_figure(numbers, TEXTBOOK_LOGITS, target=3), out / "softmax.png")
-    save(frontier_figure(load_run(run).metrics), out / "frontier.png")
+    save(run_figures(load_run(run))["frontier_distinct_2"], out / "frontier.png")
     if browser is not None:
         photograph(write_page([run], run / "report.html"), browser, out / "report.png")
 
@@ -43,7 +43,7 @@ def photograph(page: Path, browser: Path, picture: Path) -> None:
 
     with sync_playwright() as driver:
         opened = driver.chromium.launch(executable_path=str(browser), args=SWITCHES)
-        tab = opened.new_page(viewport={"width": 900, "height": 860})
+        tab = opened.new_page(viewport={"width": 900, "height": 960})
         tab.goto(page.resolve().as_uri() + VIEW)
         tab.screenshot(path=str(picture))
         opened.close()

@@ -27,11 +27,12 @@ STYLE: Any = {
     "xtick.labelsize": 8,
     "ytick.labelsize": 8,
     "svg.fonttype": "path",
+    "pdf.fonttype": 42,  # journals refuse Type 3
     "svg.hashsalt": "temp_processors",
     "text.parse_math": True,
 }
 LEGEND_WIDTH = 56
-"""Columns of text that the legend of a figure of one column holds."""
+"""Columns of text that the legend of a figure of 3.4 inches holds."""
 HANDLE = 6
 """Of these, what the sign before a name takes."""
 LINE = 0.16
@@ -76,7 +77,7 @@ def legend_below(figure: Figure, handles: Mapping[str, Any], columns: int) -> No
     Long names are wrapped, and the figure grows by what the legend takes beyond two lines.
     """
     names = apart([wrapped(name, LEGEND_WIDTH - HANDLE, NAME_LINES) for name in handles])
-    fitting = max(1, min(columns, LEGEND_WIDTH // (longest_line(names) + HANDLE)))
+    fitting = max(1, min(columns, int(LEGEND_WIDTH * figure.get_figwidth() / 3.4) // (longest_line(names) + HANDLE)))
     rows = -(-len(names) // fitting)
     further = sum(name.count("\n") for name in names)
     figure.set_figheight(figure.get_figheight() + LINE * max(0, rows + further - 2))
@@ -89,6 +90,23 @@ def legend_below(figure: Figure, handles: Mapping[str, Any], columns: int) -> No
     )
     for text, name in zip(legend.get_texts(), names, strict=True):
         text.set_text(name)  # as a label, a name that begins with `_` would be left out
+
+
+def titled(figure: Figure, title: str, *notes: str) -> None:
+    """A title above everything, and below it in small letters what the picture is of; the figure grows by their lines.
+
+    Comes last: the height that the figure has then is kept for what is drawn.
+    """
+    wide = figure.get_figwidth()
+    heads = wrapped(title, int(wide * 11.5), 2)
+    small = "\n".join(wrapped(note, int(wide * 17), 3) for note in notes if note)
+    top = 0.17 * (heads.count("\n") + 1) + 0.05
+    taken = top + 0.13 * (small.count("\n") + 1 if small else 0) + 0.08
+    height = figure.get_figheight() + taken
+    figure.set_figheight(height)
+    figure.set_layout_engine("constrained", rect=(0, 0, 1, 1 - taken / height))
+    figure.text(0.08 / wide, 1 - 0.05 / height, heads, va="top", fontsize=9, fontweight="bold")
+    figure.text(0.08 / wide, 1 - (top + 0.03) / height, small, va="top", fontsize=7, color="0.3")
 
 
 def save(figure: Figure, path: Path) -> Path:

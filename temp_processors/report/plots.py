@@ -6,33 +6,36 @@ Scores come as in `metrics.json` (policy -> metric -> {"value", "interval", ...}
 from __future__ import annotations
 
 import math
-import statistics
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import cycle
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from temp_processors.metrics.catalogue import described
-from temp_processors.report.figures import blank_figure, colours, legend_below, save, styled
-from temp_processors.report.names import apart, log_ticks, longest_line, wrapped
-from temp_processors.report.softmax import log_softmax
+from temp_processors.report.figures import blank_figure, legend_below, save, styled, titled
+from temp_processors.report.marks import Mark, marks_of
+from temp_processors.report.names import apart, log_ticks, longest_line, shortened, wrapped
+from temp_processors.report.page_data import question
+from temp_processors.report.step_plots import step_figures
 from temp_processors.report.task_plots import task_figures
 from temp_processors.report.wording import Scores, bounds, display_with_unit, number
-from temp_processors.runs.lenient import LoadedRun, Trace, load_run, own_file, own_folder
+from temp_processors.runs.lenient import LoadedRun, load_run, own_file, own_folder
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-SHOWN_TEMPERATURES = (2.0, 1.0, 0.5, 0.25)
-MARKERS = "osD^vPX*"
+ENDINGS = (".png", ".svg", ".pdf")
 FRONTIERS = ("distinct_2", "self_bleu_4")
 """Metrics of diversity that are drawn against perplexity."""
-MOST_BANDS = 4
-TICK_WIDTH, TITLE_WIDTH = 28, 46
-"""Columns of a name at an axis, and of one above a row of axes."""
+TICK_WIDTH = 28
+"""Columns of a name at an axis."""
 SLANTED = 0.045
 """Height that a further column of a slanted name takes, in inches: the figure grows by it, so that its axes stay as they are."""
+SCALE, NAMED = 1.9, 0.24
+"""Inches that the temperatures take beside policies without one, and that each of these takes: its slanted name."""
+MODEL_WIDTH = 40
+MOST_NARROW = 12
+"""With more policies a frontier is as wide as a page, so that its legend is not longer than the picture."""
 
 
 def value_and_interval(score: Mapping[str, Any]) -> tuple[float, float, float]:
@@ -47,47 +50,96 @@ def has_metric(policies: Scores, metric: str) -> bool:
 
 
 @styled()
-def metric_figure(policies: Scores, metric: str, temperatures: Mapping[str, float] | None = None) -> Figure:
+def metric_figure(
+    policies: Scores,
+    metric: str,
+    temperatures: Mapping[str, float] | None = None,
+    *,
+    marks: Mapping[str, Mark] | None = None,
+    source: str = "",
+) -> Figure:
     """One metric against temperature, with its intervals; policies without a single temperature stand to the right.
+
+    The figure is as wide as a column of a paper, and wider where the names of many policies need it. Perplexity runs on a
+    logarithmic axis.
 
     Args:
         policies: Scores as in `metrics.json`.
         metric: Which of them.
         temperatures: Temperature by policy name, for those that have one.
+        marks: Colour and marker by policy name, as all pictures of the run have them; made of `policies` by default.
+        source: What is below the title: the model and how many texts; see `source_line`.
     """
-    figure, axes = blank_figure()
-    known = temperatures or {}
+    known, own = temperatures or {}, marks or marks_of(policies, temperatures)
     fixed = sorted((name for name in policies if name in known), key=lambda name: known[name])
     others = [name for name in policies if name not in known]
-    places = {name: known[name] for name in fixed}
-    first, gap = max([*places.values(), 0.0]), max([*places.values(), 1.0]) / 6
-    places |= {name: first + gap * (i + 1) for i, name in enumerate(others)}
-    for names, style, colour in ((fixed, "o-", colours(3)[0]), (others, "D", colours(3)[1])):
-        points = [(places[name], *value_and_interval(policies[name].get(metric, {}))) for name in names]
-        _with_intervals(axes, points, style, colour)
+    places, inch = _places({name: known[name] for name in fixed}, others)
+    needed = (SCALE if fixed else 0.0) + NAMED * len(others)
+    figure, axes = blank_figure(width=3.4 + max(0.0, needed - 2.6 if others else 0.0))
+    line = [(places[name], value_and_interval(policies[name].get(metric, {}))[0]) for name in fixed]
+    if line:
+        axes.plot(*zip(*line, strict=True), color="0.65", linewidth=1, zorder=1)
+    hollow = [_point(axes, places[name], policies[name].get(metric, {}), own[name]) for name in policies]
+    if metric == "perplexity" and has_metric(policies, metric):
+        _plain_log_ticks(axes, "y")
     if others:
         if fixed:
-            axes.axvline(first + gap / 2, color="0.8", linewidth=0.8)
-        ticks = [*dict.fromkeys(places[n] for n in fixed), *(places[n] for n in others)]
+            axes.axvline(places[fixed[-1]] + 0.15 * inch, color="0.8", linewidth=0.8)
         names = apart([wrapped(name, TICK_WIDTH, 1) for name in others])
-        labels = [*dict.fromkeys(f"{known[n]:g}" for n in fixed), *names]
+        labelled = _thinned(sorted({places[name] for name in fixed}), NAMED * inch)
         figure.set_figheight(figure.get_figheight() + max(0.0, longest_line(names) - 8) * SLANTED)
+        ticks, labels = [*labelled, *(places[name] for name in others)], [*(f"{place:g}" for place in labelled), *names]
         axes.set_xticks(ticks, labels, rotation=40, ha="right", rotation_mode="anchor")
     axes.set_xlabel("temperature" if fixed and not others else "temperature, or policy" if fixed else "policy")
-    axes.set_ylabel(display_with_unit(metric, policies))
+    axes.set_ylabel(display_with_unit(metric, policies) + (" (log scale)" if metric == "perplexity" else ""))
+    title = f"{described(metric).display} by {'temperature' if fixed else 'policy'}"
+    titled(figure, title, source, _meaning(any(hollow)))
     return figure
 
 
-def _with_intervals(axes: Axes, points: Sequence[tuple[float, float, float, float]], style: str, colour: Any) -> None:
-    """Points (x, y, low, high), drawn with their intervals; hollow where there is none."""
-    if not points:
-        return
-    xs, ys, lows, highs = zip(*points, strict=True)
-    errors = _error_bars(ys, lows, highs)
-    axes.errorbar(xs, ys, errors, fmt=style, color=colour, markersize=4, linewidth=1.2, elinewidth=1, capsize=2.5)
-    hollow = [(x, y) for x, y, low, _ in points if math.isnan(low)]
-    if hollow:
-        axes.plot(*zip(*hollow, strict=True), style[0], color=colour, markerfacecolor="white", markersize=4, zorder=3)
+def _places(fixed: Mapping[str, float], others: Sequence[str]) -> tuple[dict[str, float], float]:
+    """Where policies stand on the axis, and how much of it is an inch."""
+    last, first = max(fixed.values(), default=0.0), min(fixed.values(), default=0.0)
+    inch = ((last - first) or 1.0) / SCALE
+    return {**fixed, **{name: last + inch * NAMED * (i + 1.3) for i, name in enumerate(others)}}, inch
+
+
+def _thinned(places: Sequence[float], least: float) -> list[float]:
+    """Of places in order, those that leave at least so much between two neighbours."""
+    found: list[float] = []
+    for place in places:
+        if not found or place - found[-1] >= least:
+            found.append(place)
+    return found
+
+
+def _point(axes: Axes, x: float, score: Mapping[str, Any], mark: Mark) -> bool:
+    """Draw a value with its interval; whether it is hollow, because there is none."""
+    y, low, high = value_and_interval(score)
+    errors = _error_bars([y], [low], [high])
+    face = "white" if math.isnan(low) else mark.colour
+    axes.errorbar([x], [y], errors, **_style(mark, face))
+    return math.isnan(low) and not math.isnan(y)
+
+
+def _style(mark: Mark, face: Any) -> dict[str, Any]:
+    own = {"fmt": mark.marker, "color": mark.colour, "markerfacecolor": face}
+    return {**own, "markersize": 5, "linewidth": 1, "elinewidth": 1, "capsize": 2.5}
+
+
+def _meaning(hollow: bool) -> str:
+    return "bars: 95 % intervals" + ("; hollow: no interval is known" if hollow else "")
+
+
+def source_line(run: LoadedRun) -> str:
+    """What the numbers of a run are of, for the line below the title: `model fox; 1 prompt, 64 texts of each policy`."""
+    held = question(run)
+    model = f"model {shortened(held['model'], MODEL_WIDTH)}; " if held["model"] else ""
+    prompts = f"{held['prompts']:,} prompt{'s' * (held['prompts'] != 1)}"
+    texts = f"{held['most']:,}" if held["least"] == held["most"] else f"{held['least']:,} to {held['most']:,}"
+    return f"{model}{prompts}, {texts} text{'s' * (held['most'] != 1)} of each policy" + (
+        " and prompt" if held["prompts"] > 1 else ""
+    )
 
 
 def _error_bars(ys: Sequence[float], lows: Sequence[float], highs: Sequence[float]) -> list[list[float]]:
@@ -98,153 +150,76 @@ def _error_bars(ys: Sequence[float], lows: Sequence[float], highs: Sequence[floa
 
 
 @styled()
-def frontier_figure(policies: Scores, diversity: str = "distinct_2", quality: str = "perplexity") -> Figure:
-    """Diversity against quality, one labelled point with its intervals for every policy; hollow where one of them is not known.
+def frontier_figure(
+    policies: Scores,
+    diversity: str = "distinct_2",
+    quality: str = "perplexity",
+    temperatures: Mapping[str, float] | None = None,
+    *,
+    marks: Mapping[str, Mark] | None = None,
+    source: str = "",
+) -> Figure:
+    """Diversity against quality, one point with its intervals for every policy; hollow where one of them is not known.
 
-    Perplexity runs on a logarithmic axis: low is fluent. For self-BLEU low is diverse.
+    A grey line joins the fixed temperatures from the coldest to the hottest. Perplexity runs on a logarithmic axis: low is
+    fluent. For self-BLEU low is diverse.
+
+    Args:
+        policies: Scores as in `metrics.json`.
+        diversity: The metric at the vertical axis.
+        quality: The metric at the horizontal axis.
+        temperatures: Temperature by policy name, for those that have one.
+        marks: Colour and marker by policy name, as all pictures of the run have them; made of `policies` by default.
+        source: What is below the title; see `source_line`.
     """
-    figure, axes = blank_figure(width=3.4, height=3.0)
-    rows = [(name, row.get(quality, {}), row.get(diversity, {})) for name, row in policies.items()]
+    figure, axes = blank_figure(width=3.4 if len(policies) <= MOST_NARROW else 6.8, height=2.9)
+    known, own = temperatures or {}, marks or marks_of(policies, temperatures)
     handles: dict[str, Any] = {}
-    for (name, x_score, y_score), colour, marker in zip(rows, colours(len(rows)), cycle(MARKERS), strict=False):
-        (x, *x_ends), (y, *y_ends) = value_and_interval(x_score), value_and_interval(y_score)
-        x_bars = _error_bars([x], x_ends[:1], x_ends[1:])
-        y_bars = _error_bars([y], y_ends[:1], y_ends[1:])
-        known = not (math.isnan(x_ends[0]) or math.isnan(y_ends[0]))
-        handles[name] = axes.errorbar(
-            [x],
-            [y],
-            y_bars,
-            x_bars,
-            fmt=marker,
-            color=colour,
-            markerfacecolor=colour if known else "white",
-            markersize=5,
-            capsize=2.5,
-            linewidth=1,
-        )
+    places: dict[str, tuple[float, float]] = {}
+    hollow = False
+    for name, row in policies.items():
+        x, *x_ends = value_and_interval(row.get(quality, {}))
+        y, *y_ends = value_and_interval(row.get(diversity, {}))
+        x_bars, y_bars = _error_bars([x], x_ends[:1], x_ends[1:]), _error_bars([y], y_ends[:1], y_ends[1:])
+        unknown = math.isnan(x_ends[0]) or math.isnan(y_ends[0])
+        face = "white" if unknown else own[name].colour
+        axes.errorbar([x], [y], y_bars, x_bars, **_style(own[name], face))
+        handles[name] = axes.plot([], [], own[name].marker, color=own[name].colour, markerfacecolor=face)[0]
+        places[name] = x, y
+        hollow = hollow or (unknown and not math.isnan(x + y))
+    line = [places[name] for name in sorted(known, key=lambda name: known[name]) if name in places]
+    if len(line) > 1:
+        axes.plot(*zip(*line, strict=True), color="0.75", linewidth=1, zorder=1)
     if quality == "perplexity" and has_metric(policies, quality):
-        axes.set_xscale("log")
-        _plain_log_ticks(axes)
+        _plain_log_ticks(axes, "x")
     axes.set_xlabel(described(quality).display + (", untempered model (log scale)" if quality == "perplexity" else ""))
     axes.set_ylabel(described(diversity).display)
-    legend_below(figure, handles, columns=3 if len(rows) > 4 else 2)
+    legend_below(figure, handles, columns=2 if len(policies) <= 4 else 3 if len(policies) <= MOST_NARROW else 5)
+    joined = "; grey line: fixed temperatures, cold to hot" if len(line) > 1 else ""
+    titled(
+        figure,
+        f"{described(diversity).display} against {described(quality).display}",
+        source,
+        _meaning(hollow) + joined,
+    )
     return figure
 
 
-def _plain_log_ticks(axes: Axes) -> None:
+def _plain_log_ticks(axes: Axes, which: str) -> None:
+    """A logarithmic axis, `x` or `y`, whose labels are plain numbers that do not overprint."""
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 
-    low, high = axes.get_xlim()
-    axes.xaxis.set_major_locator(FixedLocator(log_ticks(low, high)))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set_xlim(low, high)
-
-
-@styled()
-def steps_figure(traces: Mapping[str, Sequence[Trace]]) -> Figure:
-    """Entropy of the model and temperature of the policy at every step: median and 10 to 90 per cent band over samples.
-
-    Up to four policies share their axes. More get a row each, on the same scales, because their bands would hide one
-    another.
-
-    Args:
-        traces: The traces of every policy, by its name.
-    """
-    return _steps_together(traces) if len(traces) <= MOST_BANDS else _steps_apart(traces)
-
-
-def _steps_together(traces: Mapping[str, Sequence[Trace]]) -> Figure:
-    figure, (top, bottom) = blank_figure(width=3.4, height=3.9, rows=2)
-    handles: dict[str, Any] = {}
-    for (name, group), colour in zip(traces.items(), colours(len(traces)), strict=True):
-        handles[name] = _band(top, [trace.entropy for trace in group], colour)
-        _band(bottom, [trace.temperature for trace in group], colour)
-    top.set_ylabel("entropy (nats)")
-    bottom.set_ylabel("temperature")
-    bottom.set_xlabel("step (0 = first new token)")
-    top.set_ylim(bottom=0)
-    bottom.set_ylim(bottom=0)
-    bottom.xaxis.get_major_locator().set_params(integer=True)
-    legend_below(figure, handles, columns=2)
-    return figure
-
-
-def _steps_apart(traces: Mapping[str, Sequence[Trace]]) -> Figure:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(3.4, 0.7 + 0.78 * len(traces)), layout="constrained")
-    grid = figure.subplots(len(traces), 2, sharex=True, sharey="col")
-    colour = colours(3)[0]
-    for (left, right), (name, group) in zip(grid, traces.items(), strict=True):
-        _band(left, [trace.entropy for trace in group], colour)
-        _band(right, [trace.temperature for trace in group], colour)
-        left.set_title(wrapped(name, TITLE_WIDTH, 1), loc="left", fontsize=8, pad=2)
-        if all(math.isnan(number(value)) for trace in group for value in trace.temperature):
-            right.text(
-                0.5, 0.5, "no single temperature", transform=right.transAxes, fontsize=7, ha="center", color="0.4"
-            )
-    grid[0][0].set_ylim(bottom=0)
-    grid[0][1].set_ylim(bottom=0)
-    grid[-1][0].xaxis.get_major_locator().set_params(integer=True)
-    figure.supxlabel("step (0 = first new token)", fontsize=9)
-    for axes, label in zip(grid[0], ("entropy (nats)", "temperature"), strict=True):
-        axes.annotate(
-            label, (0.5, 1), xycoords="axes fraction", xytext=(0, 14), textcoords="offset points", ha="center"
-        )
-    return figure
-
-
-def _band(axes: Axes, columns: Iterable[Sequence[float | None]], colour: Any) -> Any:
-    """The median over samples at every step, and the band around it; returns the line."""
-    longest = list(columns)
-    steps, lows, medians, highs = [], [], [], []
-    for step in range(max(map(len, longest), default=0)):
-        values = [v for column in longest if step < len(column) and not math.isnan(v := number(column[step]))]
-        if values:
-            low, high = _deciles(values)
-            steps.append(step)
-            lows.append(low)
-            medians.append(statistics.median(values))
-            highs.append(high)
-    axes.fill_between(steps, lows, highs, color=colour, alpha=0.13, linewidth=0)
-    return axes.plot(steps, medians, color=colour, linewidth=1.3)[0]
-
-
-def _deciles(values: Sequence[float]) -> tuple[float, float]:
-    if len(values) == 1:
-        return values[0], values[0]
-    cuts = statistics.quantiles(values, n=10, method="inclusive")
-    return cuts[0], cuts[-1]
-
-
-@styled()
-def distribution_figure(
-    labels: Sequence[str], logits: Sequence[float], temperatures: Sequence[float] = SHOWN_TEMPERATURES
-) -> Figure:
-    """The recorded tokens of one step under several temperatures, renormalised over them.
-
-    Args:
-        labels: A name for every token.
-        logits: Their untempered logits, largest first.
-        temperatures: Each gives one line of dots.
-    """
-    figure, axes = blank_figure(width=3.4, height=0.9 + 0.22 * len(labels))
-    places = range(len(labels))
-    for temperature, colour in zip(temperatures, colours(len(temperatures)), strict=True):
-        probabilities = [math.exp(p) for p in log_softmax(logits, temperature)]
-        axes.plot(probabilities, places, "o-", color=colour, markersize=4, linewidth=1, label=f"T = {temperature:g}")
-    axes.set_yticks(places, [wrapped(label, TICK_WIDTH, 1) for label in labels])
-    axes.invert_yaxis()
-    axes.set_xlim(left=0)
-    axes.set_xlabel("probability among the tokens shown")
-    axes.legend(loc="lower right", frameon=False)
-    return figure
+    axes.set(**{f"{which}scale": "log"})
+    low, high = axes.get_xlim() if which == "x" else axes.get_ylim()
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    axis.set_major_locator(FixedLocator(log_ticks(low, high)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+    axes.set(**{f"{which}lim": (low, high)})
 
 
 def write_plots(run_folder: Path | LoadedRun, out: Path | None = None) -> list[Path]:
-    """Save every picture that the run has the numbers for, as .png and .svg.
+    """Save every picture that the run has the numbers for, as .png, .svg and .pdf.
 
     Args:
         run_folder: A run folder, or one that is loaded already.
@@ -260,36 +235,21 @@ def write_plots(run_folder: Path | LoadedRun, out: Path | None = None) -> list[P
     folder = own_folder(run.path / "plots") if out is None else out
     folder.mkdir(parents=True, exist_ok=True)
     figures = run_figures(run)
-    return [
-        save(figure, own_file(folder / f"{name}{end}")) for name, figure in figures.items() for end in (".png", ".svg")
-    ]
+    return [save(figure, own_file(folder / f"{name}{end}")) for name, figure in figures.items() for end in ENDINGS]
 
 
 def run_figures(run: LoadedRun) -> dict[str, Figure]:
-    """The pictures of a run by file name."""
+    """The pictures of a run by file name: each says of what model and of how many texts, and has a policy's one colour and marker."""
+    known, source = run.temperatures, source_line(run)
+    marks = marks_of(run.policies, known)
     figures: dict[str, Figure] = {}
     names = dict.fromkeys(metric for row in run.metrics.values() for metric in row)
     for metric in names:
         if has_metric(run.metrics, metric):
-            figures[metric] = metric_figure(run.metrics, metric, run.temperatures)
+            figures[metric] = metric_figure(run.metrics, metric, known, marks=marks, source=source)
     for diversity in FRONTIERS:
         if has_metric(run.metrics, diversity) and has_metric(run.metrics, "perplexity"):
-            figures[f"frontier_{diversity}"] = frontier_figure(run.metrics, diversity)
-    figures |= task_figures(run)
-    if run.traces:
-        groups: dict[str, list[Trace]] = {name: [] for name in run.policies}
-        for (policy, _, _), trace in run.traces.items():
-            groups.setdefault(policy, []).append(trace)
-        figures["steps"] = steps_figure({name: group for name, group in groups.items() if group})
-        figures["distribution"] = _widest_distribution(run)
-    return figures
-
-
-def _widest_distribution(run: LoadedRun) -> Figure:
-    """The step of the first traced sample where the model was least sure."""
-    from temp_processors.report.tokens import token_pieces
-
-    trace = next(trace for _, trace in sorted(run.traces.items(), key=lambda item: item[0][1:]) if len(trace))
-    step = max(range(len(trace)), key=lambda i: number(trace.entropy[i]))
-    pieces, _ = token_pieces(run, trace.top_ids[step])
-    return distribution_figure([pieces[token].shown for token in trace.top_ids[step]], trace.top_logits[step])
+            figures[f"frontier_{diversity}"] = frontier_figure(
+                run.metrics, diversity, temperatures=known, marks=marks, source=source
+            )
+    return figures | task_figures(run, marks, source) | step_figures(run, marks, source)

@@ -121,6 +121,9 @@ class Run:
         """Delete what an earlier run left, `DONE` first, and nothing that no run writes."""
         for name in (*reversed(RESULTS), *reversed(FILES), KEPT_ANSWERS):
             (self.path / name).unlink(missing_ok=True)
+        for old in self.path.glob("plots/*.pdf"):
+            if old.with_suffix(".svg").exists():  # a run's own; a PDF alone is somebody else's
+                old.unlink()
         for pattern in ("samples.*.jsonl", ".*.partial", *SHOWN):
             for old in self.path.glob(pattern):
                 old.unlink()

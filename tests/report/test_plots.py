@@ -12,11 +12,15 @@ from typing import Any
 import pytest
 
 from temp_processors.report.figures import colours, save
+from temp_processors.report.marks import marks_of
 from temp_processors.report.names import families, say_missing
-from temp_processors.report.plots import distribution_figure, frontier_figure, metric_figure, steps_figure, write_plots
-from temp_processors.runs.lenient import Trace
+from temp_processors.report.plots import frontier_figure, metric_figure, run_figures, source_line, write_plots
+from temp_processors.report.step_plots import distribution_figure, steps_figure
+from temp_processors.runs.lenient import Trace, load_run
 from tests.report.report_run import make_run
+from tests.report.test_colours import SHEET
 
+STARTS = {".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF"}
 SCORES = {
     "a$b": {"distinct_2": {"value": 0.2, "interval": [0.1, 0.3]}, "perplexity": {"value": 2.0}},
     "T=1.0": {"distinct_2": {"value": 0.7, "interval": None}, "perplexity": {"value": 20.0, "interval": [10.0, 40.0]}},
@@ -26,9 +30,9 @@ SCORES = {
 
 def test_metric_against_temperature_draws_value_interval_and_place() -> None:
     axes = metric_figure(SCORES, "distinct_2", {"a$b": 0.5, "T=1.0": 1.0}).axes[0]
-    line, _, (bars,) = axes.containers[0]
-    assert line.get_xydata().tolist() == [[0.5, 0.2], [1.0, 0.7]]
-    assert bars.get_segments()[0].tolist() == [[0.5, 0.1], [0.5, pytest.approx(0.3)]]
+    assert axes.lines[0].get_xydata().tolist() == [[0.5, 0.2], [1.0, 0.7]]
+    assert [held[0].get_xydata().tolist() for held in axes.containers[:2]] == [[[0.5, 0.2]], [[1.0, 0.7]]]
+    assert axes.containers[0][2][0].get_segments()[0].tolist() == [[0.5, 0.1], [0.5, pytest.approx(0.3)]]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["0.5", "1", "broken"]
     assert axes.get_ylabel() == "distinct-2"
 
@@ -108,11 +112,58 @@ def test_distribution_is_the_softmax_of_the_logits() -> None:
     assert axes.lines[1].get_xdata().tolist() == pytest.approx([0.9, 0.1])
 
 
-def test_a_run_gives_a_picture_of_every_kind_twice(tmp_path: Path) -> None:
+def test_a_run_gives_a_picture_of_every_kind_in_three_formats(tmp_path: Path) -> None:
     files = write_plots(make_run(tmp_path / "run", samples=2, steps=4))
     names = {"distinct_2", "self_bleu_4", "perplexity", "frontier_distinct_2", "frontier_self_bleu_4", "steps"}
-    assert {f.name for f in files} == {f"{n}{end}" for n in (*names, "distribution") for end in (".png", ".svg")}
-    assert all(f.read_bytes().startswith(b"\x89PNG" if f.suffix == ".png" else b"<?xml") for f in files)
+    assert {f.name for f in files} == {f"{n}{end}" for n in (*names, "distribution") for end in STARTS}
+    assert all(f.read_bytes().startswith(STARTS[f.suffix]) for f in files)
+
+
+def test_every_picture_of_a_run_says_what_it_is_and_draws_a_policy_alike(tmp_path: Path) -> None:
+    run = load_run(make_run(tmp_path / "run", samples=2, steps=4))
+    marks = marks_of(run.policies, run.temperatures)
+    for name, figure in run_figures(run).items():
+        title, notes = (text.get_text() for text in figure.texts if text.get_text())
+        assert title
+        notes = " ".join(notes.split())
+        assert source_line(run) in notes
+        assert any(word in notes for word in ("bars: 95 % intervals", "band: 10 to 90 %", "one step"))
+        drawn = [held[0] for held in figure.axes[0].containers]
+        if name != "distribution":
+            drawn = drawn or [line for axes in figure.axes for line in axes.lines]
+            assert {(line.get_color(), line.get_marker()) for line in drawn} <= {
+                (m.colour, m.marker) for m in marks.values()
+            }
+
+
+def test_marks_are_the_colours_of_the_page_from_cold_to_hot() -> None:
+    marks = marks_of(["b", "free", "a", "mid"], {"a": 0.1, "b": 2.0, "mid": 1.0})
+    shown = {name: "#" + "".join(f"{round(255 * c):02x}" for c in mark.colour) for name, mark in marks.items()}
+    light = SHEET.partition("@media")[0]
+    assert all(
+        f"--{stop}: {shown[name]}" in light
+        for name, stop in (("a", "t0"), ("mid", "t2"), ("b", "t4"), ("free", "plain"))
+    )
+    many = marks_of([f"p{i}" for i in range(36)])
+    assert len(set(many.values())) == 36
+
+
+def test_thirty_policies_fit(tmp_path: Path) -> None:
+    scores = {f"policy {i}, of some length": SCORES["T=1.0"] for i in range(30)}
+    known = {name: 0.1 * (i + 1) for i, name in enumerate(scores) if i < 16}
+    for figure in (metric_figure(scores, "distinct_2", known), frontier_figure(scores, temperatures=known)):
+        assert figure.get_figwidth() <= 7.2
+        assert figure.get_figheight() <= 7.2
+    ticks = metric_figure(scores, "distinct_2", known)
+    at = boxes(ticks, lambda f: f.axes[0].get_xticklabels())
+    assert len(at) >= 14 + 4
+    places = [ticks.axes[0].transData.transform((x, 0))[0] / ticks.dpi for x in ticks.axes[0].get_xticks()]
+    assert min(b - a for a, b in itertools.pairwise(places)) * math.sin(math.radians(40)) > 8 / 72
+
+
+def test_a_pdf_embeds_type_42_fonts_and_draws_chinese(tmp_path: Path) -> None:
+    held = save(frontier_figure({"冷 狐狸": SCORES["T=1.0"]}), tmp_path / "x.pdf").read_bytes()
+    assert b"/FontFile2" in held
 
 
 def test_the_same_figure_gives_the_same_bytes(tmp_path: Path) -> None:
