@@ -153,7 +153,10 @@ WRONG: dict[str, Fault] = {
         "log-probabilities for 60 tokens", lambda answer: answer.update(usage={"completion_tokens": 60})
     ),
     "NaN": choice("token_logprobs.0: has to be a finite number", logprobs={"token_logprobs": [float("nan")]}),
-    "above 0": choice("a log-probability is 0.5, above 0", logprobs={"token_logprobs": [0.5]}),
+    "above 0": changed(
+        "a log-probability is 0.5, above 0",
+        lambda answer: answer["choices"][0]["logprobs"]["token_logprobs"].__setitem__(0, 0.5),
+    ),
     "a text for an object": whole("the answer: has to be", "text"),
 }
 

@@ -189,10 +189,11 @@ def test_two_runs_of_one_name_are_told_apart_and_compared(page: Any, folder: Pat
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious(browser: Any, folder: Path, scheme: str) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+    page = write_page([folder], folder / "report.html")
     context = browser.new_context(color_scheme=scheme, bypass_csp=True)
     opened = context.new_page()
     for pane in ("scores", "wall", "strip", "setup"):
-        opened.goto((folder / "report.html").as_uri() + f"#pane={pane}")
+        opened.goto(page.as_uri() + f"#pane={pane}")
         opened.reload()
         found = axe.Axe().run(opened).response["violations"]
         serious = [
