@@ -11,14 +11,14 @@ from typing import Any, overload
 from rich.console import Console
 
 from temp_processors.config.experiment import ExperimentConfig
-from temp_processors.engines.continuation import StopTexts, drawn_text
 from temp_processors.engines.decoding.batches import plan_batches
-from temp_processors.engines.engine import Decoded, DecodeRow, DrawError, DrawOptions, Engine, ModelError, draw_options
+from temp_processors.engines.engine import Decoded, DecodeRow, DrawError, Engine, ModelError
 from temp_processors.engines.ray_engine import RayEngine
 from temp_processors.experiment.plan import Job, Plan, sample_seed
 from temp_processors.experiment.processes import Processes
 from temp_processors.experiment.progress import Meter
 from temp_processors.experiment.prompts import Prompts
+from temp_processors.experiment.texts import DrawnTexts
 from temp_processors.runs.folder import Run
 from temp_processors.runs.sample import Key, Sample
 from temp_processors.runs.writing import Part
@@ -59,7 +59,7 @@ class Work:
                 if text.finish_reason == "nan":
                     failures.append(self._failure(job, text))
                 elif self._key(job) not in done:
-                    part.write(self._sample(job, text))
+                    part.write(self._texts.sample(job, text))
         return failures
 
     @property
@@ -89,7 +89,7 @@ class Work:
         for rows in batches:
             meter.begin(self._policies_of(rows))
             try:
-                for text in self.engine.draw(rows, self.policies, self._options(meter)):
+                for text in self.engine.draw(rows, self.policies, self._texts.options(meter.tokens)):
                     yield rows, text
             except ModelError as error:
                 raise self._incomplete(error, rows) from error
@@ -147,35 +147,15 @@ class Work:
             f"more than {config.max_new_tokens} tokens" if len(sample.token_ids or ()) > config.max_new_tokens else None
         )
 
-    def _options(self, meter: Meter) -> DrawOptions:
-        return draw_options(self.config, self._stops, meter.tokens)
-
     @cached_property
-    def _stops(self) -> StopTexts:
-        return StopTexts(self.engine.tokenizer, self.config.stop)
+    def _texts(self) -> DrawnTexts:
+        return DrawnTexts(self.config, self.engine, self.prompts)
 
     def _meter(self, texts: int) -> Meter:
         return Meter(self.progress, texts, self.config.max_new_tokens)
 
     def _key(self, job: Job) -> Key:
         return self.config.policies[job.policy].name, job.prompt_id, job.sample_id
-
-    def _sample(self, job: Job, done: Decoded) -> Sample:
-        continues = not self.engine.model_config.is_encoder_decoder
-        prompt_ids = self.prompts.token_ids[job.prompt_id] if continues else ()
-        return Sample(
-            policy=self.config.policies[job.policy].name,
-            prompt_id=job.prompt_id,
-            sample_id=job.sample_id,
-            seed=job.seed,
-            prompt=self.prompts.texts[job.prompt_id],
-            text=self._stops.cut(drawn_text(self.engine.tokenizer, prompt_ids, done)),
-            token_ids=done.token_ids if done.text is None else None,
-            tokens=done.tokens,
-            finish_reason="length" if done.finish_reason == "nan" else done.finish_reason,
-            log_prob=done.log_prob,
-            **({} if done.power is None else done.power._asdict()),
-        )
 
     def _failure(self, job: Job, text: Decoded) -> dict[str, Any]:
         policy, prompt_id, sample_id = self._key(job)

@@ -14,15 +14,15 @@ from rich.console import Console
 
 from temp_processors.comparison.task_scores import outcome_of
 from temp_processors.config.experiment import ExperimentConfig
-from temp_processors.engines.continuation import StopTexts, drawn_text
 from temp_processors.engines.decoding.batches import plan_batches
-from temp_processors.engines.engine import DecodeRow, DrawOptions, Engine
+from temp_processors.engines.engine import DecodeRow, Engine
 from temp_processors.engines.load import load_engine
 from temp_processors.experiment.checkpoint import filled_in
 from temp_processors.experiment.plan import Job, Plan
 from temp_processors.experiment.progress import Meter
 from temp_processors.experiment.prompts import Prompts, prepare
 from temp_processors.experiment.sampler_stack import refuse_checkpoint_sampling
+from temp_processors.experiment.texts import DrawnTexts
 from temp_processors.runs.sample import Sample
 from temp_processors.tasks.measures import Outcome
 from temp_processors.tasks.scorers.base import Tools
@@ -87,8 +87,7 @@ class Drawing:
         ]
         batches = plan_batches([len(ids[job.prompt_id]) for job in jobs], config.most_rows)
         with Meter(self.progress, len(jobs), config.max_new_tokens) as meter:
-            ends = self._stops.end if config.stop else None
-            options = DrawOptions(config.max_new_tokens, config.coupled, meter.tokens, ends, config.most_rows)
+            options = self._texts.options(meter.tokens)
             for batch in batches:
                 chosen = [jobs[place] for place in batch]
                 meter.begin(list(dict.fromkeys(config.policies[job.policy].name for job in chosen)))
@@ -96,7 +95,7 @@ class Drawing:
                 for text in self.engine.draw(rows, self.policies, options):
                     meter.text(text.steps)
                     if text.finish_reason != "nan":
-                        yield self._sample(chosen[text.row], text)
+                        yield self._texts.sample(chosen[text.row], text)
 
     @property
     def _samples(self) -> range:
@@ -106,22 +105,5 @@ class Drawing:
         return self.plan.job((prompt * len(self.config.policies) + policy) * self.config.samples_per_prompt + sample)
 
     @cached_property
-    def _stops(self) -> StopTexts:
-        return StopTexts(self.engine.tokenizer, self.config.stop)
-
-    def _sample(self, job: Job, done: Any) -> Sample:
-        continues = not self.engine.model_config.is_encoder_decoder
-        prompt_ids = self.prompts.token_ids[job.prompt_id] if continues else ()
-        return Sample(
-            policy=self.config.policies[job.policy].name,
-            prompt_id=job.prompt_id,
-            sample_id=job.sample_id,
-            seed=job.seed,
-            prompt=self.prompts.texts[job.prompt_id],
-            text=self._stops.cut(drawn_text(self.engine.tokenizer, prompt_ids, done)),
-            token_ids=done.token_ids if done.text is None else None,
-            tokens=done.tokens,
-            finish_reason=done.finish_reason,
-            log_prob=done.log_prob,
-            **({} if done.power is None else done.power._asdict()),
-        )
+    def _texts(self) -> DrawnTexts:
+        return DrawnTexts(self.config, self.engine, self.prompts)
