@@ -56,17 +56,10 @@ def entropy(scores: Tensor) -> Tensor:
 
     ```
     """
-    if _differentiated(scores):
-        found: Tensor = _Entropy.apply(scores)  # type: ignore[no-untyped-call]
-        return found
     quick = quick_negentropy(scores)
     if quick is not None and sure(quick):
         return quick.neg_()
     return careful_entropy(scores, quick)
-
-
-def _differentiated(scores: Tensor) -> bool:
-    return scores.requires_grad and torch.is_grad_enabled() and not torch.compiler.is_compiling()
 
 
 class _Entropy(torch.autograd.Function):
@@ -119,6 +112,9 @@ def sure(quick: Tensor) -> bool:
 
 def careful_entropy(scores: Tensor, quick: Tensor | None) -> Tensor:
     """The entropy from [`moments`]. Rows whose quick answer is good keep it: an answer may not depend on other rows."""
+    if scores.requires_grad and torch.is_grad_enabled() and not torch.compiler.is_compiling():
+        found: Tensor = _Entropy.apply(scores)  # type: ignore[no-untyped-call]
+        return found
     if quick is None:
         return _of_moments(moments(scores))
     open_rows = ~(quick < -PEAKED).flatten()
@@ -139,13 +135,9 @@ def entropy_share(scores: Tensor, scale: float = 1.0, offset: float = 0.0) -> tu
     n counts the entries that are not -inf. The second tensor says which rows have at most one such entry
     (there H is 0); None if no row has.
     """
-    vocabulary = scores.shape[-1]
-    quick = None if _differentiated(scores) else quick_negentropy(scores)
+    quick, vocabulary = quick_negentropy(scores), scores.shape[-1]
     certain = quick is not None and sure(quick)
-    if _differentiated(scores):
-        spread = entropy(scores)
-    else:
-        spread = quick.neg() if quick is not None and certain else careful_entropy(scores, quick)
+    spread = quick.neg() if quick is not None and certain else careful_entropy(scores, quick)
     precise = spread.to(precise_dtype(spread))  # in float32 a few rows at once round otherwise than one (SIMD lanes)
     certain = certain or scores.numel() == 0  # a batch without rows
     whole = not without_sync(scores) and vocabulary > 1 and (certain or bool(scores.amin() > -torch.inf))
