@@ -7,15 +7,15 @@ import json
 import math
 import socket
 import struct
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from tests.engines.recording_server import Handler, RecordingServer, running
 
 EOS = 2
 """`<eos>` of fox."""
@@ -23,84 +23,22 @@ HANG = 3.0
 """Seconds that a request hangs, unless its client goes away before."""
 
 
-class Handler(BaseHTTPRequestHandler):
-    """Answers as vLLM does, with tokens that depend on prompt and seed alone; or as the server's fault says."""
-
-    server: FaultyServer
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self) -> None:
-        self.server.headers_seen.append(dict(self.headers))
-        if self.server.models_fault is not None:
-            self.server.models_fault(self, {})
-        else:
-            self.json({"data": [{"id": "fox"}]})
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        with self.server.lock:
-            self.server.bodies.append(body)
-            self.server.paths.append(self.path)
-            self.server.headers_seen.append(dict(self.headers))
-            earlier = sum(other["seed"] == body["seed"] for other in self.server.bodies) - 1
-        if self.server.fault is not None and self.server.hits(body["seed"], earlier):
-            self.server.fault(self, body)
-        else:
-            self.json(good(body))
-
-    def json(self, content: Any, status: int = 200, **headers: str) -> None:
-        self.bytes(json.dumps(content).encode(), status, **headers)
-
-    def bytes(self, content: bytes, status: int = 200, **headers: str) -> None:
-        self.send_response(status)
-        for name, value in {"Content-Type": "application/json", "Content-Length": str(len(content)), **headers}.items():
-            self.send_header(name.replace("_", "-"), value)
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *_: Any) -> None:
-        """Quiet."""
-
-
-class FaultyServer(ThreadingHTTPServer):
-    """The server; `fault` is what it does to the requests that `hits` says."""
-
-    daemon_threads = True
-    request_queue_size = 64
+class FaultyServer(RecordingServer):
+    """Answers as vLLM does, with tokens that depend on prompt and seed alone."""
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.lock = threading.Lock()
-        self.bodies: list[dict[str, Any]] = []
-        self.paths: list[str] = []
-        self.headers_seen: list[dict[str, str]] = []
-        self.fault: Callable[[Handler, dict[str, Any]], None] | None = None
-        self.models_fault: Callable[[Handler, dict[str, Any]], None] | None = None
-        self.hits: Callable[[int, int], bool] = lambda seed, earlier: True
+        super().__init__("fox")
 
     @property
     def address(self) -> str:
         return f"127.0.0.1:{self.server_port}"
 
-    def heal(self) -> None:
-        self.fault = self.models_fault = None
-        self.bodies.clear()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is no news."""
+    def good(self, body: dict[str, Any], path: str) -> dict[str, Any]:
+        return good(body)
 
 
-@contextmanager
-def serving() -> Iterator[FaultyServer]:
-    server = FaultyServer()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+def serving() -> AbstractContextManager[FaultyServer]:
+    return running(FaultyServer())
 
 
 def tokens_of(body: dict[str, Any]) -> list[int]:

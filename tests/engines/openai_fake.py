@@ -4,88 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import AbstractContextManager
 from typing import Any
+
+from tests.engines.recording_server import RecordingServer, running
 
 WORDS = ("fox", "dog", "quick", "lazy", "brown", "jumps", "over", "the", "épée", "\U0001f98a", "敏捷", "moon")
 
 
-class Handler(BaseHTTPRequestHandler):
-    """Answers as the server's settings say, or as its fault does."""
-
-    server: FakeServer
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self) -> None:
-        self.server.headers_seen.append(dict(self.headers))
-        if self.server.models_fault is not None:
-            self.server.models_fault(self, {})
-        else:
-            self.json({"data": [{"id": name} for name in self.server.models]})
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        seed = body["seed"] if "seed" in body else body["options"]["seed"]
-        with self.server.lock:
-            self.server.bodies.append(body)
-            self.server.paths.append(self.path)
-            self.server.headers_seen.append(dict(self.headers))
-            earlier = sum(_seed(other) == seed for other in self.server.bodies) - 1
-        if self.server.fault is not None and self.server.hits(seed, earlier):
-            self.server.fault(self, body)
-        else:
-            self.json(self.server.good(body, self.path))
-
-    def json(self, content: Any, status: int = 200, **headers: str) -> None:
-        self.bytes(json.dumps(content).encode(), status, **headers)
-
-    def bytes(self, content: bytes, status: int = 200, **headers: str) -> None:
-        self.send_response(status)
-        for name, value in {"Content-Type": "application/json", "Content-Length": str(len(content)), **headers}.items():
-            self.send_header(name.replace("_", "-"), value)
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *_: Any) -> None:
-        """Quiet."""
-
-
-def _seed(body: dict[str, Any]) -> int:
-    return int(body["seed"] if "seed" in body else body["options"]["seed"])
-
-
-class FakeServer(ThreadingHTTPServer):
+class FakeServer(RecordingServer):
     """The server; `ignores` are the names of fields that it does not look at."""
 
-    daemon_threads = True
-    request_queue_size = 64
-
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.lock = threading.Lock()
-        self.models = ["small"]
+        super().__init__("small")
         self.ignores: set[str] = set()
         self.log_probs: str | None = "before"
         self.fewer = 0
-        self.heal()
-        self.headers_seen: list[dict[str, str]] = []
-
-    def heal(self) -> None:
-        self.bodies: list[dict[str, Any]] = []
-        self.paths: list[str] = []
-        self.fault: Callable[[Any, dict[str, Any]], None] | None = None
-        self.models_fault: Callable[[Any, dict[str, Any]], None] | None = None
-        self.hits: Callable[[int, int], bool] = lambda seed, earlier: True
 
     @property
     def address(self) -> str:
         return f"http://127.0.0.1:{self.server_port}/v1"
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is no news."""
 
     def words(self, body: dict[str, Any], number: int = 0) -> list[str]:
         """The words of a text: the same ones where one token is left, else those of the seed."""
@@ -139,14 +77,5 @@ class FakeServer(ThreadingHTTPServer):
         return {"done": True, "done_reason": reason, "eval_count": len(words), **held}
 
 
-@contextmanager
-def serving() -> Iterator[FakeServer]:
-    server = FakeServer()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+def serving() -> AbstractContextManager[FakeServer]:
+    return running(FakeServer())
