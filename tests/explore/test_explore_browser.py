@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,11 +17,9 @@ from temp_processors.config.experiment import load_config
 from temp_processors.explore.forms import policy_kinds
 from temp_processors.explore.live import draw_samples
 from temp_processors.explore.loading import load
+from tests.browser import launched
 from tests.paths import ROOT
 
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-SWITCHES = ["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
-SWITCHES += ["--disable-component-update", "--disable-sync"]
 HOSTILE = '</script><img src=x onerror="window.hacked=1">${window.hacked=1}{{value}}<!--'
 
 # The command, with every connection that its process opens or looks up written to a file.
@@ -61,13 +58,8 @@ def address(connections: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def browser(address: str) -> Iterator[Any]:
-    if BROWSER is None:
-        pytest.skip("no Chromium on this machine")
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with playwright.sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=BROWSER, args=SWITCHES)
+    with launched() as opened:
         yield opened
-        opened.close()
 
 
 @pytest.fixture
