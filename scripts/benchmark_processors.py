@@ -2,6 +2,7 @@
 
     python scripts/benchmark_processors.py
     python scripts/benchmark_processors.py --quick --device cuda
+    python scripts/benchmark_processors.py --only top_p --only typical_p
 
 Each line is the median of alternated runs, in milliseconds, and its ratio to transformers' `TemperatureLogitsWarper`
 and to the straightforward dynamic temperature (softmax, logarithm, product with masks, sum) at the same size. Memory is
@@ -15,7 +16,7 @@ import random
 import re
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -73,9 +74,9 @@ def straightforward(input_ids: Tensor, scores: Tensor) -> Tensor:
     return scores / (0.5 + 1.0 * entropy / torch.log(count))
 
 
-def candidates(batch: int, quick: bool) -> dict[str, Call]:
-    """What is measured, the three yardsticks first."""
-    chosen = {name: POLICIES[name] for name in ("fixed", "dynamic")} if quick else POLICIES
+def candidates(batch: int, only: Sequence[str]) -> dict[str, Call]:
+    """What is measured, the three yardsticks first: all policies, or `only` these."""
+    chosen = {name: POLICIES[name] for name in only or POLICIES}
     return {
         "memory copy": lambda input_ids, scores: scores.clone(),
         "transformers": TemperatureLogitsWarper(0.7),
@@ -138,6 +139,7 @@ def extra_memory(call: Call, input_ids: Tensor, scores: Tensor) -> float | None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fixed and dynamic only, at batch 8")
+    parser.add_argument("--only", action="append", default=[], choices=POLICIES, help="this policy; may be given again")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--seconds", type=float, default=3.0, help="per size")
@@ -155,7 +157,7 @@ def table(batch: int, vocabulary: int, options: argparse.Namespace) -> None:
     generator = torch.Generator().manual_seed(0)
     scores = (torch.randn(batch, vocabulary, generator=generator) * 3).to(options.device)
     input_ids = torch.randint(vocabulary, (batch, 32), generator=generator).to(options.device)
-    calls = candidates(batch, options.quick)
+    calls = candidates(batch, ("fixed", "dynamic") if options.quick else options.only)
     took = medians(calls, input_ids, scores, options.seconds)
     for name, call in calls.items():
         memory = extra_memory(call, input_ids, scores)
