@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar
 
 from temp_processors.engines.model_errors import ModelError as ModelError
 from temp_processors.engines.model_errors import loading as loading
@@ -41,6 +41,9 @@ class DecodeRow(NamedTuple):
     prompt_ids: tuple[int, ...]
     policy: int
     seed: int
+
+
+Rows = TypeVar("Rows", bound=Sequence[Any])
 
 
 class PowerStatistics(NamedTuple):
@@ -98,6 +101,10 @@ def ignore(tokens: int) -> None:
     """The `on_tokens` of a caller that shows no progress."""
 
 
+def silent(line: str) -> None:
+    """The `say` of a caller that shows no remarks."""
+
+
 @dataclass(frozen=True)
 class DrawOptions:
     """How rows are drawn.
@@ -127,8 +134,8 @@ def draw_options(config: ExperimentConfig, stops: StopTexts, on_tokens: Callable
 class Engine(Protocol):
     """A language model and what runs it, ready to draw the rows of an experiment.
 
-    To add one: a class that keeps this protocol in a file of this folder, its line in `load.ENGINES`, and its name in
-    `config`'s choice of engines.
+    To add one: a class that keeps this protocol in a file of this folder (on `InTurn`, if it draws in one place), its line in
+    `load.ENGINES`, and its name in `config`'s choice of engines.
     """
 
     @classmethod
@@ -180,6 +187,34 @@ class Engine(Protocol):
             ModelError: None of the rows that are left can be drawn.
         """
 
+    def portions(self, rows: Rows) -> list[Rows]:
+        """Independent rows as the batches that `draw_batches` takes, slices of `rows`: all at once, or some for every worker."""
+
+    def draw_batches(
+        self,
+        batches: Sequence[Sequence[DecodeRow]],
+        policies: Sequence[Any],
+        options: DrawOptions,
+        *,
+        begin: Callable[[int], None] = ignore,
+        say: Callable[[str], None] = silent,
+    ) -> Iterator[Decoded]:
+        """`draw` of every batch, one after the other or as workers bring them.
+
+        Args:
+            batches: What to draw; `Decoded.row` counts the rows of its batch.
+            policies, options: As for `draw`.
+            begin: Called with the position of a batch before its texts come, which no other batch interrupts; an error that
+                follows is of that batch.
+            say: Told in a line what goes wrong and is put right, as a worker that is lost.
+
+        Raises:
+            DrawError, ModelError: As `draw`.
+        """
+
+    def close(self) -> None:
+        """End what was started for it; it draws nothing more."""
+
     def describe(self) -> dict[str, Any]:
         """What tells this model from another, as JSON values: a run is only resumed with the same."""
 
@@ -201,6 +236,31 @@ class Engine(Protocol):
         Raises:
             ModelError: `why_not_traced`.
         """
+
+
+class InTurn:
+    """What the engines have in common that draw in one place: batches one after the other, and nothing to end."""
+
+    def portions(self, rows: Rows) -> list[Rows]:
+        """All of them at once."""
+        return [rows] if rows else []
+
+    def draw_batches(
+        self: Engine,
+        batches: Sequence[Sequence[DecodeRow]],
+        policies: Sequence[Any],
+        options: DrawOptions,
+        *,
+        begin: Callable[[int], None] = ignore,
+        say: Callable[[str], None] = silent,
+    ) -> Iterator[Decoded]:
+        """`draw` of every batch, one after the other."""
+        for number, rows in enumerate(batches):
+            begin(number)
+            yield from self.draw(rows, policies, options)
+
+    def close(self) -> None:
+        """Nothing was started."""
 
 
 def ends_of(generation_config: Any, tokenizer: Any) -> list[int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from importlib import import_module
 
 from temp_processors.config.experiment import ExperimentConfig
@@ -42,11 +42,5 @@ def load_engine(config: ExperimentConfig) -> Engine:
 @contextmanager
 def loaded(config: ExperimentConfig) -> Iterator[Engine]:
     """`load_engine`, for as long as it is used: workers of a launcher end with it."""
-    if config.launcher is None:
-        yield load_engine(config)
-        return
-    engine = import_module(LAUNCHED).RayEngine.load(config)
-    try:
+    with closing(load_engine(config)) as engine:
         yield engine
-    finally:
-        engine.close()

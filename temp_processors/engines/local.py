@@ -22,7 +22,7 @@ from temp_processors.engines.decoding.lean import lean_view
 from temp_processors.engines.decoding.power.decode import decode_power
 from temp_processors.engines.decoding.prefill import draw_kwargs
 from temp_processors.engines.decoding.seeded import for_texts
-from temp_processors.engines.engine import Decoded, DecodeRow, DrawOptions, ModelError, PolicyFactory, ends_of
+from temp_processors.engines.engine import Decoded, DecodeRow, DrawOptions, InTurn, ModelError, PolicyFactory, ends_of
 from temp_processors.engines.model_errors import MODEL_CODE_FAILURES, first_line, raised_by
 from temp_processors.engines.reading import read_model
 from temp_processors.policies.base import PolicyLogitsWarper
@@ -34,7 +34,7 @@ from temp_processors.trace.table import TokenTrace
 
 
 @dataclass(frozen=True)
-class LocalEngine:
+class LocalEngine(InTurn):
     """A language model of transformers in evaluation mode, causal or encoder-decoder, with its tokenizer."""
 
     model: Any

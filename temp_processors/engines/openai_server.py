@@ -21,7 +21,7 @@ from temp_processors.audit.findings import Finding
 from temp_processors.config.experiment import ExperimentConfig
 from temp_processors.config.sections import model_spec
 from temp_processors.engines.characters import Characters
-from temp_processors.engines.engine import Decoded, DecodeRow, DrawOptions, ModelError
+from temp_processors.engines.engine import Decoded, DecodeRow, DrawOptions, InTurn, ModelError
 from temp_processors.engines.openai_probe import Probe, Probed
 from temp_processors.engines.openai_requests import DIALECTS, Asking, Carried, carried, first_is_chat
 from temp_processors.engines.pool import Rows, drawn
@@ -33,7 +33,7 @@ from temp_processors.trace.table import TokenTrace
 
 
 @dataclass(frozen=True)
-class OpenAIEngine:
+class OpenAIEngine(InTurn):
     """A model behind `base_url`.
 
     Args:

@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from temp_processors.config.experiment import ExperimentConfig
 from temp_processors.config.launcher import launcher_spec
-from temp_processors.engines.engine import Decoded, DecodeRow, DrawOptions, ModelError
+from temp_processors.engines.engine import Decoded, DecodeRow, DrawOptions, ModelError, Rows, ignore, silent
 from temp_processors.engines.ray_cluster import connected
 from temp_processors.engines.ray_worker import Ready
-from temp_processors.engines.ray_workers import Drawn, Workers
+from temp_processors.engines.ray_workers import Workers
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -101,28 +101,39 @@ class RayEngine:
     def draw(self, rows: Sequence[DecodeRow], policies: Sequence[int], options: DrawOptions) -> Iterator[Decoded]:
         """Continue every row, all as one batch where they are not independent. The options are those of the configuration."""
         batches = [range(len(rows))] if not self.independent_rows else self.portions(range(len(rows)))
-        for found in self.draw_batches([[rows[row] for row in batch] for batch in batches]):
-            for text in found.texts:
-                options.on_tokens(text.steps)
-                yield text._replace(row=batches[found.batch][text.row])
+        begun = [0]
+        drawn = self.draw_batches(
+            [[rows[row] for row in batch] for batch in batches], policies, options, begin=begun.append
+        )
+        for text in drawn:
+            options.on_tokens(text.steps)
+            yield text._replace(row=batches[begun[-1]][text.row])
+
+    def draw_batches(
+        self,
+        batches: Sequence[Sequence[DecodeRow]],
+        policies: Sequence[int],
+        options: DrawOptions,
+        *,
+        begin: Callable[[int], None] = ignore,
+        say: Callable[[str], None] = silent,
+    ) -> Iterator[Decoded]:
+        """Every batch, as the workers finish them; `say` hears of lost ones. Policies and options are those of the configuration.
+
+        Raises:
+            ModelError: No worker is left, or that of a batch.
+        """
+        self.workers.say = say
+        for found in self.workers.draw(batches):
+            begin(found.batch)
+            yield from found.texts
             if found.error is not None:
                 raise found.error
 
-    def draw_batches(
-        self, batches: Sequence[Sequence[DecodeRow]], say: Callable[[str], None] = lambda line: None
-    ) -> Iterator[Drawn]:
-        """Every batch, as the workers finish them; `say` hears of lost ones.
-
-        Raises:
-            ModelError: No worker is left.
-        """
-        self.workers.say = say
-        return self.workers.draw(batches)
-
-    def portions(self, rows: Sequence[Any]) -> list[Any]:
+    def portions(self, rows: Rows) -> list[Rows]:
         """Independent rows as batches for the workers: slices of `rows`."""
         size = max(1, min(PORTION, len(rows) // (PORTIONS * self.workers.count)))
-        return [rows[start : start + size] for start in range(0, len(rows), size)]
+        return [cast("Rows", rows[start : start + size]) for start in range(0, len(rows), size)]
 
     def describe(self) -> dict[str, Any]:
         """As the engine of the workers; all of them agree."""

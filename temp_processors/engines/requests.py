@@ -12,7 +12,7 @@ from transformers import AutoConfig, AutoTokenizer
 
 from temp_processors.config.experiment import ExperimentConfig
 from temp_processors.config.sections import ModelSpec
-from temp_processors.engines.engine import Decoded, ModelError, ends_of, loading, model_path
+from temp_processors.engines.engine import Decoded, InTurn, ModelError, ends_of, loading, model_path
 from temp_processors.engines.reading import generation_config_in
 from temp_processors.policies.base import PolicyLogitsWarper
 from temp_processors.policies.tags import resolve_tag
@@ -96,7 +96,7 @@ def as_row(row: int, tokens: Sequence[int], finish_reason: str, log_prob: float)
 
 
 @dataclass(frozen=True)
-class OnVllm:
+class OnVllm(InTurn):
     """What both engines on vLLM answer alike; `load`, `draw` and `describe` are each one's own.
 
     Args:

@@ -13,12 +13,11 @@ from rich.console import Console
 from temp_processors.config.experiment import ExperimentConfig
 from temp_processors.engines.decoding.batches import plan_batches
 from temp_processors.engines.engine import Decoded, DecodeRow, DrawError, Engine, ModelError
-from temp_processors.engines.ray_engine import RayEngine
 from temp_processors.experiment.plan import Job, Plan, sample_seed
 from temp_processors.experiment.processes import Processes
 from temp_processors.experiment.progress import Meter
 from temp_processors.experiment.prompts import Prompts
-from temp_processors.experiment.texts import DrawnTexts
+from temp_processors.experiment.texts import DrawnTexts, independent_rows
 from temp_processors.runs.folder import Run
 from temp_processors.runs.sample import Key, Sample
 from temp_processors.runs.writing import Part
@@ -62,37 +61,27 @@ class Work:
                     part.write(self._texts.sample(job, text))
         return failures
 
-    @property
-    def _independent(self) -> bool:
-        """Whether each row may be drawn beside any others; texts of `kind: power` are made of many rows."""
-        powers = any(named.policy.kind == "power" for named in self.config.policies)
-        return self.engine.independent_rows and not powers
-
     def _batches(self, done: set[Key]) -> list[Rows]:
-        if not self._independent:
-            return self._whole_batches(done)
-        pool = self._pool(done)
-        if isinstance(self.engine, RayEngine):
-            return [portion for rows in pool for portion in self.engine.portions(rows)]
-        return pool
+        return (
+            self.engine.portions(self._pool(done))
+            if independent_rows(self.config, self.engine)
+            else self._whole_batches(done)
+        )
 
     def _drawn(self, batches: Sequence[Rows], meter: Meter) -> Iterator[tuple[Rows, Decoded]]:
-        """Every text with the batch that it is in: batch by batch, or as workers bring them."""
-        if isinstance(self.engine, RayEngine):
-            for found in self.engine.draw_batches(batches, self.say):
-                rows = batches[found.batch]
-                meter.begin(self._policies_of(rows))
-                yield from ((rows, text) for text in found.texts)
-                if found.error is not None:
-                    raise self._incomplete(found.error, rows) from found.error
-            return
-        for rows in batches:
-            meter.begin(self._policies_of(rows))
-            try:
-                for text in self.engine.draw(rows, self.policies, self._texts.options(meter.tokens)):
-                    yield rows, text
-            except ModelError as error:
-                raise self._incomplete(error, rows) from error
+        """Every text with the batch that it is in."""
+        begun: list[Rows] = []
+
+        def begin(batch: int) -> None:
+            begun[:] = [batches[batch]]
+            meter.begin(self._policies_of(batches[batch]))
+
+        options = self._texts.options(meter.tokens)
+        try:
+            for text in self.engine.draw_batches(batches, self.policies, options, begin=begin, say=self.say):
+                yield begun[0], text
+        except ModelError as error:
+            raise self._incomplete(error, begun) from error
 
     def _policies_of(self, rows: Rows) -> list[str]:
         return [self.config.policies[policy].name for policy in rows.policies]
@@ -108,21 +97,21 @@ class Work:
             if any(self._key(self.plan.job(place)) not in done for place in batch)
         ]
 
-    def _pool(self, done: set[Key]) -> list[Rows]:
+    def _pool(self, done: set[Key]) -> Rows:
         """All rows that are not done, the first sample of every prompt and policy first: one prompt that fails holds up no other."""
         samples = self.config.samples_per_prompt
         cells = len(self.plan) // samples
         order = (place % cells * samples + place // cells for place in range(len(self.plan)))
         rank, count = self.processes.rank, self.processes.count
         places = (place for number, place in enumerate(order) if number % count == rank)
-        return [Rows(self, array("q", (place for place in places if self._key(self.plan.job(place)) not in done)))]
+        return Rows(self, array("q", (place for place in places if self._key(self.plan.job(place)) not in done)))
 
-    def _incomplete(self, error: ModelError, rows: Rows) -> ModelError:
+    def _incomplete(self, error: ModelError, begun: Sequence[Rows]) -> ModelError:
         if not isinstance(error, DrawError):
             return ModelError(f"{error}; what was drawn is kept: go on with --resume")
         named = []
         for row, reason in error.failed[:SHOWN]:
-            policy, prompt, sample = self._key(rows.job(row))
+            policy, prompt, sample = self._key(begun[0].job(row))
             named.append(f"policy {policy!r}, prompt {prompt}, sample {sample}: {reason}")
         more = f"; and {len(error.failed) - SHOWN:,} more" if len(error.failed) > SHOWN else ""
         return ModelError(f"{error}: {'; '.join(named)}{more}; all others are kept: go on with --resume")

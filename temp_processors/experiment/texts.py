@@ -14,6 +14,12 @@ from temp_processors.experiment.prompts import Prompts
 from temp_processors.runs.sample import Sample
 
 
+def independent_rows(config: ExperimentConfig, engine: Engine) -> bool:
+    """Whether each row may be drawn beside any others; texts of `kind: power` are made of many rows."""
+    powers = any(named.policy.kind == "power" for named in config.policies)
+    return engine.independent_rows and not powers
+
+
 @dataclass(frozen=True)
 class DrawnTexts:
     """The texts that an engine draws of the prompts of a configuration."""

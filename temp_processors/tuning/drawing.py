@@ -1,6 +1,7 @@
 """Texts of some prompts and policies of a configuration, drawn and scored: what a race asks for, round by round.
 
-A text has the seed that it would have in a run of the whole configuration. Neighbours in a batch may move the last bits of its logits.
+A text has the seed that it would have in a run of the whole configuration. Where rows are not independent, neighbours in a batch
+may move the last bits of its logits.
 """
 
 from __future__ import annotations
@@ -16,13 +17,12 @@ from temp_processors.comparison.task_scores import outcome_of
 from temp_processors.config.experiment import ExperimentConfig
 from temp_processors.engines.decoding.batches import plan_batches
 from temp_processors.engines.engine import DecodeRow, Engine
-from temp_processors.engines.load import load_engine
 from temp_processors.experiment.checkpoint import filled_in
 from temp_processors.experiment.plan import Job, Plan
 from temp_processors.experiment.progress import Meter
 from temp_processors.experiment.prompts import Prompts, prepare
 from temp_processors.experiment.sampler_stack import refuse_checkpoint_sampling
-from temp_processors.experiment.texts import DrawnTexts
+from temp_processors.experiment.texts import DrawnTexts, independent_rows
 from temp_processors.runs.sample import Sample
 from temp_processors.tasks.measures import Outcome
 from temp_processors.tasks.scorers.base import Tools
@@ -31,12 +31,12 @@ from temp_processors.tasks.task import Task, score_texts
 
 @dataclass(frozen=True)
 class Drawing:
-    """A configuration whose model is loaded.
+    """A configuration with its engine.
 
     Args:
         plan: Of the configuration.
         task: Of the configuration.
-        engine: With the model.
+        engine: That of the configuration.
         policies: Of the configuration, as the engine takes them.
         prompts: As the model reads them.
         tools: What scorers may use.
@@ -52,14 +52,13 @@ class Drawing:
     progress: Console
 
     @classmethod
-    def load(cls, plan: Plan, task: Task, tools: Tools, progress: Console) -> Drawing:
-        """Load the model.
+    def prepared(cls, engine: Engine, plan: Plan, task: Task, tools: Tools, progress: Console) -> Drawing:
+        """What `engine` needs to draw the texts of `plan`.
 
         Raises:
             ModelError, ConfigError, PromptError: As `run_experiment`.
         """
         config = plan.config
-        engine = load_engine(config)
         filled_in(config, engine.generation_config)
         refuse_checkpoint_sampling(engine, config)
         policies = engine.prepare(config)
@@ -85,17 +84,27 @@ class Drawing:
         jobs = [
             self._job(prompt, policy, sample) for prompt in prompts for policy in policies for sample in self._samples
         ]
-        batches = plan_batches([len(ids[job.prompt_id]) for job in jobs], config.most_rows)
+        batches = [
+            [jobs[place] for place in batch] for batch in self._batches([len(ids[job.prompt_id]) for job in jobs])
+        ]
+        rows = [[DecodeRow(ids[job.prompt_id], job.policy, job.seed) for job in batch] for batch in batches]
         with Meter(self.progress, len(jobs), config.max_new_tokens) as meter:
+            begun: list[Job] = []
+
+            def begin(batch: int) -> None:
+                begun[:] = batches[batch]
+                meter.begin(list(dict.fromkeys(config.policies[job.policy].name for job in begun)))
+
             options = self._texts.options(meter.tokens)
-            for batch in batches:
-                chosen = [jobs[place] for place in batch]
-                meter.begin(list(dict.fromkeys(config.policies[job.policy].name for job in chosen)))
-                rows = [DecodeRow(ids[job.prompt_id], job.policy, job.seed) for job in chosen]
-                for text in self.engine.draw(rows, self.policies, options):
-                    meter.text(text.steps)
-                    if text.finish_reason != "nan":
-                        yield self._texts.sample(chosen[text.row], text)
+            for text in self.engine.draw_batches(rows, self.policies, options, begin=begin):
+                meter.text(text.steps)
+                if text.finish_reason != "nan":
+                    yield self._texts.sample(begun[text.row], text)
+
+    def _batches(self, lengths: Sequence[int]) -> Sequence[Sequence[int]]:
+        if independent_rows(self.config, self.engine):
+            return self.engine.portions(range(len(lengths)))
+        return plan_batches(lengths, self.config.most_rows)
 
     @property
     def _samples(self) -> range:

@@ -16,6 +16,7 @@ from temp_processors.comparison.best import TaskVerdict, task_verdict
 from temp_processors.comparison.verdicts import MARGIN
 from temp_processors.config.experiment import ExperimentConfig
 from temp_processors.config.sections import trace_options
+from temp_processors.engines.load import loaded
 from temp_processors.experiment.plan import Plan
 from temp_processors.metrics.arrays import Floats
 from temp_processors.runs.folder import Run
@@ -116,8 +117,17 @@ def run_race(
     race = Race(names, rounds=rounds, margin=task.margin)
     tools = Tools(allow_code_execution, folder.path)
     task.prepare(tools)
-    drawing = Drawing.load(plan, task, tools, progress or Console(quiet=True))
-    folder.start({"config.yaml": plan.config.to_yaml()}, overwrite=overwrite)
+    with loaded(plan.config) as engine:
+        drawing = Drawing.prepared(engine, plan, task, tools, progress or Console(quiet=True))
+        folder.start({"config.yaml": plan.config.to_yaml()}, overwrite=overwrite)
+        return _raced(race, drawing, folder, order, budget, say)
+
+
+def _raced(
+    race: Race, drawing: Drawing, folder: Run, order: Sequence[int], budget: int | None, say: Callable[[str], None]
+) -> RaceResult:
+    """The race, round by round, and its result."""
+    plan, task, names, rounds = drawing.plan, drawing.task, race.policies, race.rounds
     counted: dict[str, list[int]] = {name: [] for name in names}
     done = 0
     with Part(folder.path, None) as part:

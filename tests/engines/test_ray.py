@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -34,10 +35,11 @@ def cluster() -> Iterator[Any]:
     from ray.cluster_utils import Cluster
 
     paths, os.environ["PYTHONPATH"] = os.environ.get("PYTHONPATH"), str(ROOT)
-    cluster = Cluster(
-        initialize_head=True,
-        head_node_args={"num_cpus": 1, "include_dashboard": False, "ray_client_server_port": 20001},
-    )
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    head = {"num_cpus": 1, "include_dashboard": False, "ray_client_server_port": port}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
+    cluster.client = f"ray://127.0.0.1:{port}"
     cluster.other = cluster.add_node(num_cpus=1)
     yield cluster
     cluster.shutdown()
@@ -119,7 +121,7 @@ def test_an_interrupted_run_goes_on_without_a_launcher(cluster: Any, whole: Path
 
 def test_by_the_address_of_a_client(cluster: Any, whole: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    assert ended(started("ray://127.0.0.1:20001", out)) == (0, "")
+    assert ended(started(cluster.client, out)) == (0, "")
     assert_same(out, whole)
 
 
