@@ -1,11 +1,13 @@
-"""The same prompts through this engine, transformers' generate and generate_batch, and vLLM: tokens per second, in turn.
+"""The same prompts through this engine, transformers' generate and generate_batch, vLLM and llama.cpp: tokens per second, in turn.
 
     python scripts/benchmark_engines.py
     python scripts/benchmark_engines.py --model smollm2 --rounds 3 --vllm .venv-vllm/bin/python --generate-batch
+    python scripts/benchmark_engines.py --model smollm2 --llama .venv-llama/bin/python
 
 32 prompts of 4 to 75 tokens (pieces of README.md) x 4 samples, up to 64 new tokens in float32, rows end early at the
 tokens of a full stop and a comma. Every side draws its own texts at temperature 1, so the rate counts the tokens that it
-drew. Losses are printed like wins.
+drew. Losses are printed like wins. llama.cpp reads the GGUF file and computes in its weights as they are, not in float32: one
+text after the other as its `Llama.generate` draws, and as many at once as `--llama-rows` says, in sequences of one context.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from temp_processors.config.sections import ModelSpec
 from temp_processors.engines.decoding.batches import plan_batches, rectangle
 from temp_processors.engines.engine import DecodeRow, DrawOptions
 from temp_processors.engines.local import LocalEngine
+from temp_processors.engines.sources import find_model
 from temp_processors.policies.fixed import FixedTemperatureLogitsWarper
 
 LENGTHS = [4 + (71 * place) // 31 for place in range(32)]
@@ -38,7 +41,7 @@ os.environ.update(VLLM_LOGGING_LEVEL="ERROR", VLLM_ENABLE_V1_MULTIPROCESSING="0"
 os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "2")
 from vllm import LLM, SamplingParams
 job = json.loads(sys.argv[1])
-llm = LLM(model=job["model"], dtype="float32", max_model_len=512, enforce_eager=job["eager"])
+llm = LLM(model=job["model"], dtype=job["dtype"], max_model_len=512, enforce_eager=job["eager"])
 params = SamplingParams(temperature=1.0, n=job["samples"], max_tokens=job["new"], stop_token_ids=job["ends"], detokenize=False)
 print("ready", flush=True)
 for line in sys.stdin:
@@ -71,7 +74,8 @@ class Peers:
         """`generate` on batches of similar lengths, padded on the left."""
         tokens = 0
         for chosen in plan_batches(LENGTHS, self.batch // SAMPLES):
-            ids, mask = rectangle([self.prompts[place] for place in chosen], 0, "left")
+            given = rectangle([self.prompts[place] for place in chosen], 0, "left")
+            ids, mask = (tensor.to(self.engine.model.device) for tensor in given)
             out = self.engine.model.generate(
                 ids, attention_mask=mask, do_sample=True, top_k=0, max_new_tokens=NEW, num_return_sequences=SAMPLES,
                 eos_token_id=self.ends, pad_token_id=self.ends[0],
@@ -92,33 +96,57 @@ class Peers:
         return sum(len(one.generated_tokens) for one in found.values())
 
 
-class Vllm:
-    """vLLM in a process of its own environment."""
+class Outside:
+    """A side in a process of another environment: it answers every line by a round of everything."""
 
-    def __init__(self, python: str, folder: str, peers: Peers, eager: bool) -> None:
-        job = {
-            "model": folder,
-            "samples": SAMPLES,
-            "new": NEW,
-            "ends": peers.ends,
-            "prompts": peers.prompts,
-            "eager": eager,
-        }
+    def __init__(self, command: list[str], peers: Peers, **job: Any) -> None:
+        shared = {"samples": SAMPLES, "new": NEW, "ends": peers.ends, "prompts": peers.prompts}
         pipe = subprocess.PIPE
-        self.process = subprocess.Popen([python, "-c", VLLM, json.dumps(job)], stdin=pipe, stdout=pipe, text=True)
+        self.python = command[0]
+        self.process = subprocess.Popen([*command, json.dumps({**shared, **job})], stdin=pipe, stdout=pipe, text=True)
         self._line("ready")
-        self.seconds = 0.0
 
     def _line(self, first: str) -> list[str]:
         for line in self.process.stdout or ():
             if line.startswith(first):
                 return line.split()
-        raise SystemExit("vLLM ended before it answered")
+        raise SystemExit(f"{self.python}: ended before it answered")
 
     def __call__(self) -> int:
         """Draw everything once."""
         print("go", file=self.process.stdin, flush=True)
         return int(self._line("round")[1])
+
+
+def vllm(python: str, folder: str, peers: Peers, eager: bool) -> Outside:
+    """vLLM on a model that `plain_copy` wrote, every prompt with n > 1."""
+    dtype = str(peers.engine.model.dtype).removeprefix("torch.")
+    return Outside([python, "-c", VLLM], peers, model=folder, eager=eager, dtype=dtype)
+
+
+def llama_cpp(python: str, model: str, peers: Peers, rows: int) -> Outside:
+    """llama-cpp-python on the GGUF file of a model, `rows` texts at once; 0 for one after the other.
+
+    Raises:
+        SystemExit: The model is no GGUF file.
+    """
+    found = find_model(ModelSpec(name=model))
+    if found.gguf_file is None:
+        raise SystemExit(f"--llama: {model!r} is no GGUF file, which llama.cpp reads; smollm2 is one")
+    command = [python, str(Path(__file__).with_name("draw_with_llama_cpp.py"))]
+    file, threads = str(Path(found.name) / found.gguf_file), torch.get_num_threads()
+    return Outside(command, peers, model=file, threads=threads, rows=rows)
+
+
+def plain_copy(engine: LocalEngine, folder: str) -> None:
+    """Write model and tokenizer for vLLM: of a GGUF file, which is float32 by now, as what it is."""
+    config = copy.deepcopy(engine.model.config)
+    if hasattr(config, "quantization_config"):
+        del config.quantization_config
+    plain = type(engine.model)(config)
+    plain.load_state_dict(engine.model.state_dict())
+    plain.save_pretrained(folder)
+    engine.tokenizer.save_pretrained(folder)
 
 
 def main() -> None:
@@ -128,6 +156,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--batch", type=int, default=128, help="rows of one generate call")
     parser.add_argument("--vllm", metavar="PYTHON", help="of the environment that has vLLM")
+    parser.add_argument("--llama", metavar="PYTHON", help="of the environment that has llama-cpp-python")
+    parser.add_argument("--llama-rows", type=int, default=32, help="texts that llama.cpp draws at once")
     parser.add_argument("--eager", action="store_true", help="vLLM without compiling")
     parser.add_argument("--generate-batch", action="store_true", help="also continuous batching of transformers")
     options = parser.parse_args()
@@ -138,15 +168,12 @@ def main() -> None:
         sides["generate_batch"] = peers.generate_batch
     with tempfile.TemporaryDirectory() as folder:
         if options.vllm:
-            config = copy.deepcopy(engine.model.config)
-            if hasattr(config, "quantization_config"):  # a GGUF file, which is float32 by now
-                del config.quantization_config
-            plain = type(engine.model)(config)
-            plain.load_state_dict(engine.model.state_dict())
-            plain.save_pretrained(folder)
-            del plain
-            engine.tokenizer.save_pretrained(folder)
-            sides["vLLM"] = Vllm(options.vllm, folder, peers, options.eager)
+            plain_copy(engine, folder)
+            sides["vLLM"] = vllm(options.vllm, folder, peers, options.eager)
+        if options.llama:
+            sides["llama.cpp, one by one"] = llama_cpp(options.llama, options.model, peers, 0)
+            name = f"llama.cpp, {options.llama_rows} at once"
+            sides[name] = llama_cpp(options.llama, options.model, peers, options.llama_rows)
         rates: dict[str, list[float]] = {name: [] for name in sides}
         for number in range(options.rounds + 1):
             for name, side in sides.items():
@@ -157,12 +184,12 @@ def main() -> None:
                 rate = tokens / (time.perf_counter() - begin)
                 if number:
                     rates[name].append(rate)
-                    print(f"round {number}: {name:<15}{tokens:6} tokens {rate:7.0f} tokens/s", flush=True)
+                    print(f"round {number}: {name:<22}{tokens:6} tokens {rate:7.0f} tokens/s", flush=True)
     print(f"\ntorch {torch.__version__}, {torch.get_num_threads()} threads, {options.model}")
     ours = statistics.median(rates["ours"])
     for name, values in rates.items():
         median = statistics.median(values)
-        print(f"{name:<15}{median:7.0f} tokens/s   {ours / median:5.2f} x is ours")
+        print(f"{name:<22}{median:7.0f} tokens/s   {ours / median:5.2f} x is ours")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-"""`engine: openai` at a real server: that of llama-cpp-python, in the environment of `scripts/setup_engine.sh llama_cpp`."""
+"""`engine: openai` at a real server, llama-cpp-python's, and the benchmark beside it; needs `scripts/setup_engine.sh llama_cpp`."""
 
 from __future__ import annotations
 
 import json
 import math
+import re
 import socket
 import subprocess
 import sys
@@ -21,6 +22,8 @@ from temp_processors.engines.sources import find_model
 from temp_processors.experiment.run import run_experiment
 from temp_processors.runs.folder import Run
 from temp_processors.runs.sample import Sample
+from tests.engines.gguf_files import write_gguf
+from tests.script_output import output_of
 
 pytestmark = pytest.mark.llama_cpp
 pytest.importorskip("llama_cpp")
@@ -118,3 +121,13 @@ def test_what_this_server_does_not_know_is_said(address: str, tmp_path: Path) ->
 def test_chats(address: str, tmp_path: Path) -> None:
     samples, _ = drawn(address, tmp_path / "run", POLICIES[2:], endpoint="chat")
     assert len({sample.text for sample in samples}) == 4
+
+
+def test_benchmark_draws_in_llama_cpp(tmp_path: Path) -> None:
+    """Both sides of `benchmark_engines.py --llama`: one text after the other, and sequences of one context with fewer places than texts."""
+    model = write_gguf(tmp_path / "tiny.gguf")
+    arguments = ("--rounds", "1", "--llama", sys.executable, "--llama-rows", "8")
+    printed = output_of("benchmark_engines.py", "--model", str(model), *arguments)
+    drawn = re.findall(r"^round 1: llama.cpp, (one by one|8 at once) +(\d+) tokens", printed, re.M)
+    assert len(drawn) == 2
+    assert all(128 <= int(tokens) <= 128 * 64 for _, tokens in drawn)

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.paths import ROOT
+from tests.script_output import output_of
 
 METRICS = ROOT / "temp_processors" / "metrics"
-
-
-def output_of(script: str, *arguments: str) -> str:
-    command = [sys.executable, str(ROOT / "scripts" / script), *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=250).stdout
 
 
 def test_coverage_in_the_repository_is_what_is_promised() -> None:
