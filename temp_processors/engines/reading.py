@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -37,7 +38,7 @@ def read_model(spec: ModelSpec) -> tuple[Any, Any]:
     check_options(spec)
     source = find_model(spec)
     options = source.options(spec.tokenizer_options)
-    with loading(spec):
+    with loading(spec), reading_once(source):
         tokenizer = AutoTokenizer.from_pretrained(source.tokenizer or source.name, **_of_adapter(source, options))
         config = AutoConfig.from_pretrained(source.base or source.name, **_of_adapter(source, options))
         model = kind_of(config).from_pretrained(source.name, **source.options(spec.load_options)).eval()
@@ -52,7 +53,7 @@ def read_generation_config(spec: ModelSpec) -> GenerationConfig:
     """
     source = find_model(spec)
     options = _of_adapter(source, source.options(spec.tokenizer_options))
-    with loading(spec):
+    with loading(spec), reading_once(source):
         config = AutoConfig.from_pretrained(source.base or source.name, **options)
         here = {name: value for name, value in options.items() if name in ("revision", "local_files_only")}
         return generation_config_in(source.base or source.name, config, **here)
@@ -64,6 +65,17 @@ def generation_config_in(name: str, model_config: Any, **options: Any) -> Genera
         return GenerationConfig.from_pretrained(name, **options)
     except OSError:
         return GenerationConfig.from_model_config(model_config)
+
+
+def reading_once(source: Source) -> AbstractContextManager[None]:
+    """What lets a GGUF file be read once for configuration, tokenizer and weights; nothing for other sources."""
+    if source.gguf_file is None:
+        return nullcontext()
+    try:
+        from temp_processors.engines.gguf_reader import read_once
+    except ImportError:  # no gguf here: transformers says so where it needs it
+        return nullcontext()
+    return read_once()
 
 
 def _of_adapter(source: Source, options: dict[str, Any]) -> dict[str, Any]:
