@@ -161,7 +161,7 @@ def loaded_by(code: str, *names: str, folder: Path = ROOT) -> set[str]:
     return set(done.stdout.rsplit("loaded:", 1)[1].split())
 
 
-HEAVY = ("torch", "transformers", "datasets", "accelerate")
+HEAVY = ("torch", "transformers", "datasets", "accelerate", "pandas")
 
 
 def command(*arguments: str) -> str:

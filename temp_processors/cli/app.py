@@ -11,6 +11,7 @@ import typer
 
 from temp_processors.cli.audit import audit_command
 from temp_processors.cli.calibrate import calibrate_command
+from temp_processors.cli.collector import collect_rarely
 from temp_processors.cli.compare import compare_command
 from temp_processors.cli.console import replace_what_cannot_be_written
 from temp_processors.cli.eval import eval_command
@@ -58,4 +59,5 @@ def about(version: Annotated[bool, typer.Option("--version", help="Print the ver
 def main() -> None:
     """Entry point of the console command."""
     replace_what_cannot_be_written()
+    collect_rarely()
     app()

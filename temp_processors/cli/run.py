@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from temp_processors.cli.collector import keep_what_is_imported
 from temp_processors.cli.console import InertConsole
 from temp_processors.cli.errors import INTERRUPTED, refused, told
 from temp_processors.cli.finished import (
@@ -202,6 +203,7 @@ def run_planned(plan: Plan, source: Source, console: Console, **how: bool) -> Ru
     from temp_processors.experiment.run import run_experiment
     from temp_processors.runs.folder import RunFolderError
 
+    keep_what_is_imported()
     transformers_logging.disable_progress_bar()  # one bar is enough: ours
     progress = InertConsole(stderr=True, quiet=console.quiet)
     try:

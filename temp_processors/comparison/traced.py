@@ -121,7 +121,8 @@ def read_traced(path: Path) -> dict[str, list[Traced]]:
         RowsError: There are no traces, they are damaged or of another version, or one does not reach the end of its text.
     """
     import pyarrow
-    import pyarrow.parquet
+
+    from temp_processors.runs.columns import table_in
 
     file = path / "traces.parquet"
     if not file.is_file():
@@ -129,7 +130,7 @@ def read_traced(path: Path) -> dict[str, list[Traced]]:
             f"{path}: holds no traces.parquet; `temp-processors report {path}` or `traces: true` may write one"
         )
     try:
-        rows = trace_rows(pyarrow.parquet.read_table(file))
+        rows = trace_rows(table_in(file))
         if rows and set(COLUMNS) - set(rows[0]):
             raise KeyError(min(set(COLUMNS) - set(rows[0])))
     except KeyError as error:

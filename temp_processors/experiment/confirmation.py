@@ -6,11 +6,11 @@ the pass (an encoder asked to write, XLM, which reads a mask token behind the te
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pyarrow.parquet as parquet
-
+from temp_processors.runs.columns import table_in
 from temp_processors.trace.columns import TEXT_COLUMNS
 
 FULL, HALF = (0.005, 0.0005), (0.2, 0.05)
@@ -59,14 +59,18 @@ def unconfirmed(folder: Path, dtype: Any) -> str | None:
 
 def _of_traces(file: Path) -> dict[tuple[str, int, int], tuple[float, int]]:
     """Of every traced text: the summed log-probability before the policy, and how many tokens it has."""
-    table = parquet.read_table(file, columns=[*TEXT_COLUMNS, "log_prob"])
-    summed = table.group_by(list(TEXT_COLUMNS)).aggregate([("log_prob", "sum"), ("log_prob", "count")])
-    keys = zip(*(summed[name].to_pylist() for name in TEXT_COLUMNS), strict=True)
-    values = zip(summed["log_prob_sum"].to_pylist(), summed["log_prob_count"].to_pylist(), strict=True)
-    return dict(zip(keys, values, strict=True))
+    found: dict[tuple[str, int, int], list[float]] = {}
+    for text, log_prob in _log_probs(file):
+        found.setdefault(text, []).append(log_prob)
+    return {text: (sum(steps), len(steps)) for text, steps in found.items()}
 
 
 def _of_samples(file: Path) -> dict[tuple[str, int, int], float]:
-    table = parquet.read_table(file, columns=[*TEXT_COLUMNS, "log_prob"])
-    keys = zip(*(table[name].to_pylist() for name in TEXT_COLUMNS), strict=True)
-    return dict(zip(keys, table["log_prob"].to_pylist(), strict=True))
+    return dict(_log_probs(file))
+
+
+def _log_probs(file: Path) -> Iterator[tuple[tuple[str, int, int], float]]:
+    """The text of every row, and the log-probability in it."""
+    table = table_in(file, [*TEXT_COLUMNS, "log_prob"])
+    texts = zip(*(table[name].to_pylist() for name in TEXT_COLUMNS), strict=True)
+    return zip(texts, table["log_prob"].to_pylist(), strict=True)

@@ -1,17 +1,19 @@
-"""Rows of plain data as an Arrow table, built from numpy buffers.
+"""Rows of plain data as an Arrow table, built from numpy buffers, and the table in a Parquet file.
 
-`pyarrow.Table.from_pylist` gives the same table and imports pandas on the way, to ask whether a list is one of its objects: two thirds of a
-second of every run.
+`pyarrow.Table.from_pylist` and `pyarrow.parquet.read_table` give the same tables and import pandas on the way, for objects and folders that
+are none of ours: a quarter of a second of every run.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import accumulate, chain
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 
 def table_of(rows: Sequence[Mapping[str, Any]], columns: pa.Schema) -> pa.Table:
@@ -28,6 +30,12 @@ def table_of(rows: Sequence[Mapping[str, Any]], columns: pa.Schema) -> pa.Table:
     """
     arrays = [_array([row.get(column.name) for row in rows], column.type) for column in columns]
     return pa.Table.from_arrays(arrays, schema=columns)
+
+
+def table_in(file: Path, names: Sequence[str] | None = None) -> pa.Table:
+    """All columns of a Parquet file, or those of some names, in the order of the file."""
+    with pq.ParquetFile(file) as held:
+        return held.read(columns=None if names is None else list(names))
 
 
 def _array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:

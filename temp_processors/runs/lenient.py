@@ -239,10 +239,12 @@ def _trace_rows(path: Path, notes: list[str]) -> list[dict[str, Any]]:
     import pyarrow.compute
     import pyarrow.parquet
 
+    from temp_processors.runs.columns import table_in
+
     total = pyarrow.parquet.read_metadata(path).num_rows
     if total <= MOST_TRACE_ROWS:
-        return trace_rows(pyarrow.parquet.read_table(path))
-    numbers = pyarrow.parquet.read_table(path, columns=["sample_id"])["sample_id"]
+        return trace_rows(table_in(path))
+    numbers = table_in(path, ["sample_id"])["sample_id"]
     counts = sorted((row["values"], row["counts"]) for row in pyarrow.compute.value_counts(numbers).to_pylist())
     kept, limit = 0, counts[0][0] + 1
     for number, count in counts:

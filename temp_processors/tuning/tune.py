@@ -217,14 +217,14 @@ def turning_point_of(run: Run, config: ExperimentConfig) -> TurningPoint:
         TuneError: As `grid_of`, or the run has no traces.
         ValueError: As `turning_point`.
     """
-    import pyarrow.parquet
+    from temp_processors.runs.columns import table_in
 
     temperatures = grid_of(config)
     path = run.path / "traces.parquet"
     if not path.is_file():
         raise TuneError(f"{path}: no such file: the run has no traces, which hold the entropies")
     order = sorted(temperatures, key=lambda name: temperatures[name])
-    table = pyarrow.parquet.read_table(path, columns=["policy", "prompt_id", "entropy_after"])
+    table = table_in(path, ["policy", "prompt_id", "entropy_after"])
     prompts = sorted(set(table["prompt_id"].to_pylist()))
     sums, tokens = np.zeros((len(prompts), len(order))), np.zeros((len(prompts), len(order)))
     rows = [prompts.index(prompt) for prompt in table["prompt_id"].to_pylist()]
