@@ -39,7 +39,7 @@ def score_command(
     length: Length = None,
     tokenizer: TokenizerName = "auto",
     stream: Annotated[
-        bool, typer.Option("--stream", help="Read texts once and keep none: for files larger than memory.")
+        bool, typer.Option("--stream", help="Read texts once and count on disk (TMPDIR): for files larger than memory.")
     ] = False,
     task: Annotated[
         Path | None,
@@ -57,11 +57,6 @@ def score_command(
     out: Annotated[Path, typer.Option(help="Folder for metrics.json and comparison.csv, .md, .tex.")] = Path("scores"),
 ) -> None:
     """Score texts that are already there, and write metrics.json and the tables."""
-    for option, value in {"--baseline": baseline, "--primary": primary}.items():
-        if stream and value is not None:
-            raise refused(f"{option}: a stream has no differences; leave out --stream")
-    if stream and prompt_column is not None:
-        raise refused("--prompt-column: a stream has no intervals, for which prompts matter; leave out --stream")
     from temp_processors.datafiles import expanded_path
 
     with told(ValueError):
@@ -74,9 +69,17 @@ def score_command(
         score_on_task(sources, task, (text_column, group_by, prompt_column), out, rows, allow=allow_code_execution)
         return
     cut = length or ("full" if stream else "paired")
-    options = {"text_column": text_column, "group_by": group_by, "split": split, "length": cut, "tokenizer": tokenizer}
-    compared = {} if stream else {"baseline": baseline, "primary": primary, "prompt_column": prompt_column}
-    scored = scores_of(sources, metrics, {**options, **compared}, stream=stream)
+    options = {
+        "text_column": text_column,
+        "group_by": group_by,
+        "prompt_column": prompt_column,
+        "split": split,
+        "baseline": baseline,
+        "primary": primary,
+        "length": cut,
+        "tokenizer": tokenizer,
+    }
+    scored = scores_of(sources, metrics, options, stream=stream)
     from temp_processors.comparison.spreadsheet import as_csv
     from temp_processors.report.documents import write_tables
 

@@ -69,7 +69,7 @@ def compare_groups(
         >>> scores["cold"]["distinct_1"]["value"], scores["warm"]["distinct_1"]["difference"]["value"]
         (0.25, 0.75)
     """
-    references = _references(groups, baseline)
+    references = references_of(groups, baseline)
     if primary is not None and primary not in metrics:
         raise ValueError(f"`primary` has to be one of {', '.join(metrics)}, but is {primary!r}")
     records = {metric: metric_record(metric) for metric in metrics}
@@ -78,7 +78,7 @@ def compare_groups(
     size = sum(len(text) // 5 for group in work.common.values() for text in group.texts) * len(records)
     threads = min(cores(), len(groups)) if size >= WORTH_THREADS else 1
     values: dict[str, dict[str, Measured]] = {}
-    changed: dict[str, dict[str, _Change]] = {}
+    changed: dict[str, dict[str, Change]] = {}
 
     def steps() -> Iterator[None]:
         for name, found in zip(
@@ -105,28 +105,19 @@ def compare_groups(
         if work.without_spaces:
             left_out["letters_without_spaces"] = work.without_spaces
         rarefied = _rarefied(groups[name], work, records[metric]) if left_out["left_out_texts"] else None
-        scores[name][metric] = _row(found, left_out, confidence, rarefied)
+        scores[name][metric] = score_row(found, left_out, confidence, rarefied)
 
-    changes = {(name, metric): changed[name][metric] for name in references for metric in records}
-    corrected = _corrected({key: change.difference for key, change in changes.items()}, primary)
-    for (name, metric), change in changes.items():
-        scores[name][metric]["difference"] = {
-            **as_dict(
-                change.difference,
-                corrected[name, metric],
-                baseline_name=references[name],
-                baseline=change.baseline_value,
-                confidence=confidence,
-                scale=records[metric].scale,
-            ),
-            "length": change.length,
-            "primary": metric == primary,
-        }
+    add_differences(scores, changed, references, records, primary, confidence)
     return scores
 
 
-def _references(groups: Mapping[str, Group], baseline: str | Mapping[str, str] | None) -> dict[str, str]:
-    """What each group is compared with."""
+def references_of(groups: Iterable[str], baseline: str | Mapping[str, str] | None) -> dict[str, str]:
+    """What each group is compared with, by name.
+
+    Raises:
+        ValueError: There is no group of such a name.
+    """
+    groups = list(groups)
     if isinstance(baseline, Mapping):
         found = dict(baseline)
     else:
@@ -139,7 +130,7 @@ def _references(groups: Mapping[str, Group], baseline: str | Mapping[str, str] |
     return {name: other for name, other in found.items() if name != other}
 
 
-class _Change(NamedTuple):
+class Change(NamedTuple):
     """A difference to the baseline, the length that it was taken on, and the value of the baseline there."""
 
     difference: Difference
@@ -166,7 +157,7 @@ def _changes(
     length: str,
     confidence: float,
     names: tuple[str, str],
-) -> dict[str, _Change]:
+) -> dict[str, Change]:
     """What every metric of a group differs by from its baseline; `names` are the group's and the baseline's."""
     name, reference = names
     pair = (
@@ -181,7 +172,7 @@ def _changes(
         paired = bool(again) and record.cut
         own, other = (again[side][metric] if paired else values[side][metric] for side in names)
         on = "paired" if paired else "full" if length == "paired" else length
-        changes[metric] = _Change(difference_of(own, other, confidence), on, other.score.value)
+        changes[metric] = Change(difference_of(own, other, confidence), on, other.score.value)
     return changes
 
 
@@ -190,6 +181,41 @@ def _corrected(changes: Mapping[tuple[str, str], Difference], primary: str | Non
     whole = dict(zip(changes, holm([change.p_value for change in changes.values()]), strict=True))
     family = {key: change for key, change in changes.items() if key[1] == primary}
     return whole | dict(zip(family, holm([change.p_value for change in family.values()]), strict=True))
+
+
+def add_differences(
+    scores: dict[str, dict[str, dict[str, Any]]],
+    changed: Mapping[str, Mapping[str, Change]],
+    references: Mapping[str, str],
+    records: Mapping[str, Metric],
+    primary: str | None,
+    confidence: float,
+) -> None:
+    """Write the differences into the scores, with p-values corrected for all of them.
+
+    Args:
+        scores: Rows of `score_row`, by group and metric.
+        changed: Differences by group and metric.
+        references: What each of these groups is compared with.
+        records: The metrics by name.
+        primary: The metric that is corrected over the groups alone.
+        confidence: Of intervals and verdicts.
+    """
+    changes = {(name, metric): changed[name][metric] for name in references for metric in records}
+    corrected = _corrected({key: change.difference for key, change in changes.items()}, primary)
+    for (name, metric), change in changes.items():
+        scores[name][metric]["difference"] = {
+            **as_dict(
+                change.difference,
+                corrected[name, metric],
+                baseline_name=references[name],
+                baseline=change.baseline_value,
+                confidence=confidence,
+                scale=records[metric].scale,
+            ),
+            "length": change.length,
+            "primary": metric == primary,
+        }
 
 
 def equally_long(work: ScoredTexts, name: str, reference: str) -> ScoredTexts | None:
@@ -218,7 +244,7 @@ def _rarefied(group: Group, work: ScoredTexts, metric: Metric) -> Score | None:
     return rarefied_distinct_n(texts, int(order), number=len(work.clusters))
 
 
-def _row(
+def score_row(
     scored: Measured, left_out: Mapping[str, float], confidence: float, rarefied: Score | None = None
 ) -> dict[str, Any]:
     row = (rarefied or scored.score).to_dict()

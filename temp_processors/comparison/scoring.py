@@ -11,12 +11,23 @@ from typing import Any
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
-from temp_processors.comparison.compare import compare_groups
+from temp_processors.comparison.compare import compare_groups, references_of
 from temp_processors.comparison.groups import cut_of
-from temp_processors.comparison.notes import length_notes
-from temp_processors.comparison.sources import Columns, by_name, read_sources, read_texts, refuse_repeated
+from temp_processors.comparison.notes import length_notes, unpaired_notes
+from temp_processors.comparison.pairing import Row, baselines_of
+from temp_processors.comparison.sources import (
+    Columns,
+    by_name,
+    configured,
+    configured_baselines,
+    read_sources,
+    read_texts,
+    refuse_repeated,
+)
+from temp_processors.comparison.streamed import StreamedGroup, score_streams
 from temp_processors.datafiles import expanded
-from temp_processors.metrics import STREAMED, StreamedTexts, metric_by_name, stream_needs
+from temp_processors.metrics import CATALOGUE, STREAMED, Needs, StreamedTexts, stream_needs
+from temp_processors.metrics.scratch import Scratch
 from temp_processors.metrics.streaming import DECIDING
 from temp_processors.metrics.tokenizers import TOKENIZERS, share_without_spaces, splitter
 
@@ -89,28 +100,8 @@ def scored_sources(
     return Scored(scores, [*sourced.notes, *length_notes(scores)])
 
 
-def stream_sources(
-    sources: Sequence[str],
-    metrics: Sequence[str] = (),
-    *,
-    text_column: str = "text",
-    group_by: str | None = None,
-    split: str = "train",
-    length: str = "full",
-    tokenizer: Any = "auto",
-) -> Scores:
-    """Scores of every group of sources that may be larger than memory: texts are read once and not kept.
-
-    There are no intervals and no differences, for which texts would be scored again and again. Other arguments as for `read_groups`.
-
-    Args:
-        metrics: Names of `temp_processors.metrics.STREAMED`; the usual ones among them by default.
-        length: `full` or `first:K`.
-        tokenizer: As for `temp_processors.metrics.tokenize`; `auto` decides once, by the first thousand texts of every source.
-
-    Raises:
-        RowsError: As `read_groups`.
-        ValueError: A metric or a length that needs all texts at once.
+def stream_sources(sources: Sequence[str], metrics: Sequence[str] = (), **options: Any) -> Scores:
+    """The scores of `streamed_sources`, without the notes.
 
     Example:
         >>> path = tmp_path / "texts.txt"
@@ -118,32 +109,70 @@ def stream_sources(
         >>> stream_sources([str(path)], ["distinct_1"])["texts"]["distinct_1"]["value"]
         0.75
     """
-    if length in ("paired", "matched"):
-        raise ValueError(f"`length` {length} needs all texts at once; a stream takes full or first:K")
-    sources = [expanded(source) for source in sources]
-    refuse_repeated(sources)
+    return streamed_sources(sources, metrics, **options).scores
+
+
+def streamed_sources(
+    sources: Sequence[str],
+    metrics: Sequence[str] = (),
+    *,
+    baseline: str | None = None,
+    primary: str | None = None,
+    text_column: str = "text",
+    group_by: str | None = None,
+    prompt_column: str | None = None,
+    split: str = "train",
+    length: str = "full",
+    tokenizer: Any = "auto",
+) -> Scored:
+    """Scores of every group of sources that may be larger than memory: texts are read once, and their counts lie on disk.
+
+    Values, intervals and differences equal those of `scored_sources` up to rounding, for groups of the same prompts and samples; a
+    group that has others than its baseline gets no difference, and a note. Other arguments as for `scored_sources`.
+
+    Args:
+        metrics: Names of `temp_processors.metrics.STREAMED`; the usual ones among them by default.
+        length: `full`, `paired` or `first:K`.
+        tokenizer: As for `temp_processors.metrics.tokenize`; `auto` decides once, by the first thousand texts of every source.
+
+    Raises:
+        RowsError: As `read_groups`.
+        ValueError: A metric or a length that needs all texts at once, an unknown baseline or primary, or no room for temporary files.
+    """
     chosen = metrics or [name for name in DEFAULT_METRICS if name in STREAMED]
     needs, first = stream_needs(chosen), cut_of(length)
-    read = partial(read_texts, text_column=text_column, group_by=group_by, split=split)
+    whole = [name for name in chosen if CATALOGUE[name].takes == "strings"]
+    if length == "matched" or (length == "paired" and whole):
+        of = f" for {whole[0]}" if length == "paired" else ""
+        raise ValueError(f"`length` {length} needs all texts at once{of}; a stream takes full or first:K")
+    sources = [expanded(source) for source in sources]
+    refuse_repeated(sources)
+    columns = Columns(text_column, group_by, prompt_column)
+    read = partial(read_texts, columns=columns, split=split)
     first_texts = (
-        [text for source in sources for _, text in islice(read(source), DECIDING)] if tokenizer == "auto" else []
+        [row.text for source in sources for row in islice(read(source), DECIDING)] if tokenizer == "auto" else []
     )
     chosen_tokenizer, without_spaces = splitter(tokenizer, first_texts), share_without_spaces(first_texts)
-    streams: dict[tuple[str, str], StreamedTexts] = {}
+    scratch, found = Scratch(), {}
     for source in sources:
-        for name, text in _with_progress(read(source)):
-            if (source, name) not in streams:
-                streams[source, name] = StreamedTexts(needs, tokenizer=chosen_tokenizer, first=first)
-            streams[source, name].add([text])
-    return by_name(
-        {key: {name: _row(name, stream, without_spaces) for name in chosen} for key, stream in streams.items()}
-    )
+        order, _ = configured(source, group_by)
+        groups = {name: _group(needs, chosen_tokenizer, first, scratch) for name in order}
+        for row in _with_progress(read(source)):
+            if row.group not in groups:
+                groups[row.group] = _group(needs, chosen_tokenizer, first, scratch)
+            groups[row.group].add(row)
+        found.update({(source, name): group for name, group in groups.items() if len(group.texts)})
+    named = by_name(found)
+    baselines = baselines_of(dict(zip(named, found, strict=True)), configured_baselines(sources, group_by))
+    scores = score_streams(named, chosen, baseline or baselines, length=length, primary=primary)
+    if without_spaces:
+        for score in (score for row in scores.values() for score in row.values()):
+            score["counts"]["letters_without_spaces"] = without_spaces
+    return Scored(scores, [*unpaired_notes(scores, references_of(named, baseline or baselines)), *length_notes(scores)])
 
 
-def streamed_sources(sources: Sequence[str], metrics: Sequence[str] = (), **options: Any) -> Scored:
-    """The scores of `stream_sources` with their notes."""
-    scores = stream_sources(sources, metrics, **options)
-    return Scored(scores, length_notes(scores))
+def _group(needs: Needs, tokenizer: Any, first: int | None, scratch: Scratch) -> StreamedGroup:
+    return StreamedGroup(StreamedTexts(needs, tokenizer=tokenizer, first=first, scratch=scratch))
 
 
 def tokenizer_named(name: str) -> Any:
@@ -164,13 +193,7 @@ def tokenizer_named(name: str) -> Any:
         raise ValueError(f"{name}: is neither {' nor '.join(TOKENIZERS)} nor a model with a tokenizer") from error
 
 
-def _row(metric: str, stream: StreamedTexts, without_spaces: float) -> dict[str, Any]:
-    row = metric_by_name(metric)(stream).to_dict()
-    share = {"letters_without_spaces": without_spaces} if without_spaces else {}
-    return {**row, "counts": {**row["counts"], **share}, "interval": None, "difference": None}
-
-
-def _with_progress(texts: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+def _with_progress(texts: Iterable[Row]) -> Iterator[Row]:
     """The texts, with their number on a terminal after every `UPDATE_EVERY`."""
     console = Console(stderr=True)
     if not console.is_terminal:

@@ -77,19 +77,17 @@ def read_sources(sources: Sequence[str], columns: Columns = Columns(), *, split:
     """
     sources = [expanded(source) for source in sources]
     refuse_repeated(sources)
-    found, chosen, notes = {}, {}, []
+    found, notes = {}, []
     for source in sources:
         rows = list(_rows(source, columns, split, streaming=False))
-        order, baseline = configured(source, columns.group)
-        if baseline is not None:
-            chosen[source] = baseline
+        order, _ = configured(source, columns.group)
         found.update({(source, name): group for name, group in grouped(rows, order).items()})
         prompts = len({row.prompt for row in rows})
         if prompts > 1 and columns.prompt is None and not _is_run(source):
             notes.append(f"{source}: texts of one {PROMPT_COLUMN} belong together ({prompts} prompts)")
     found = _unnamed(found)
     groups = by_name(found)
-    baselines = baselines_of(dict(zip(groups, found, strict=True)), chosen)
+    baselines = baselines_of(dict(zip(groups, found, strict=True)), configured_baselines(sources, columns.group))
     return Sourced(groups, baselines, [*notes, *pairing_notes(groups, baselines)])
 
 
@@ -150,16 +148,18 @@ def configuration(run: Path) -> dict[str, Any]:
     return held if named else {}
 
 
-def read_texts(
-    source: str, *, text_column: str = "text", group_by: str | None = None, split: str = "train", streaming: bool = True
-) -> Iterator[tuple[str, str]]:
-    """(group, text) of every row of one source, one at a time and at least one; arguments and errors as for `read_groups`.
+def read_texts(source: str, columns: Columns = Columns(), *, split: str = "train") -> Iterator[Row]:
+    """Every text of one source, one at a time and at least one; a dataset of the Hub is read as it comes instead of downloaded first.
 
-    Args:
-        streaming: Whether a dataset of the Hub is read as it comes instead of downloaded first.
+    Arguments and errors as for `read_sources`.
     """
-    rows = _rows(expanded(source), Columns(text_column, group_by), split, streaming)
-    return ((row.group, row.text) for row in rows)
+    return _rows(expanded(source), columns, split, streaming=True)
+
+
+def configured_baselines(sources: Sequence[str], group_by: str | None = None) -> dict[str, str]:
+    """The baseline of every source whose configuration names one, by source."""
+    found = {source: configured(source, group_by)[1] for source in sources}
+    return {source: baseline for source, baseline in found.items() if baseline is not None}
 
 
 def refuse_repeated(sources: Sequence[str]) -> None:

@@ -107,8 +107,8 @@ class Metric:
         return self.heading.replace("(words)", f"({unit_of(signature)})")
 
 
-def _counted(n: int) -> Needs:
-    return Needs(ngrams=n)
+def _all(n: int) -> Needs:
+    return Needs()
 
 
 def _inside(n: int) -> Needs:
@@ -132,13 +132,13 @@ def _orders(
 
 # fmt: off
 _METRICS = (
-    *_orders((1, 2, 3, 4), "distinct_{}", "distinct-{}", distinct_n, "more diverse", _counted, of_distinct_n),
+    *_orders((1, 2, 3, 4), "distinct_{}", "distinct-{}", distinct_n, "more diverse", _all, of_distinct_n),
     *_orders((1, 2, 3, 4), "distinct_{}_per_text", "distinct-{} per text", partial(distinct_n, pool="text"), "more diverse", _inside,
              of_distinct_per_text),
     *_orders((2, 3, 4, 5), "self_bleu_{}", "self-BLEU-{}", self_bleu, "less diverse", influence=of_self_bleu_n),
     *_orders((2, 3, 4), "pairwise_bleu_{}", "pairwise-BLEU-{}", pairwise_bleu, "less diverse"),
     *_orders((1, 2), "expectation_adjusted_distinct_{}", "expectation-adjusted-distinct-{}", expectation_adjusted_distinct,
-             "more diverse", _counted),
+             "more diverse", _all),
     *_orders((2, 3, 4), "seq_rep_{}", "seq-rep-{}", seq_rep_n, "less diverse", _inside, of_repetition),
     *_orders((4,), "cross_repetition_{}", "cross-repetition-{}", cross_repetition, "less diverse"),
     Metric("compression_ratio", "compression ratio", compression_ratio, "less diverse", "strings", Needs(compressed=True)),
@@ -197,8 +197,8 @@ def stream_needs(names: Iterable[str]) -> Needs:
         ValueError: No such metric, or one that needs all texts at once.
 
     Example:
-        >>> stream_needs(["distinct_2", "mean_length"]).ngrams
-        2
+        >>> stream_needs(["distinct_2", "seq_rep_4"]).inside
+        frozenset({4})
     """
     needs = Needs()
     for name in names:

@@ -25,33 +25,14 @@ from functools import cached_property
 
 import numpy as np
 
-from temp_processors.metrics.arrays import Floats, Ints, TokenIds
-from temp_processors.metrics.ngrams import run_starts
+from temp_processors.metrics.arrays import Floats, Ints
+from temp_processors.metrics.sparse import Sets, Sparse
+from temp_processors.metrics.spread import Spread
 
 FEWEST = 4
 """Fewest texts (or prompts) from which anything is said about others."""
 ROUNDING = 1e-12
 """Share of a score that is rounding."""
-
-
-@dataclass(frozen=True)
-class Sparse:
-    """Numbers that belong to sets of units, one for each set that has one.
-
-    Args:
-        keys: A number for every set, ascending.
-        values: Shape as `keys`.
-    """
-
-    keys: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
-    values: Floats = field(default_factory=lambda: np.zeros(0, dtype=np.float64))
-
-    def minus(self, other: Sparse) -> Sparse:
-        """The difference set by set; a set that one side lacks counts as 0 there."""
-        keys, place = np.unique(np.concatenate([self.keys, other.keys]), return_inverse=True)
-        both = np.concatenate([self.values, -other.values])
-        values: Floats = np.bincount(place, weights=both, minlength=len(keys)).astype(np.float64)
-        return Sparse(keys, values)
 
 
 @dataclass(frozen=True)
@@ -75,8 +56,8 @@ class Influence:
 
     value: float
     own: Floats
-    pairs: Sparse = field(default_factory=Sparse)
-    triples: Sparse = field(default_factory=Sparse)
+    pairs: Sets = field(default_factory=Sparse)
+    triples: Sets = field(default_factory=Sparse)
     contributing: int = 0
     different: int = 0
     total: int = 0
@@ -156,63 +137,38 @@ def of_ratio(above: Floats, below: Floats, units: Ints, *, total: int = 0, diffe
     return Influence(value, own, total=total, different=different, least=1.0, even=even)
 
 
-def of_distinct(texts: TokenIds, n: int, units: Ints, different: int) -> Influence:
-    """Of the share of different n-grams over all texts, for texts of which at least one has n tokens."""
-    count = int(units.max()) + 1
-    sizes = np.maximum(texts.lengths - (n - 1), 0)
-    *_, repeated = texts.repeated(n)
-    gram, unit, times = _by_unit(repeated.gram, units[repeated.text], count)
-    starts = np.flatnonzero(run_starts(gram))
-    spread = np.diff(starts, append=len(gram))
-    total = int(sizes.sum())
-    kinds = total - len(repeated.gram) + len(starts)
-    held = np.bincount(units, weights=sizes, minlength=count)
-    twice_inside = starts[spread == 1]  # repeated by one unit alone: that unit still brings one new n-gram
-    single = held - np.bincount(unit, weights=times, minlength=count) + np.bincount(unit[twice_inside], minlength=count)
-    two, three = starts[spread == 2], starts[spread == 3]
-    pair = unit[two] * count + unit[np.minimum(two + 1, len(unit) - 1)] if len(two) else two
-    triple = (unit[three] * count + unit[three + 1]) * count + unit[three + 2] if len(three) else three
-    value, contributing = kinds / total, int((single > 0).sum())
+def of_spread(spread: Spread, different: int) -> Influence:
+    """Of the share of different n-grams over all texts, of which at least one has an n-gram."""
+    value, contributing = spread.kinds / spread.total, int((spread.single > 0).sum())
     return Influence(
         value,
-        (single - value * held) / total,
-        _counted(pair, total),
-        _counted(triple, total),
+        (spread.single - value * spread.held) / spread.total,
+        spread.pairs,
+        spread.triples,
         contributing=contributing,
         different=different,
-        total=total,
+        total=spread.total,
         rare=contributing,
-        lowest=1 / total,
+        lowest=1 / spread.total,
     )
 
 
-def _by_unit(gram: Ints, unit: Ints, count: int) -> tuple[Ints, Ints, Ints]:
-    """n-gram, unit and occurrences of every n-gram in every unit that holds it, ascending."""
-    keys, times = np.unique(gram.astype(np.int64) * count + unit, return_counts=True)
-    return keys // count, keys % count, times
-
-
-def _counted(keys: Ints, total: int) -> Sparse:
-    found, times = np.unique(keys, return_counts=True)
-    return Sparse(found, times / total)
-
-
-def _unexplained(pairs: Sparse, units: int) -> float:
+def _unexplained(pairs: Sets, units: int) -> float:
     """Sum of squares over pairs of what the two of them do beyond what each does with everybody (a two-way layout)."""
-    if units < FEWEST or not len(pairs.keys):
+    if units < FEWEST or not len(pairs):
         return 0.0
-    whole = pairs.values.sum()
-    with_all = sum(np.bincount(side, weights=pairs.values, minlength=units) for side in divmod(pairs.keys, units))
+    whole, squares, with_all = pairs.sums(units)
     explained = 2 * whole**2 / (units * (units - 1)) + np.square(with_all - 2 * whole / units).sum() / (units - 2)
-    return max(0.0, float(np.square(pairs.values).sum() - explained))
+    return max(0.0, float(squares - explained))
 
 
-def _scatter(triples: Sparse, units: int) -> float:
+def _scatter(triples: Sets, units: int) -> float:
     """Sum of squares over triples around their mean."""
-    if units <= FEWEST or not len(triples.keys):
+    if units <= FEWEST or not len(triples):
         return 0.0
     possible = units * (units - 1) * (units - 2) / 6
-    return max(0.0, float(np.square(triples.values).sum() - triples.values.sum() ** 2 / possible))
+    whole, squares, _ = triples.sums()
+    return max(0.0, float(squares - whole**2 / possible))
 
 
 def _summed(rate: float) -> float:

@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from temp_processors.metrics.ends import Scale, at_the_edge, cold_ends, exp, few
 from temp_processors.metrics.influence import FEWEST, Influence
 from temp_processors.metrics.mover import difference_ends, p_value
 from temp_processors.metrics.score import Score
+from temp_processors.metrics.statistics import TextStatistics
 from temp_processors.metrics.texts import TokenizedTexts
 
 CONFIDENCE = 0.95
@@ -109,8 +110,8 @@ class Measured:
 
 def measure(
     metric: Metric | Callable[[Any], Score],
-    items: Sequence[Any] | TokenizedTexts,
-    clusters: Sequence[Hashable] | None = None,
+    items: Sequence[Any] | TextStatistics,
+    clusters: Sequence[Hashable] | Units | None = None,
     *,
     score: Score | None = None,
 ) -> Measured:
@@ -118,16 +119,16 @@ def measure(
 
     Args:
         metric: A record of the catalogue, or a function to a `Score` of which the catalogue has a record (`partial(distinct_n, n=3)`).
-        items: Texts, `TokenizedTexts`, or what the metric takes.
-        clusters: The prompt of every text; one prompt for all by default.
+        items: Texts, `TokenizedTexts`, `StreamedTexts`, or what the metric takes.
+        clusters: The prompt of every text; one prompt for all by default. Or the units, where they are numbered already.
         score: The score, where it is known already.
     """
     function = metric.function if isinstance(metric, Metric) else metric
     score = function(items) if score is None else score
     record = metric if isinstance(metric, Metric) else CATALOGUE.get(score.name)
     scale = record.scale if record is not None else "positive"
-    units = units_of(items, clusters)
-    refusal = _refused(record, score, units, several=clusters is not None and len(set(clusters)) > 1)
+    units, several = clusters if isinstance(clusters, Units) else units_of(items, clusters)
+    refusal = _refused(record, score, units, several=several)
     if refusal is not None or record is None or record.influence is None:
         return Measured(score, None, scale, refusal or "no coverage of an interval was measured for this metric")
     influence = record.influence(items, units)
@@ -233,22 +234,34 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def units_of(items: Sequence[Any] | TokenizedTexts, clusters: Sequence[Hashable] | None) -> Ints:
-    """The unit of every text, numbered from 0: its prompt where there are several, else the text itself.
+class Units(NamedTuple):
+    """What texts are counted by.
+
+    Args:
+        numbers: The unit of every text, numbered from 0: its prompt where there are several, else the text itself.
+        several: Whether there are several prompts.
+    """
+
+    numbers: Ints
+    several: bool
+
+
+def units_of(items: Sequence[Any] | TextStatistics, clusters: Sequence[Hashable] | None) -> Units:
+    """The units of texts; `clusters` names the prompt of each.
 
     Raises:
         ValueError: `clusters` does not name the prompt of every text.
     """
     if clusters is None:
-        return np.arange(len(items), dtype=np.int64)
+        return Units(np.arange(len(items), dtype=np.int64), several=False)
     if len(clusters) != len(items):
         raise ValueError(
             f"`clusters` has to name the prompt of each of the {len(items)} texts, but holds {len(clusters)}"
         )
     numbers = {cluster: number for number, cluster in enumerate(dict.fromkeys(clusters))}
     if len(numbers) <= 1:
-        return np.arange(len(items), dtype=np.int64)
-    return np.array([numbers[cluster] for cluster in clusters], dtype=np.int64)
+        return Units(np.arange(len(items), dtype=np.int64), several=False)
+    return Units(np.array([numbers[cluster] for cluster in clusters], dtype=np.int64), several=True)
 
 
 def _refused(record: Metric | None, score: Score, units: Ints, *, several: bool) -> str | None:
@@ -277,7 +290,7 @@ def _too_little(found: Influence, scale: Scale, noun: str) -> str | None:
     if found.variance == 0 or at_the_edge(found, scale):
         bounded = at_the_edge(found, scale) and found.total
         return None if bounded else "all texts have the same value: what varies was not seen"
-    if found.pairs.keys.size and 0 < found.contributing < enough:
+    if len(found.pairs) and 0 < found.contributing < enough:
         return f"only {found.contributing} of {found.units} {noun} hold n-grams of their own: rarer ones may be unseen"
     return None
 

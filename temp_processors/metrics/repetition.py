@@ -40,4 +40,4 @@ def seq_rep_n(texts: Iterable[str | Tokens] | TextStatistics, n: int = 4, *, tok
     different, total, _, shares = tokenized.inside(n)
     if not total:
         return undefined(name, sign, f"no text has {n} tokens" if len(tokenized) else "there are no texts", counts)
-    return Score(name, 1 - different / total, sign, counts=counts, per_text=None if shares is None else 1 - shares)
+    return Score(name, 1 - different / total, sign, counts=counts, per_text=1 - shares)

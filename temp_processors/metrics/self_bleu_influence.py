@@ -12,9 +12,10 @@ from dataclasses import replace
 import numpy as np
 
 from temp_processors.metrics.arrays import Floats, Ints
-from temp_processors.metrics.influence import Influence, Sparse
+from temp_processors.metrics.influence import Influence
 from temp_processors.metrics.ngrams import Held, run_starts
 from temp_processors.metrics.self_bleu import SMOOTHED_NUMERATOR, penalty_of
+from temp_processors.metrics.sparse import Sparse
 from temp_processors.metrics.texts import TokenizedTexts
 
 FEWEST_MATCHED = 5

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple, Protocol
 
+import numpy as np
+
 from temp_processors.metrics.arrays import Floats, Ints
+from temp_processors.metrics.spread import Spread
 
 
 class Inside(NamedTuple):
@@ -14,13 +18,21 @@ class Inside(NamedTuple):
         different: Sum over texts of the number of different n-grams of a text.
         total: Sum over texts of its number of n-grams.
         mean_share: Mean of different by total over the texts that have n tokens, NaN where there are none.
-        shares: That share of every text, NaN for texts shorter than n, shape (texts,); None where texts are not kept.
+        shares: That share of every text, NaN for texts shorter than n, shape (texts,).
     """
 
     different: int
     total: int
     mean_share: float
-    shares: Floats | None
+    shares: Floats
+
+    @classmethod
+    def of(cls, different: Ints, total: Ints) -> Inside:
+        """From the different n-grams and all n-grams of every text."""
+        scored = total > 0
+        shares = np.where(scored, different / np.maximum(total, 1), np.nan)
+        mean = float(shares[scored].mean()) if scored.any() else math.nan
+        return cls(int(different.sum()), int(total.sum()), mean, shares)
 
 
 class TextStatistics(Protocol):
@@ -35,6 +47,10 @@ class TextStatistics(Protocol):
         """What was cut off the texts, for signatures."""
 
     def __len__(self) -> int: ...
+
+    @property
+    def lengths(self) -> Ints:
+        """Tokens of each text, shape (texts,)."""
 
     @property
     def counts(self) -> dict[str, float]:
@@ -56,3 +72,9 @@ class TextStatistics(Protocol):
 
     def inside(self, n: int) -> Inside:
         """n-grams counted text by text."""
+
+    def spread(self, n: int, units: Ints) -> Spread:
+        """How n-grams spread over units; `units` says which one each text belongs to, shape (texts,)."""
+
+    def text_spread(self, units: Ints) -> Spread:
+        """How whole texts spread over units."""

@@ -1,94 +1,110 @@
-"""Statistics of texts that are read once and not kept, for the metrics that need counts only.
+"""Statistics of texts that are read once and not kept in memory, for the metrics that need counts only.
 
-Scores equal those of the texts in memory (means over texts to the last digit but one, because they are summed in another order). Memory
-grows with what is different: a number for each different token, 16 bytes for each different n-gram up to the n that is asked for, and 16
-bytes for each different text, of which a 64-bit digest is kept (among a billion texts two may be taken for equal with a chance of 3 %).
+Scores and intervals equal those of the texts in memory, up to rounding. Tokens, texts and n-grams are told apart by 64 bits (among a
+billion different ones two may be taken for equal with a chance of 3 %). Tokens go to a temporary file, 8 bytes each; n-grams are counted
+one n after the other in buckets of such files, at most 12 bytes a token, so memory grows with the number of texts alone: about 12 bytes
+for each, and 40 while an interval is made.
 """
 
 from __future__ import annotations
 
 import zlib
 from array import array
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from hashlib import blake2b
-from itertools import chain, count, islice
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from temp_processors.metrics.arrays import Ints
+from temp_processors.metrics.ngrams import different_in_texts, ngram_starts
+from temp_processors.metrics.scratch import Piece, Scratch
+from temp_processors.metrics.spread import Spread, spread_of_blocks
 from temp_processors.metrics.statistics import Inside
 from temp_processors.metrics.texts import TokenizedTexts
 from temp_processors.metrics.tokenizers import Splitter, splitter
 
-CHUNK = 1 << 20
-"""Tokens and texts counted at a time."""
+CHUNK = 1 << 16
+"""Tokens and texts that are kept before they go to the file."""
+BLOCK = 1 << 20
+"""n-grams that are sorted into buckets at a time."""
 DECIDING = 1000
 """Texts, the first ones, by which `tokenizer="auto"` decides."""
-TOKEN_BITS = 31
-"""Room for different tokens in a packed n-gram; 2 ** 32 different (n - 1)-grams fit beside them."""
 
 
 class Needs(NamedTuple):
     """What a stream has to count.
 
     Args:
-        ngrams: Largest n of n-grams over all texts; 0 for none.
         inside: Every n for which n-grams are counted text by text.
         compressed: Whether the texts are compressed.
     """
 
-    ngrams: int = 0
     inside: frozenset[int] = frozenset()
     compressed: bool = False
 
     def __or__(self, other: Needs) -> Needs:
-        return Needs(max(self.ngrams, other.ngrams), self.inside | other.inside, self.compressed or other.compressed)
+        return Needs(self.inside | other.inside, self.compressed or other.compressed)
+
+
+NOTHING_MORE = Needs()
 
 
 class StreamedTexts:
     """Statistics of texts, to be given to a metric in place of the texts.
 
     Args:
-        needs: What will be asked of it.
+        needs: What will be asked of it beside n-grams over all texts, which it always knows.
         tokenizer: As for `tokenize`. `auto` decides by the first `DECIDING` texts of the first call of `add`, and then stays.
         first: Cut every text to its first tokens (what is compressed is then the text up to there); None keeps all.
         name: How signatures name that cut.
+        scratch: The temporary file, where several streams share one.
 
     Example:
         >>> from temp_processors.metrics import distinct_n
-        >>> stream = StreamedTexts(Needs(ngrams=2))
+        >>> stream = StreamedTexts()
         >>> stream.add(["a b a b"]).add(["a b c"]).count_ngrams(2)
         (3, 5)
         >>> distinct_n(stream, 2).value
         0.6
     """
 
-    def __init__(self, needs: Needs, *, tokenizer: Any = "auto", first: int | None = None, name: str = "first") -> None:
+    def __init__(
+        self,
+        needs: Needs = NOTHING_MORE,
+        *,
+        tokenizer: Any = "auto",
+        first: int | None = None,
+        name: str = "first",
+        scratch: Scratch | None = None,
+    ) -> None:
         if first is not None and first < 1:
             raise ValueError(f"`first` has to be an integer >= 1 or None, but is {first!r}")
         self._needs, self._first = needs, first
         self._splitter: Splitter | None = None if tokenizer == "auto" else splitter(tokenizer)
         self.length = "full" if first is None else f"{name}:{first}"
-        self._numbers: defaultdict[Hashable, int] = defaultdict(count().__next__)
-        self._frequencies = np.zeros(0, dtype=np.int64)
-        self._lengths: Counter[int] = Counter()
-        self._digests = Numbering()
-        self._tables = {n: Numbering() for n in range(2, needs.ngrams + 1)}
-        self._inside = {n: [0, 0.0] for n in needs.inside}
+        self._scratch = Scratch() if scratch is None else scratch
+        self._chunks: list[tuple[Piece, Piece]] = []  # tokens, and the digests of the texts
+        self._lengths, self._sizes, self._tokens = array("i"), Counter[int](), 0
+        self._inside = {n: array("i") for n in needs.inside}
         self._packer = zlib.compressobj(9, zlib.DEFLATED, zlib.MAX_WBITS | 16)
         self._bytes = self._packed = 0
+        self._units: Ints | None = None
         self._start_chunk()
+        self._forget()
 
     def add(self, texts: Iterable[str]) -> StreamedTexts:
         """Count these texts too; returns the stream.
 
         Raises:
             TypeError: `texts` is one string, or one of them is not a string.
+            ValueError: There is no room for the temporary file.
         """
         if isinstance(texts, (str, bytes)):
             raise TypeError("`texts` has to be a list of strings, but is one string: write [text]")
+        self._forget()
         splitter, texts = self._decided(iter(texts))
         for position, text in enumerate(texts):
             if not isinstance(text, str):
@@ -115,119 +131,197 @@ class StreamedTexts:
         return (self._splitter or splitter("auto")).name
 
     def _take(self, tokens: Sequence[Hashable], text: str) -> None:
-        begin = len(self._ids)
-        self._ids.extend(map(self._numbers.__getitem__, tokens))
-        self._starts.append(len(self._ids))
-        digest = blake2b(memoryview(self._ids)[begin:], digest_size=8).digest()
-        self._pending.append(int.from_bytes(digest, "little", signed=True))
-        self._lengths[len(tokens)] += 1
         if self._needs.compressed:
-            plain = (" " * (len(self) > 1) + text).encode("utf-8", errors="surrogatepass")
+            plain = (" " * (len(self) > 0) + text).encode("utf-8", errors="surrogatepass")
             self._bytes += len(plain)
             self._packed += len(self._packer.compress(plain))
-        if len(self._ids) + len(self._pending) >= self._room:
-            self._count_chunk()
+        self._ids.extend(map(hash, tokens))
+        self._end_text(len(tokens))
+
+    def _end_text(self, tokens: int) -> None:
+        """Count the text whose tokens came last."""
+        digest = blake2b(memoryview(self._ids)[len(self._ids) - tokens :], digest_size=8).digest()
+        self._digests.append(int.from_bytes(digest, "little"))
+        self._lengths.append(tokens)
+        self._sizes[tokens] += 1
+        self._tokens += tokens
+        if len(self._ids) + len(self._digests) >= CHUNK:
+            self._keep_chunk()
 
     def _start_chunk(self) -> None:
-        self._ids, self._starts, self._pending = array("q"), array("q", [0]), array("q")
-        largest = max((len(table) for table in (self._digests, *self._tables.values())), default=0)
-        self._room = max(CHUNK, largest // 4)  # in proportion, so that all merging stays linear
+        self._ids, self._digests = array("q"), array("Q")
 
-    def _count_chunk(self) -> None:
-        starts = np.frombuffer(self._starts, dtype=np.int64)
-        chunk = TokenizedTexts(np.frombuffer(self._ids, dtype=np.int64), starts, self.tokenizer)
-        frequencies = np.bincount(chunk.ids, minlength=len(self._numbers)).astype(np.int64)
-        frequencies[: len(self._frequencies)] += self._frequencies
-        self._frequencies = frequencies
-        self._digests.number(np.frombuffer(self._pending, dtype=np.int64))
-        grams, place, ends = chunk.ids, np.arange(len(chunk.ids)), np.repeat(chunk.starts[1:], chunk.lengths)
-        for n, table in self._tables.items():
-            inside = place < ends[place] - (n - 1)
-            place, grams = place[inside], grams[inside]
-            grams = table.number((grams << TOKEN_BITS) | chunk.ids[place + (n - 1)])
-        for n, sums in self._inside.items():
-            found = chunk.inside(n)
-            sums[0] += found.different
-            sums[1] += found.mean_share * int((chunk.lengths >= n).sum()) if found.total else 0.0
+    def _keep_chunk(self) -> None:
+        ids, digests = np.frombuffer(self._ids, dtype=np.int64), np.frombuffer(self._digests, dtype=np.uint64)
+        if self._inside:
+            _, numbers = np.unique(ids, return_inverse=True)
+            chunk = TokenizedTexts(numbers, starts_of(np.array(self._lengths[-len(digests) :])), self.tokenizer)
+            for n, different in self._inside.items():
+                different.extend(different_in_texts(chunk, n).tolist())
+        self._chunks.append((self._scratch.write(mixed(ids)), self._scratch.write(digests)))
         self._start_chunk()
 
     def _settle(self) -> None:
-        if self._pending:
-            self._count_chunk()
+        if self._digests:
+            self._keep_chunk()
+
+    def _forget(self) -> None:
+        """Forget what was counted of fewer texts."""
+        self._counted: dict[int, int] = {}
+        self._frequencies: Ints | None = None
+        self._last: tuple[int, Ints, Spread] | None = None
 
     def __len__(self) -> int:
-        return self._lengths.total()
+        return len(self._lengths)
+
+    @property
+    def lengths(self) -> Ints:
+        """Tokens of each text, shape (texts,)."""
+        return np.array(self._lengths)
 
     @property
     def counts(self) -> dict[str, float]:
         """`texts`, `tokens`, `duplicate_share`."""
         share = (len(self) - self.different_texts) / len(self) if len(self) else 0.0
-        return {"texts": len(self), "tokens": int(self._frequencies.sum()), "duplicate_share": share}
+        return {"texts": len(self), "tokens": self._tokens, "duplicate_share": share}
 
     @property
     def different_texts(self) -> int:
         """Number of texts that differ from every earlier text."""
-        self._settle()
-        return len(self._digests)
+        return self._different(0)
 
     @property
     def frequencies(self) -> Ints:
         """How often each different token occurs, shape (types,)."""
-        self._settle()
+        if self._frequencies is None:
+            self._spread(1, self.units)
+        assert self._frequencies is not None
         return self._frequencies
 
     def shorter_than(self, n: int) -> float:
         """Share of the texts with fewer than n tokens."""
-        return sum(texts for length, texts in self._lengths.items() if length < n) / len(self) if len(self) else 0.0
+        return sum(texts for length, texts in self._sizes.items() if length < n) / len(self) if len(self) else 0.0
 
     def count_ngrams(self, n: int) -> tuple[int, int]:
         """Number of different n-grams and number of n-grams, of all texts together."""
-        self._settle()
-        different = len(self._tables[n]) if n > 1 else len(self._numbers)
-        return different, self._ngrams(n)
+        return self._different(n), sum(max(0, length - n + 1) * texts for length, texts in self._sizes.items())
 
     def inside(self, n: int) -> Inside:
-        """n-grams counted text by text, without the share of every text."""
+        """n-grams counted text by text."""
         self._settle()
-        different, shares = self._inside[n]
-        scored = sum(texts for length, texts in self._lengths.items() if length >= n)
-        return Inside(int(different), self._ngrams(n), shares / scored if scored else float("nan"), None)
+        return Inside.of(np.array(self._inside[n]), np.maximum(self.lengths - (n - 1), 0))
 
     @property
     def compressed(self) -> tuple[int, int]:
         """Bytes of the texts joined by a space, and of one gzip of them at level 9."""
         return self._bytes, self._packed + len(self._packer.copy().flush())
 
-    def _ngrams(self, n: int) -> int:
-        return sum(max(0, length - n + 1) * texts for length, texts in self._lengths.items())
+    def spread(self, n: int, units: Ints) -> Spread:
+        """How n-grams spread over units; `units` says which one each text belongs to, shape (texts,)."""
+        return self._spread(n, units)
+
+    def text_spread(self, units: Ints) -> Spread:
+        """How whole texts spread over units."""
+        return self._spread(0, units)
+
+    @property
+    def units(self) -> Ints:
+        """The unit of each text: the text itself, unless others were set. Setting them forgets what was counted."""
+        if self._units is None or len(self._units) != len(self):
+            self._units = np.arange(len(self), dtype=np.int32)
+        return self._units
+
+    @units.setter
+    def units(self, units: Ints) -> None:
+        self._units, self._last = units, None
+
+    def cut(self, lengths: Ints, name: str, scratch: Scratch | None = None) -> StreamedTexts:
+        """The first tokens of every text, as many as `lengths` says, shape (texts,), as a stream whose scores say `len:name`.
+
+        Example:
+            >>> StreamedTexts().add(["a b c", "d"]).cut(np.array([2, 1]), "paired").count_ngrams(1)
+            (3, 3)
+        """
+        self._settle()
+        found = StreamedTexts(self._needs, tokenizer=self._splitter or "auto", scratch=scratch)
+        found.length, text = name, 0
+        for tokens, digests in self._chunks:
+            ids, chosen = self._scratch.read(tokens), slice(text, text + digests.size)
+            begins = starts_of(np.array(self._lengths[chosen]))
+            for begin, kept in zip(begins[:-1].tolist(), lengths[chosen].tolist(), strict=True):
+                found._ids.frombytes(ids[begin : begin + kept].tobytes())
+                found._end_text(kept)
+            text += digests.size
+        return found
+
+    def _different(self, n: int) -> int:
+        if n not in self._counted:
+            self._last = n, self.units, self._spread(n, self.units)  # whoever counts n-grams asks how they spread next
+        return self._counted[n]
+
+    def _spread(self, n: int, units: Ints) -> Spread:
+        """That of n-grams, of whole texts for n = 0."""
+        self._settle()
+        last, self._last = self._last, None
+        if last is not None and last[0] == n and last[1] is units:
+            return last[2]
+        del last  # before the next one takes room
+        sizes = np.maximum(self.lengths - (n - 1), 0) if n else np.ones(len(self), dtype=np.int32)
+        held = np.zeros(int(units.max()) + 1 if len(units) else 0, dtype=np.int64)
+        np.add.at(held, units, sizes)
+        frequencies: list[Ints] | None = [np.zeros(0, dtype=np.int64)] if n == 1 else None
+        found = spread_of_blocks(self._grams(n, units), held, frequencies)
+        if frequencies is not None:
+            self._frequencies = np.concatenate(frequencies)
+        self._counted[n] = found.kinds
+        return found
+
+    def _grams(self, n: int, units: Ints) -> Iterator[tuple[Ints, Ints]]:
+        """n-grams (texts for n = 0) as 64-bit numbers, with the unit of each, some at a time."""
+        text = 0
+        for chunks in self._together():
+            texts = sum(digests.size for _, digests in chunks)
+            own = units[text : text + texts]
+            if n:
+                lengths = np.array(self._lengths[text : text + texts])
+                ids = np.concatenate([self._scratch.read(tokens) for tokens, _ in chunks])
+                places = ngram_starts(TokenizedTexts(ids, starts_of(lengths), ""), n)
+                grams = np.zeros(len(places), dtype=np.uint64)
+                for offset, odd in enumerate(mixed(np.arange(n)) | np.uint64(1)):
+                    grams += ids[places + offset] * odd
+                yield grams, np.repeat(own, np.maximum(lengths - (n - 1), 0))
+            else:
+                yield np.concatenate([self._scratch.read(digests) for _, digests in chunks]), own
+            text += texts
+
+    def _together(self) -> Iterator[list[tuple[Piece, Piece]]]:
+        """The chunks, as many at a time as hold about `BLOCK` tokens."""
+        held: list[tuple[Piece, Piece]] = []
+        for chunk in self._chunks:
+            held.append(chunk)
+            if sum(tokens.size + digests.size for tokens, digests in held) >= BLOCK:
+                yield held
+                held = []
+        if held:
+            yield held
 
 
-class Numbering:
-    """Numbers for 64-bit keys: the same one for a key that was numbered before, the next free one for a new key.
+def mixed(numbers: Ints) -> Ints:
+    """64-bit numbers as unsigned ones whose bits are as good as random; equal where these are equal (splitmix64, Steele et al. 2014).
 
     Example:
-        >>> table = Numbering()
-        >>> table.number(np.array([7, 3, 7])).tolist(), table.number(np.array([3, 9])).tolist(), len(table)
-        ([1, 0, 1], [0, 2], 3)
+        >>> [f"{number:016x}" for number in mixed(np.array([0, 1])).tolist()]
+        ['e220a8397b1dcdaf', '910a2dec89025cc1']
     """
+    found = numbers.astype(np.uint64)
+    found += np.uint64(0x9E3779B97F4A7C15)
+    for shift, odd in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        found ^= found >> np.uint64(shift)
+        found *= np.uint64(odd)
+    found ^= found >> np.uint64(31)
+    return found
 
-    def __init__(self) -> None:
-        self._keys, self._numbers = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
 
-    def __len__(self) -> int:
-        return len(self._keys)
-
-    def number(self, wanted: Ints) -> Ints:
-        """The number of every key, shape as `wanted`."""
-        keys, places = np.unique(wanted, return_inverse=True)
-        at = np.searchsorted(self._keys, keys)
-        new = np.ones(len(keys), dtype=bool)
-        within = at < len(self._keys)
-        new[within] = self._keys[at[within]] != keys[within]
-        numbers = np.empty(len(keys), dtype=np.int64)
-        numbers[~new] = self._numbers[at[~new]]
-        numbers[new] = len(self) + np.arange(int(new.sum()))
-        self._keys = np.insert(self._keys, at[new], keys[new])
-        self._numbers = np.insert(self._numbers, at[new], numbers[new])
-        found: Ints = numbers[places]
-        return found
+def starts_of(lengths: Ints) -> Ints:
+    """Where texts of these lengths begin, and the number of tokens at the end, shape (texts + 1,)."""
+    return np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])

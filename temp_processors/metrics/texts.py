@@ -6,7 +6,6 @@ n-grams never cross texts. Peers differ in how they split more than in their for
 
 from __future__ import annotations
 
-import math
 from array import array
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Sequence
@@ -19,6 +18,7 @@ import numpy as np
 
 from temp_processors.metrics.arrays import Bools, Ints
 from temp_processors.metrics.ngrams import Repeated, count_ngrams, different_in_texts, ngram_lengths, repeated_ngrams
+from temp_processors.metrics.spread import Spread, spread_in_memory
 from temp_processors.metrics.statistics import Inside, TextStatistics
 from temp_processors.metrics.tokenizers import Tokenizer, Tokens, splitter
 
@@ -122,13 +122,18 @@ class TokenizedTexts:
         """Number of different n-grams and number of n-grams, of all texts together."""
         return count_ngrams(self, n)
 
+    def spread(self, n: int, units: Ints) -> Spread:
+        """How n-grams spread over units; `units` says which one each text belongs to, shape (texts,)."""
+        return spread_in_memory(self, n, units)
+
+    def text_spread(self, units: Ints) -> Spread:
+        """How whole texts spread over units: that of n-grams where every text is one n-gram."""
+        single = TokenizedTexts(self.kinds, np.arange(len(self) + 1), self.tokenizer)
+        return spread_in_memory(single, 1, units)
+
     def inside(self, n: int) -> Inside:
         """n-grams counted text by text."""
-        different, total = different_in_texts(self, n), ngram_lengths(self, n)
-        scored = total > 0
-        shares = np.where(scored, different / np.maximum(total, 1), np.nan)
-        mean = float(shares[scored].mean()) if scored.any() else math.nan
-        return Inside(int(different.sum()), int(total.sum()), mean, shares)
+        return Inside.of(different_in_texts(self, n), ngram_lengths(self, n))
 
 
 def tokenize(texts: Iterable[str | Tokens] | TokenizedTexts, tokenizer: Tokenizer | Any = "auto") -> TokenizedTexts:

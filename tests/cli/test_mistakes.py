@@ -45,7 +45,6 @@ MISTAKES = [
     (("report", "nowhere"), "nowhere: no such run folder"),
     (("compare", "nowhere"), "nowhere"),
     (("score", "nowhere.txt"), "nowhere.txt"),
-    (("score", "nowhere.txt", "--stream", "--baseline", "a"), "--baseline: a stream has no differences"),
     (("softmax", "--logits", "a,b"), "--logits has to be numbers"),
     (("softmax", "--temperatures", "hot"), "--temperatures has to be numbers"),
     (("list", "metrics", "--presets", "own.yaml"), "--presets: metrics have none"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import random
-import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +15,13 @@ from datasets import Dataset, DatasetDict
 from typer.testing import CliRunner
 
 from temp_processors.cli.app import app
-from temp_processors.comparison.scoring import score_sources, stream_sources
+from temp_processors.comparison.scoring import score_sources
 from temp_processors.comparison.sources import read_groups
 from temp_processors.config.experiment import load_config
 from temp_processors.datafiles import RowsError
 from temp_processors.experiment.run import run_experiment
 from temp_processors.fox.grammar import sample_story
-from temp_processors.metrics import STREAMED, distinct_n, streaming
+from temp_processors.metrics import distinct_n
 
 ROWS = [{"answer": f"the fox number {i} ran {i % 3} miles", "T": 0.5 + i % 2} for i in range(12)]
 TEXTS = [str(row["answer"]) for row in ROWS]
@@ -149,63 +148,6 @@ def test_compare_puts_runs_side_by_side(tmp_path: Path) -> None:
     assert f"{tmp_path / 'one'}: T=0.1" in done.stdout
 
 
-@pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".parquet"])
-def test_a_stream_scores_as_memory_does(tmp_path: Path, suffix: str) -> None:
-    path = str(write(tmp_path / f"t{suffix}"))
-    names = [name for name in STREAMED if name != "hdd"]
-    for length in ("full", "first:3"):
-        options = {"text_column": "answer", "group_by": "T", "length": length}
-        streamed, held = stream_sources([path], names, **options), score_sources([path], names, **options)
-        assert list(streamed) == list(held) == ["0.5", "1.5"]
-        for group, row in held.items():
-            for name, score in row.items():
-                assert streamed[group][name]["value"] == pytest.approx(score["value"], abs=1e-12), name
-                assert streamed[group][name]["signature"] == score["signature"]
-                assert streamed[group][name]["interval"] is None
-
-
-def test_a_stream_of_runs_has_a_group_for_each_policy(tmp_path: Path) -> None:
-    run_experiment(load_config("fox", ["samples_per_prompt=4", "max_new_tokens=6"], out=tmp_path / "run"))
-    streamed = stream_sources([str(tmp_path / "run")], ["distinct_2"])
-    held = score_sources([str(tmp_path / "run")], ["distinct_2"], length="full")
-    assert {name: row["distinct_2"]["value"] for name, row in streamed.items()} == {
-        name: row["distinct_2"]["value"] for name, row in held.items()
-    }
-
-
-def test_score_streams_a_file(tales: tuple[Path, Path], tmp_path: Path) -> None:
-    done = invoke("score", str(tales[0]), "--stream", "--length", "first:9", "--out", str(tmp_path / "scores"))
-    assert done.exit_code == 0, done.output
-    row = json.loads((tmp_path / "scores" / "metrics.json").read_text())["policies"]["whole"]
-    assert list(row) == ["distinct_1", "distinct_2", "distinct_3", "distinct_4", "unique_share", "mean_length"]
-    assert row["mean_length"]["value"] == 9
-    assert "|len:first:9|" in row["distinct_2"]["signature"]
-
-
-def test_streamed_groups_of_unequal_size_are_said_not_to_compare(tmp_path: Path) -> None:
-    for name, texts in {"a": TEXTS, "b": TEXTS[:-1]}.items():
-        (tmp_path / f"{name}.txt").write_text("\n".join(texts))
-    paths = [str(tmp_path / "a.txt"), str(tmp_path / "b.txt")]
-    told = " ".join(invoke("score", *paths, "--stream", "--out", str(tmp_path / "out")).stdout.split())
-    assert "a 12 texts of 84 tokens, b 11 texts of 77 tokens: scores move with both" in told
-    (tmp_path / "b.txt").write_text("\n".join(TEXTS))
-    assert "do not compare" not in invoke("score", *paths, "--stream", "--out", str(tmp_path / "out")).stdout
-
-
-def test_memory_of_a_stream_does_not_grow_with_the_file(tmp_path: Path) -> None:
-    path = tmp_path / "long.txt"
-    with path.open("w") as file:
-        file.writelines(f"the fox number {i % 50} ran {i % 7} miles to the den by the river\n" for i in range(60_000))
-    tracemalloc.start()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(streaming, "CHUNK", 1 << 14)
-        score = stream_sources([str(path)], ["distinct_4", "unique_share"])["long"]
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert score["unique_share"]["value"] == pytest.approx(350 / 60_000)
-    assert peak < path.stat().st_size / 1.5  # the texts as a list would take twice the file
-
-
 def test_tokenizers_of_the_command(tmp_path: Path) -> None:
     (tmp_path / "zh.txt").write_text("狐狸跑回家\n狐狸在睡觉\n")
     found = {}
@@ -274,19 +216,5 @@ def test_mistakes_end_with_code_2(tales: tuple[Path, Path], tmp_path: Path) -> N
         ((str(tales[0]), "--length", "last:3"), "`length` has to be full, paired, matched or first:K with K >= 1"),
     ]:
         done = invoke("compare", *arguments)
-        assert done.exit_code == 2
-        assert message in done.stderr
-
-
-def test_what_a_stream_cannot_do_ends_with_code_2(tales: tuple[Path, Path]) -> None:
-    for arguments, message in [
-        (("--metric", "self_bleu_4"), "'self_bleu_4' needs all texts at once; metrics of a stream: distinct_1"),
-        (("--length", "matched"), "`length` matched needs all texts at once"),
-        (("--baseline", "whole"), "a stream has no differences"),
-        (("--prompt-column", "question"), "a stream has no intervals, for which prompts matter"),
-        (("--primary", "distinct_2"), "--primary: a stream has no differences"),
-        ((str(tales[0]),), "a source is named twice"),
-    ]:
-        done = invoke("score", str(tales[0]), "--stream", *arguments)
         assert done.exit_code == 2
         assert message in done.stderr

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from temp_processors.metrics import CATALOGUE, distinct_n, perplexity, seq_rep_n
-from temp_processors.metrics.influence import Influence, Sparse, of_ratio
+from temp_processors.metrics.influence import Influence, of_ratio
 from temp_processors.metrics.intervals import interval, measure
 from temp_processors.metrics.mover import difference_ends
+from temp_processors.metrics.sparse import Sparse
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from temp_processors.metrics import CATALOGUE, distinct_n, mean_length, self_bleu, seq_rep_n, tokenize, unique_share
-from temp_processors.metrics.influence import of_distinct
+from temp_processors.metrics.influence import of_spread
 from temp_processors.metrics.intervals import difference, difference_of, holm, interval, measure
 from temp_processors.metrics.self_bleu_influence import of_self_bleu
 
@@ -38,7 +38,7 @@ def test_the_influence_of_a_unit_is_what_leaving_it_out_does(texts: list[str], p
         count = int(units.max()) + 1
         if not len(tokenized.ids) or count < 3:
             continue
-        bleu, distinct = of_self_bleu(tokenized, 4, units), of_distinct(tokenized, 1, units, 0)
+        bleu, distinct = of_self_bleu(tokenized, 4, units), of_spread(tokenized.spread(1, units), 0)
         assert bleu.value == pytest.approx(self_bleu(texts, 4).value, abs=1e-12)
         assert distinct.value == pytest.approx(distinct_n(texts, 1).value, abs=1e-12)
         total = len(tokenized.ids)

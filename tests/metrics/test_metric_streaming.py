@@ -6,7 +6,6 @@ import gzip
 import random
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,29 +20,60 @@ from temp_processors.metrics import (
     metric_by_name,
     self_bleu,
     stream_needs,
-    streaming,
     tokenize,
 )
+from temp_processors.metrics.intervals import difference_of, measure, units_of
+from tests.small_parts import small_parts
 
-TEXTS = st.lists(st.lists(st.sampled_from(["a", "b", "c", "é"]), max_size=8).map(" ".join), max_size=9)
+TEXT = st.lists(st.sampled_from(["a", "b", "c", "é"]), max_size=8).map(" ".join)
+TEXTS = st.lists(TEXT, max_size=9)
 
 
 @given(texts=TEXTS, first=st.none() | st.integers(1, 5), chunk=st.sampled_from([1, 4, 17, 1 << 20]))
 @settings(max_examples=120, deadline=None)
 def test_streamed_equals_in_memory(texts: list[str], first: int | None, chunk: int) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(streaming, "CHUNK", chunk)
+    memory = tokenize(texts) if first is None else tokenize(texts).first(first)
+    with small_parts(chunk):
         stream = StreamedTexts(stream_needs(STREAMED), first=first)
         for text in texts:
             stream.add([text])
-    memory = tokenize(texts) if first is None else tokenize(texts).first(first)
-    for name in STREAMED:
-        if CATALOGUE[name].takes == "strings":
-            continue
-        found, expected = metric_by_name(name)(stream), metric_by_name(name)(memory)
-        assert found.value == pytest.approx(expected.value, abs=1e-12, nan_ok=True), name
-        assert (found.signature, found.reason) == (expected.signature, expected.reason)
-        assert found.counts == pytest.approx(expected.counts, abs=1e-15)
+        for name in STREAMED:
+            if CATALOGUE[name].takes == "strings":
+                continue
+            found, expected = metric_by_name(name)(stream), metric_by_name(name)(memory)
+            assert found.value == pytest.approx(expected.value, abs=1e-12, nan_ok=True), name
+            assert (found.signature, found.reason) == (expected.signature, expected.reason)
+            assert found.counts == pytest.approx(expected.counts, abs=1e-15)
+
+
+@given(
+    texts=st.lists(TEXT, min_size=8, max_size=20),
+    others=st.data(),
+    prompts=st.integers(1, 6),
+    chunk=st.sampled_from([3, 40]),
+)
+@settings(max_examples=5, deadline=None)
+def test_intervals_of_a_stream_equal_those_in_memory(texts: list[str], others: Any, prompts: int, chunk: int) -> None:
+    groups = [texts, others.draw(st.lists(TEXT, min_size=len(texts), max_size=len(texts)))]
+    clusters = [number * prompts // len(texts) for number in range(len(texts))]
+    units = units_of(texts, clusters)
+    with small_parts(chunk):
+        streams = [StreamedTexts(stream_needs(STREAMED)).add(group) for group in groups]
+        for name in STREAMED:
+            record = CATALOGUE[name]
+            if record.influence is None:
+                continue
+            found = [measure(record, stream, units) for stream in streams]
+            expected = [measure(record, tokenize(group), clusters) for group in groups]
+            for own, other in zip(found, expected, strict=True):
+                assert own.refusal == other.refusal, name
+                assert (own.interval().low, own.interval().high) == pytest.approx(
+                    (other.interval().low, other.interval().high), rel=1e-9, abs=1e-12, nan_ok=True
+                )
+            change, wanted = difference_of(found[0], found[1]), difference_of(expected[0], expected[1])
+            assert (change.p_value, change.interval.low, change.smallest) == pytest.approx(
+                (wanted.p_value, wanted.interval.low, wanted.smallest), rel=1e-6, abs=1e-9, nan_ok=True
+            )
 
 
 def test_compression_of_a_stream_is_one_gzip() -> None:
@@ -64,13 +94,12 @@ def test_compression_of_a_stream_is_one_gzip() -> None:
 def test_many_chunks_of_many_words() -> None:
     rng = random.Random(1)
     texts = [" ".join(f"w{int(1 / (1 - rng.random()))}" for _ in range(30)) for _ in range(3000)]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(streaming, "CHUNK", 1000)
-        stream = StreamedTexts(Needs(ngrams=4)).add(texts[:1000])
+    with small_parts(1000):
+        stream = StreamedTexts().add(texts[:1000])
         early = distinct_n(stream, 3).value  # asked for in between
         stream.add(texts[1000:])
-    assert early == distinct_n(texts[:1000], 3).value
-    assert [stream.count_ngrams(n) for n in (1, 2, 3, 4)] == [tokenize(texts).count_ngrams(n) for n in (1, 2, 3, 4)]
+        assert early == distinct_n(texts[:1000], 3).value
+        assert [stream.count_ngrams(n) for n in (1, 2, 3, 4)] == [tokenize(texts).count_ngrams(n) for n in (1, 2, 3, 4)]
 
 
 @pytest.mark.parametrize(("texts", "message"), [("one string", "is one string: write"), (["a", None], r"`texts\[1\]`")])
@@ -88,13 +117,3 @@ def test_what_a_stream_cannot_score_is_refused_by_name() -> None:
         self_bleu(StreamedTexts(Needs()))  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="`first` has to be an integer >= 1 or None, but is 0"):
         StreamedTexts(Needs(), first=0)
-
-
-def test_numbers_stay_with_their_keys() -> None:
-    table, rng = streaming.Numbering(), np.random.default_rng(0)
-    numbers: dict[int, int] = {}
-    for _ in range(30):
-        keys = rng.integers(-50, 50, 12)
-        for key, number in zip(keys.tolist(), table.number(keys).tolist(), strict=True):
-            assert numbers.setdefault(key, number) == number
-    assert sorted(numbers.values()) == list(range(len(table)))

@@ -141,11 +141,11 @@ def test_tokens_that_are_no_pieces_of_the_text_are_joined() -> None:
 
 
 def test_a_stream_decides_by_its_first_texts() -> None:
-    stream = StreamedTexts(Needs(ngrams=1)).add([]).add(iter(LIKE)).add(["a fox"])
+    stream = StreamedTexts().add([]).add(iter(LIKE)).add(["a fox"])
     assert stream.tokenizer == "characters"
     assert distinct_n(stream, 1).counts["tokens"] == 56
     assert "|tok:characters|" in distinct_n(stream, 1).signature
-    assert StreamedTexts(Needs()).tokenizer == "whitespace"
+    assert StreamedTexts().tokenizer == "whitespace"
 
 
 def test_a_difference_of_two_tokenizers_is_refused() -> None:
