@@ -68,7 +68,7 @@ def eval_command(
         files = _write(found, verdicts, out)
     except OSError as error:
         raise refused(f"{out}: cannot be written: {error.strerror}") from error
-    from temp_processors.report.verdict import verdict_lines
+    from temp_processors.runs.verdict import verdict_lines
 
     for line in (*found.notes, *(line for held in verdicts.values() for line in verdict_lines(held))):
         say(line)

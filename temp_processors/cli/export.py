@@ -17,7 +17,8 @@ Partial = Annotated[
 
 def export_command(
     policy: Annotated[
-        str, typer.Argument(help="YAML such as '{kind: fixed, temperature: 0.6}', its file, or a configuration.")
+        str,
+        typer.Argument(help="YAML such as '{kind: fixed, temperature: 0.6}', its file, a preset, or a configuration."),
     ],
     to: Annotated[str, typer.Option(help="llama.cpp, vllm, generation_config, ollama, openai.")],
     name: Annotated[

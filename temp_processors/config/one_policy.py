@@ -1,12 +1,12 @@
-"""One policy, as commands take it: YAML text, a file that holds it, or a configuration and the name of one of its policies."""
+"""One policy, as commands take it: YAML text, a file that holds it, a preset, or a configuration and the name of one of its policies."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from temp_processors.config.errors import problem_at
-from temp_processors.config.experiment import load_config
+from temp_processors.config.experiment import find_config, load_config
+from temp_processors.config.presets import PresetError, known_presets, with_presets
 from temp_processors.config.yaml_lines import ConfigError, Problem, YamlSource, parse_yaml, read_yaml
 from temp_processors.policies.kinds import BasePolicy, validated
 from temp_processors.policies.mistakes import PolicyMistakesError, suggestion
@@ -16,7 +16,8 @@ def one_policy(text: str, name: str | None = None) -> BasePolicy:
     """The policy that a text says or points to.
 
     Args:
-        text: `{kind: fixed, temperature: 0.6}`, a YAML file with such a mapping, or a configuration, by its file or its shipped name.
+        text: `{kind: fixed, temperature: 0.6}` or `{preset: qwen3_thinking}`, a YAML file with such a mapping, the name of a preset, or a
+            configuration, by its file or its shipped name.
         name: Which policy of a configuration; its only one by default.
 
     Raises:
@@ -26,7 +27,10 @@ def one_policy(text: str, name: str | None = None) -> BasePolicy:
         >>> one_policy("{kind: top_k, top_k: 20}")
         TopKCutPolicy(kind='top_k', top_k=20)
     """
-    source = parse_yaml(text, "POLICY") if text.lstrip().startswith("{") or "kind:" in text else _file(text)
+    written = text.lstrip().startswith("{") or any(f"{field}:" in text for field in ("kind", "preset"))
+    source = parse_yaml(text, "POLICY") if written else _file(text)
+    if source is None and text in known_presets():
+        source = YamlSource(text, {"preset": text}, {})
     if source is not None and isinstance(source.data, dict) and "policies" not in source.data:
         if name is not None:
             raise ConfigError([Problem(source.name, None, (), f"is one policy, of which none is named {name!r}")])
@@ -40,9 +44,11 @@ def _file(text: str) -> YamlSource | None:
 
 
 def _checked(source: YamlSource) -> BasePolicy:
-    data: Any = {key: value for key, value in source.data.items() if key != "name"}
     try:
-        found = validated(data)
+        (data,) = with_presets([source.data], known_presets)
+        found = validated({key: value for key, value in data.items() if key not in ("name", "source")})
+    except PresetError as error:
+        raise ConfigError([*source.problems, source.problem(error.path[1:], error.message)]) from error
     except PolicyMistakesError as error:
         found_wrong = (problem_at(source, path, message) for path, message in error.mistakes)
         raise ConfigError([*source.problems, *found_wrong]) from error
@@ -52,6 +58,11 @@ def _checked(source: YamlSource) -> BasePolicy:
 
 
 def _chosen(text: str, name: str | None) -> BasePolicy:
+    try:
+        find_config(Path(text))
+    except ConfigError as error:
+        told = f"; nor is it a preset{suggestion(text, known_presets())} (temp-processors list presets)"
+        raise ConfigError([problem._replace(message=problem.message + told) for problem in error.problems]) from error
     policies = {named.name: named.policy for named in load_config(Path(text)).policies}
     names = ", ".join(policies)
     if name is None and len(policies) > 1:

@@ -24,6 +24,7 @@ from temp_processors.explore.forms import (
 )
 from temp_processors.explore.guard import Guard, Hosts
 from temp_processors.explore.handlers import Handlers
+from temp_processors.explore.loading import draws_as_typed
 from temp_processors.explore.markup import COLOURINGS
 from temp_processors.explore.screen import COLUMNS, LONGEST_PROMPT, LONGEST_TEXT, MOST_SAMPLES
 
@@ -129,7 +130,9 @@ def build_app(loaded: LocalEngine, model: str) -> gr.Blocks:
             ]
         legend = gr.HTML(elem_id="legend")
         with gr.Row(elem_classes="tp-buttons"):
-            live = gr.Checkbox(value=True, label="draw as I type", elem_id="live", min_width=140)
+            live = gr.Checkbox(
+                value=draws_as_typed(loaded.model), label="draw as I type", elem_id="live", min_width=140
+            )
             buttons = [
                 gr.Button("Generate", variant="primary", elem_id="generate", min_width=120),
                 gr.Button("Measure diversity", elem_id="measure", min_width=120),

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from temp_processors.engines.engine import ModelError
 from temp_processors.engines.local import LocalEngine
 from temp_processors.explore.screen import screen_config, screen_data
+
+TYPED = {"cpu": 50_000_000}
+"""Parameters up to which texts are drawn while one types, by kind of device: two texts of 32 tokens in about a second."""
+TYPED_ELSEWHERE = 4_000_000_000
+"""The same of every other kind of device."""
 
 
 def load(model: str) -> LocalEngine:
@@ -18,3 +25,9 @@ def load(model: str) -> LocalEngine:
     if engine.model_config.is_encoder_decoder:
         raise ModelError(f"model: {model!r} is an encoder-decoder; the page needs one that continues its prompt")
     return engine
+
+
+def draws_as_typed(model: Any) -> bool:
+    """Whether every change on the page draws new texts unless a visitor says otherwise: where the model is small enough for its device."""
+    most = TYPED.get(model.device.type, TYPED_ELSEWHERE)
+    return bool(model.num_parameters() <= most)

@@ -19,7 +19,7 @@ from temp_processors.inert import HIDDEN
 from temp_processors.metrics.catalogue import described
 from temp_processors.metrics.digits import described_interval
 from temp_processors.report.tokens import Piece
-from temp_processors.report.wording import statement, verdict
+from temp_processors.runs.wording import statement, verdict
 
 Names = Callable[[int], Piece]
 COLOURINGS: dict[str, tuple[str, Callable[[Token], float]]] = {

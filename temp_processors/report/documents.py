@@ -9,7 +9,7 @@ from typing import Any
 
 from temp_processors import inert
 from temp_processors.report.footnotes import footnotes
-from temp_processors.report.wording import (
+from temp_processors.runs.wording import (
     Scores,
     by_baseline,
     described_difference,

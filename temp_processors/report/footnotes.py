@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from temp_processors.comparison.notes import few_prompts_note, tokenizer_notes
 from temp_processors.metrics.catalogue import described
-from temp_processors.report.wording import Scores, by_baseline, statement
+from temp_processors.runs.wording import Scores, by_baseline, statement
 
 Cell = tuple[str, str]
 """Policy and metric."""

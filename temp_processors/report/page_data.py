@@ -20,9 +20,10 @@ from temp_processors.report.pairs import pairs_of_run
 from temp_processors.report.power_notes import is_number, power_notes
 from temp_processors.report.task_data import answers_of, task_data
 from temp_processors.report.tokens import token_pieces
-from temp_processors.report.verdict import answer_lines, leading_metric
-from temp_processors.report.wording import by_baseline, display_with_unit, score_words, visible
 from temp_processors.runs.lenient import LoadedRun, SampleKey, Trace
+from temp_processors.runs.trend import trend_lines
+from temp_processors.runs.verdict import answer_lines, leading_metric
+from temp_processors.runs.wording import by_baseline, display_with_unit, score_words, visible
 from temp_processors.trace.columns import NUMBERS
 
 TEXT_BYTES = 8_000_000
@@ -65,7 +66,7 @@ def page_data(run: LoadedRun, share: float = 1.0) -> dict[str, Any]:
             "strip": [*of_traces, *([note] if note else []), *_traces_held(samples, traced)],
         },
         "question": question(run),
-        "answer": answer_lines(run.metrics),
+        "answer": [*trend_lines(run.metrics, run.temperatures), *answer_lines(run.metrics)],
         "leading": leading_metric(run.metrics),
         "pairs": pairs,
         "noPairs": no_pairs,

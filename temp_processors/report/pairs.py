@@ -17,9 +17,9 @@ from temp_processors.comparison.pairs import all_pairs, pairs_work
 from temp_processors.comparison.sources import grouped
 from temp_processors.metrics import METRIC_NAMES, metric_record
 from temp_processors.metrics.tokenizers import TOKENIZERS
-from temp_processors.report.verdict import leading_metric
-from temp_processors.report.wording import described_difference, score_words, statement
 from temp_processors.runs.lenient import LoadedRun
+from temp_processors.runs.verdict import leading_metric
+from temp_processors.runs.wording import described_difference, score_words, statement
 
 MOST_WORK = 4_000_000
 """Tokens scored for the pairs of one metric: about 4 seconds."""

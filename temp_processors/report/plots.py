@@ -17,8 +17,8 @@ from temp_processors.report.names import apart, log_ticks, longest_line, shorten
 from temp_processors.report.page_data import question
 from temp_processors.report.step_plots import step_figures
 from temp_processors.report.task_plots import task_figures
-from temp_processors.report.wording import Scores, bounds, display_with_unit, number
 from temp_processors.runs.lenient import LoadedRun, load_run, own_file, own_folder
+from temp_processors.runs.wording import Scores, bounds, display_with_unit, number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

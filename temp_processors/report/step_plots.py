@@ -12,8 +12,8 @@ from temp_processors.report.figures import blank_figure, legend_below, styled, t
 from temp_processors.report.marks import Mark, marks_of, warm
 from temp_processors.report.names import wrapped
 from temp_processors.report.softmax import log_softmax
-from temp_processors.report.wording import number
 from temp_processors.runs.lenient import LoadedRun, Trace
+from temp_processors.runs.wording import number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -18,9 +18,9 @@ from rich.text import Text
 from temp_processors.inert import one_line
 from temp_processors.report.footnotes import footnotes
 from temp_processors.report.texts import LONGEST_NAME, MANY
-from temp_processors.report.trend import trend_line
-from temp_processors.report.verdict import answer_lines, leading_metric
-from temp_processors.report.wording import (
+from temp_processors.runs.trend import trend_lines
+from temp_processors.runs.verdict import answer_lines
+from temp_processors.runs.wording import (
     Scores,
     by_baseline,
     difference_text,
@@ -60,8 +60,7 @@ def show_scores(
         temperatures: Of the policies that are one fixed temperature; the answer names them.
         verbose: With the signature of every metric, and with all differences where there are many policies.
     """
-    trends = [trend_line(scores, metric, temperatures or {}) for metric in _leading(scores)]
-    for line in [*filter(None, trends), *answer_lines(scores)]:
+    for line in [*trend_lines(scores, temperatures or {}), *answer_lines(scores)]:
         console.print(Text(one_line(line), style="bold"))
     many = len(scores) > MANY
     tables = metric_tables(scores, console.width)
@@ -72,13 +71,6 @@ def show_scores(
     signs = [SIGNED.format(name) for name in by_baseline(scores)] if many else []
     for note in [*signs, *footnotes(scores, signatures=verbose), *notes]:
         console.print(one_line(note), style="dim", markup=False)
-
-
-def _leading(scores: Scores) -> list[str]:
-    """The metric that answers, and perplexity where there is one."""
-    leading = leading_metric(scores)
-    others = {metric for row in scores.values() for metric in row} & {"perplexity"}
-    return list(dict.fromkeys([*([leading] if leading else []), *others]))
 
 
 def metric_tables(scores: Scores, width: int = 80) -> list[Table]:

@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from temp_processors.inert import one_line
 from temp_processors.runs.lenient import LoadedRun
 
 MOST_TOKENS = 1 << 31
@@ -86,7 +87,13 @@ def _tokenizer(run: LoadedRun) -> tuple[Any, str]:
         return None, f"The tokenizer of {model!r} is not on this machine: tokens are shown by their numbers."
     from tokenizers import Tokenizer
 
-    return Tokenizer.from_file(str(place)), ""
+    try:
+        return Tokenizer.from_file(str(place)), ""
+    except Exception as error:
+        if type(error) is not Exception:  # what the library raises for a file that is none of its own has no class
+            raise
+        why = one_line(f"{place} cannot be read: {error}")
+        return None, f"{why[:200]}. Tokens are shown by their numbers."
 
 
 def _tokenizer_file(model: str) -> Path | None:

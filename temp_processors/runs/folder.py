@@ -12,11 +12,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
+from temp_processors.config.yaml_lines import ConfigError, read_yaml
 from temp_processors.datafiles import expanded
 from temp_processors.runs.checksums import SUMS, as_sums, differing, read_sums, sum_of, sum_of_file
 from temp_processors.runs.html import run_html
 from temp_processors.runs.sample import Samples
-from temp_processors.runs.scores import Metrics
+from temp_processors.runs.scores import Metrics, readable_scores
+from temp_processors.runs.temperatures import fixed_temperatures
+from temp_processors.runs.trend import trend_lines
+from temp_processors.runs.verdict import answer_lines
 from temp_processors.version import __version__
 
 PACKAGES = ("torch", "transformers", "tokenizers", "accelerate", "datasets", "evaluate", "numpy", "pydantic")
@@ -73,13 +77,21 @@ class Run:
             return "complete, but its metrics.json is missing or damaged"
 
     def _repr_html_(self) -> str:
-        """The verdict and a table of scores, for notebooks."""
+        """The verdict, how scores go with temperature and compare, and a table of them, for notebooks."""
         heading = f"{self.path}: {self._state()}"
         try:
-            verdict, scores = self.verdict, self.metrics if self.complete else {}
+            verdict, scores = self.verdict, readable_scores({"policies": self.metrics}, []) if self.complete else {}
         except RunFolderError:
             verdict, scores = None, {}
-        return run_html(heading, verdict.get("sentence") if isinstance(verdict, dict) else None, scores)
+        of_task = [verdict["sentence"]] if isinstance(verdict, dict) and verdict.get("sentence") else []
+        return run_html(heading, [*of_task, *trend_lines(scores, self._temperatures()), *answer_lines(scores)], scores)
+
+    def _temperatures(self) -> dict[str, float]:
+        """Of the policies that are one fixed temperature; none where `config.yaml` cannot be read."""
+        try:
+            return fixed_temperatures(read_yaml(self.path / "config.yaml").data)
+        except ConfigError:
+            return {}
 
     @property
     def complete(self) -> bool:

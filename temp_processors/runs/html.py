@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from html import escape
 from typing import Any
 
@@ -11,23 +11,23 @@ from temp_processors.metrics.catalogue import described
 from temp_processors.metrics.digits import described_interval
 
 
-def run_html(heading: str, sentence: object, scores: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
+def run_html(heading: str, sentences: Iterable[object], scores: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
     """Markup without styles or scripts of its own.
 
     Args:
         heading: What and where it is.
-        sentence: The verdict on a task, None for a run without one.
+        sentences: What the run says, each a paragraph.
         scores: Policy -> metric -> score.
 
     Example:
-        >>> print(run_html("a run", None, {"T<1": {"distinct_1": {"value": 0.5, "interval": None, "difference": None}}}))
+        >>> print(run_html("a run", ["hot"], {"T<1": {"distinct_1": {"value": 0.5, "interval": None, "difference": None}}}))
         <p><strong>a run</strong></p>
+        <p>hot</p>
         <table><thead><tr><th>policy</th><th>distinct-1</th></tr></thead>
         <tbody><tr><th>T&lt;1</th><td>0.500</td></tr></tbody></table>
     """
     parts = [f"<p><strong>{_text(heading)}</strong></p>"]
-    if sentence:
-        parts.append(f"<p>{_text(sentence)}</p>")
+    parts += [f"<p>{_text(sentence)}</p>" for sentence in sentences]
     if scores:
         metrics = dict.fromkeys(metric for row in scores.values() for metric in row)
         parts += _table(scores, list(metrics))

@@ -17,12 +17,11 @@ from temp_processors.runs.checksums import differing, unsealed
 from temp_processors.runs.folder import SIGNED
 from temp_processors.runs.sample import is_readable, needs_checks
 from temp_processors.runs.scores import readable_scores
+from temp_processors.runs.temperatures import fixed_temperatures, policies_of
 from temp_processors.trace.columns import COLUMN_TYPES, LATER, NUMBERS, trace_schema
 
 SampleKey = tuple[str, int, int]
 MOST_TRACE_ROWS = 60_000
-HOTTEST = 1e12
-"""Larger numbers are no temperatures."""
 
 
 @dataclass(frozen=True)
@@ -89,15 +88,13 @@ class LoadedRun:
     @property
     def policies(self) -> list[str]:
         """Names in the order of the configuration, then those that only samples or scores mention."""
-        configured = [p["name"] for p in _dicts(self.config.get("policies")) if isinstance(p.get("name"), str)]
+        configured = [p["name"] for p in policies_of(self.config) if isinstance(p.get("name"), str)]
         return list(dict.fromkeys([*configured, *self.metrics, *(s["policy"] for s in self.samples)]))
 
     @property
     def temperatures(self) -> dict[str, float]:
         """The temperature of every policy that has one fixed number."""
-        fixed = [p for p in _dicts(self.config.get("policies")) if p.get("kind") == "fixed"]
-        named = [p for p in fixed if isinstance(p.get("name"), str) and _is_number(p.get("temperature"))]
-        return {p["name"]: float(p["temperature"]) for p in named if abs(p["temperature"]) < HOTTEST}
+        return fixed_temperatures(self.config)
 
 
 def load_run(path: Path) -> LoadedRun:
@@ -290,11 +287,3 @@ def _trace(rows: list[dict[str, Any]]) -> Trace:
 
     columns = {name: column(name) for name in more}
     return Trace(column("token_id"), **{name: column(name) for name in own}, columns=columns)
-
-
-def _dicts(value: Any) -> list[dict[str, Any]]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)

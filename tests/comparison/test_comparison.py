@@ -18,7 +18,7 @@ from temp_processors.metrics import METRIC_NAMES, distinct_n, perplexity, rarefi
 from temp_processors.report.documents import latex, markdown
 from temp_processors.report.footnotes import footnotes
 from temp_processors.report.table import show_scores
-from temp_processors.report.wording import heading
+from temp_processors.runs.wording import heading
 
 
 def tales(seed: int, count: int = 32, words: int = 30) -> Group:

@@ -315,6 +315,28 @@ def test_the_commands(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "text", ["mistral_small_3", "{preset: mistral_small_3}", "preset: mistral_small_3\nname: mine"]
+)
+def test_a_preset_is_exported_by_its_name(text: str) -> None:
+    code, out, _ = run("export", text, "--to", "ollama")
+    assert (code, json.loads(out)["temperature"]) == (0, 0.15)
+
+
+@pytest.mark.parametrize(
+    ("policy", "told"),
+    [
+        ("mistral_smal_3", "mistral_smal_3: no such file; shipped: "),
+        ("mistral_smal_3", "; nor is it a preset (did you mean 'mistral_small_3'?) (temp-processors list presets)\n"),
+        ("{preset: gemma}", "POLICY:1: preset: has to name a preset, but is 'gemma' (did you mean 'gemma3'?)\n"),
+        ("{preset: gemma3, top_k: 5}", "POLICY:1: preset: is taken as it is, but top_k stands beside it: "),
+    ],
+)
+def test_a_preset_that_is_none_is_refused(policy: str, told: str) -> None:
+    code, out, error = run("export", policy, "--to", "ollama")
+    assert (code, out, told in error) == (2, "", True), error
+
+
 def test_the_commands_leave_out_only_what_they_are_told_to() -> None:
     text = "{kind: chain, steps: [{kind: p_less}, {kind: fixed, temperature: 0.5}]}"
     code, out, told = run("export", text, "--to", "ollama")

@@ -7,9 +7,11 @@ import random
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Literal
 
 import pytest
+import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -36,7 +38,7 @@ from temp_processors.explore.live import (
     prompt_ids,
     stream,
 )
-from temp_processors.explore.loading import load
+from temp_processors.explore.loading import draws_as_typed, load
 from temp_processors.explore.screen import ScreenError, as_python, screen_config
 from temp_processors.policies.base import PolicyLogitsWarper
 from temp_processors.policies.checks import Temperature, TokenIds
@@ -233,3 +235,12 @@ def test_scores_have_intervals_and_verdicts() -> None:
     first, second = found.partition("16 of 16")[0].partition("A: T = 0.5")[2].split("B: <T>")
     assert re.fullmatch(r"0\.\d+ ±0\.\d+", first)
     assert re.fullmatch(r"0\.\d+ (±0\.\d+|\(.+\))higher", second)
+
+
+@pytest.mark.parametrize(
+    ("device", "size", "wanted"),
+    [("cpu", 4e6, True), ("cpu", 135e6, False), ("cuda", 135e6, True), ("cuda", 8e9, False)],
+)
+def test_large_models_draw_when_they_are_asked(device: str, size: float, wanted: bool) -> None:
+    model = SimpleNamespace(device=torch.device(device), num_parameters=lambda: size)
+    assert draws_as_typed(model) is wanted

@@ -15,8 +15,9 @@ import pytest
 from temp_processors.report.page import named_apart, write_page
 from temp_processors.report.page_data import page_data
 from temp_processors.report.pairs import pairs_of_run, runs_compared
-from temp_processors.report.verdict import answer_lines
 from temp_processors.runs.lenient import load_run
+from temp_processors.runs.trend import trend_lines
+from temp_processors.runs.verdict import answer_lines
 from tests.report.report_run import make_run
 
 SAMPLES = 8
@@ -59,7 +60,10 @@ def test_the_first_screen_holds_question_verdict_pictures_and_pairs(tab: Any, fo
     tab.click("#tab-scores")
     run = load_run(folder)
     assert "2 prompts, 4 policies, 8 texts of each (64 texts)" in tab.inner_text(".question")
-    assert tab.locator(".answer p").all_inner_texts() == answer_lines(run.metrics)
+    assert tab.locator(".answer p").all_inner_texts() == [
+        *trend_lines(run.metrics, run.temperatures),
+        *answer_lines(run.metrics),
+    ]
     assert tab.locator("#pane-scores svg.chart").count() == 2
     names = tab.locator("figure:has-text('perplexity') .label").all_text_contents()
     assert set(names) >= {"T=1.0", "cooling"}

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import typer
+import yaml
 from typer.testing import CliRunner
 
 from temp_processors.cli.report import report_command
@@ -109,6 +110,20 @@ def test_damage_is_named(run_folder: Path, tmp_path: Path, file: str, content: s
     folder = copy_of(run_folder, tmp_path / "damaged")
     (folder / file).write_text(content, encoding="utf-8")
     assert note in " ".join(all_notes(page_data(load_run(folder))))
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "\x00", '{"model": {"type": "BPE"}}', '{"version": 2}'])
+def test_a_damaged_tokenizer_costs_the_texts_of_tokens_alone(run_folder: Path, tmp_path: Path, content: str) -> None:
+    folder, model = copy_of(run_folder, tmp_path / "run"), tmp_path / "model"
+    model.mkdir()
+    (model / "tokenizer.json").write_text(content, encoding="utf-8")
+    config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    (folder / "config.yaml").write_text(yaml.safe_dump({**config, "model": str(model)}), encoding="utf-8")
+    data = page_data(load_run(folder))
+    (note,) = data["paneNotes"]["strip"]
+    assert note.startswith(f"{model / 'tokenizer.json'} cannot be read: ")
+    assert note.endswith(". Tokens are shown by their numbers.")
+    assert all(shown.startswith("#") for _, shown in data["pieces"])
 
 
 def test_a_half_written_last_line_costs_only_that_line(run_folder: Path, tmp_path: Path) -> None:

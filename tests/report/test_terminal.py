@@ -11,8 +11,8 @@ from rich.cells import cell_len
 from temp_processors.cli.console import InertConsole
 from temp_processors.report.table import show_scores
 from temp_processors.report.texts import common_beginning, sample_lines
-from temp_processors.report.trend import trend_line
 from temp_processors.runs.sample import Sample
+from temp_processors.runs.trend import trend_line
 
 METRICS = ("distinct_1", "distinct_2", "distinct_3", "self_bleu_4", "perplexity", "mean_length")
 

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
+from html import escape
 from pathlib import Path
 
 import pytest
 
+from temp_processors.config.yaml_lines import read_yaml
 from temp_processors.metrics import distinct_n
 from temp_processors.runs.folder import Run
+from temp_processors.runs.temperatures import fixed_temperatures
+from temp_processors.runs.trend import trend_lines
+from temp_processors.runs.verdict import answer_lines
 from tests.report.report_run import make_run
 
 
@@ -33,6 +39,10 @@ def test_a_notebook_shows_the_scores_and_escapes_names(run: Run, tmp_path: Path)
     html = run._repr_html_()
     assert html.count("<tr>") == 1 + len(run.metrics)
     assert f"<th>{next(iter(run.metrics))}</th>" in html
+    temperatures = fixed_temperatures(read_yaml(run.path / "config.yaml").data)
+    said = [*trend_lines(run.metrics, temperatures), *answer_lines(run.metrics)]
+    assert said, "the run of this test has differences"
+    assert [escape(line) for line in said] == re.findall("<p>([^<].*)</p>", html)
     hostile = {"<img src=x>": {"distinct_2": {"value": 0.5, "difference": {"statement": "<b>", "baseline": "&"}}}}
     (tmp_path / "metrics.json").write_text(json.dumps({"policies": hostile}))
     (tmp_path / "verdict.json").write_text(json.dumps({"sentence": "T<1 & more"}))

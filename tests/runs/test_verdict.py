@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from temp_processors.report.verdict import answer_lines, leading_metric
+from temp_processors.runs.verdict import answer_lines, leading_metric
 
 
 def scores(metric: str, *rows: tuple[str, float, str], ratio: bool = False) -> dict[str, Any]:

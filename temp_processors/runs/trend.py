@@ -7,9 +7,18 @@ from itertools import pairwise
 from typing import Any
 
 from temp_processors.metrics.catalogue import described
-from temp_processors.report.wording import Scores, bounds, number, value_text, verdict
+from temp_processors.runs.verdict import leading_metric
+from temp_processors.runs.wording import Scores, bounds, number, value_text, verdict
 
 RESOLVED = ("higher", "lower")
+
+
+def trend_lines(scores: Scores, temperatures: Mapping[str, float]) -> list[str]:
+    """The sentences on the metric that a run is judged by, and on perplexity where the run has it; see `trend_line`."""
+    leading = leading_metric(scores)
+    others = {metric for row in scores.values() for metric in row} & {"perplexity"}
+    lines = [trend_line(scores, metric, temperatures) for metric in dict.fromkeys([*filter(None, [leading]), *others])]
+    return [line for line in lines if line]
 
 
 def trend_line(scores: Scores, metric: str, temperatures: Mapping[str, float]) -> str | None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from temp_processors.report.footnotes import remarks
-from temp_processors.report.wording import (
+from temp_processors.runs.wording import (
     bounds,
     described_difference,
     described_interval,

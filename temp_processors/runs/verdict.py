@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from temp_processors.metrics.catalogue import described
-from temp_processors.report.wording import (
+from temp_processors.runs.wording import (
     Scores,
     by_baseline,
     described_interval,
