@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
 from temp_processors.policies.base import PolicyLogitsWarper
 from temp_processors.policies.checks import Positive, Temperature, checked
 from temp_processors.policies.distribution import working_dtype
+from temp_processors.policies.few import as_tensor, at_least, exp
 
 
 class AnnealedTemperatureLogitsWarper(PolicyLogitsWarper):
@@ -53,5 +53,5 @@ class AnnealedTemperatureLogitsWarper(PolicyLogitsWarper):
         self.decay, self.t_max, self.t_min = decay, t_max, t_min
 
     def temperature(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        step = self.steps(input_ids, scores).to(working_dtype(scores))
-        return (1.0 + self.t_max - torch.exp(step / self.decay)).clamp(min=self.t_min)
+        step = self.few_steps(input_ids, scores)
+        return as_tensor(at_least(1.0 + self.t_max - exp(step / self.decay), self.t_min), working_dtype(scores))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from temp_processors.policies.base import PolicyLogitsWarper
 from temp_processors.policies.checks import AnyTokenIds, Temperature, TokenIds, as_ids, checked
 from temp_processors.policies.distribution import working_dtype
-from temp_processors.policies.positions import at_prefixes, is_one_of, last_place, prefix_lengths
+from temp_processors.policies.positions import at_prefixes, at_the_end, is_one_of, last_place, prefix_lengths
 
 
 class BlockStartLogitsWarper(PolicyLogitsWarper):
@@ -69,8 +71,12 @@ class BlockStartLogitsWarper(PolicyLogitsWarper):
         self.pad_ids = as_ids(pad_ids)
         self.at_start, self.elsewhere = start_temperature, temperature
         self.initial = temperature if initial_temperature is None else initial_temperature
+        self.coldest = min(self.at_start, self.elsewhere, self.initial)
 
     def temperature(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        tokens = at_the_end(input_ids, scores)
+        if not isinstance(tokens, Tensor):
+            return torch.from_numpy(self._at_the_end(tokens)).to(working_dtype(scores))
         padding = (input_ids < 0) | is_one_of(input_ids, self.pad_ids)
         padding = padding.cumprod(dim=-1).bool()  # at the beginning alone
         newline = is_one_of(input_ids, self.newline_ids) & ~padding
@@ -81,6 +87,29 @@ class BlockStartLogitsWarper(PolicyLogitsWarper):
         value = torch.full_like(position, self.elsewhere, dtype=working_dtype(scores))
         value = value.masked_fill(after_indent & (position == 1), self.at_start)
         return at_prefixes(value.masked_fill(after_indent & (position == 0), self.initial), lengths)
+
+    def _at_the_end(self, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        """The temperature after all tokens, (batch, length) -> (batch, 1): only rows that end in an indent are looked at."""
+        value = np.full((len(tokens), 1), self.elsewhere)
+        if not tokens.size:
+            return value
+        open_rows = is_one_of(tokens[:, -1], self.indent_ids).nonzero()[0]
+        if not open_rows.size:
+            return value
+        tokens = tokens[open_rows]
+        newline = is_one_of(tokens, self.newline_ids)
+        indent = is_one_of(tokens, self.indent_ids) & ~newline
+        padding = (
+            ((tokens < 0) | is_one_of(tokens, self.pad_ids)).cumprod(axis=-1).astype(bool)
+        )  # at the beginning alone
+        newline &= ~padding
+        lines = newline.cumsum(axis=-1)
+        word = ~newline & ~indent & ~padding
+        position = (word & (lines == lines[:, -1:])).sum(axis=-1) + newline.any(axis=-1)
+        after_indent = indent[:, -1] & ~padding[:, -1]
+        value[open_rows[after_indent & (position == 1)]] = self.at_start
+        value[open_rows[after_indent & (position == 0)]] = self.initial
+        return value
 
 
 def line_positions(newline: Tensor, indent: Tensor) -> Tensor:

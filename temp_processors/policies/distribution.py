@@ -160,6 +160,8 @@ class _Divided(torch.autograd.Function):
 
 def _all_safe(temperature: Tensor, dtype: torch.dtype) -> bool:
     """Whether no row can need the greedy branch. Asked only where the answer costs no synchronisation."""
-    if temperature.numel() == 0:  # a batch without rows
-        return True
-    return not without_sync(temperature) and float(temperature.amin()) >= may_overflow(dtype)
+    rows = temperature.numel()
+    if rows == 0 or without_sync(temperature):
+        return rows == 0  # a batch without rows
+    coldest = temperature.item() if rows == 1 else temperature.amin().item()
+    return bool(coldest >= may_overflow(dtype))

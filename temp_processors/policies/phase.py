@@ -9,7 +9,8 @@ from torch import Tensor
 
 from temp_processors.policies.base import PolicyLogitsWarper
 from temp_processors.policies.checks import as_ids, checked
-from temp_processors.policies.positions import ends_tag, last_before
+from temp_processors.policies.few import Few
+from temp_processors.policies.positions import at_the_end, ends_tag, last_before
 from temp_processors.policies.tags import Tag
 
 
@@ -66,6 +67,8 @@ class PhaseLogitsWarper(PolicyLogitsWarper):
         self.only_cuts = inside.only_cuts and outside.only_cuts
         self.keeps_best = inside.keeps_best and outside.keeps_best
         self.comes_last = inside.comes_last or outside.comes_last
+        self.coldest = min(inside.coldest, outside.coldest)
+        self._every_row = inside.per_row or outside.per_row  # their number of rows is checked from the first call on
         if prompt_length is not None:
             self._hand_on(prompt_length)
 
@@ -80,18 +83,34 @@ class PhaseLogitsWarper(PolicyLogitsWarper):
 
     def is_inside(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """Which rows are between the tags: a boolean (batch, 1), or (batch, steps, 1) for 3-D scores."""
+        inside = self._few_inside(input_ids, scores)
+        return inside if isinstance(inside, Tensor) else torch.from_numpy(inside)
+
+    def _few_inside(self, input_ids: Tensor, scores: Tensor) -> Few:
+        tokens = at_the_end(input_ids, scores)
         opened, closed = (
-            last_before(ends_tag(input_ids, ids), input_ids, scores) for ids in (self.open_ids, self.close_ids)
+            last_before(ends_tag(tokens, ids), input_ids, scores) for ids in (self.open_ids, self.close_ids)
         )
         return opened > closed
 
+    def _policies(self, input_ids: Tensor, scores: Tensor) -> tuple[Tensor | None, list[PolicyLogitsWarper]]:
+        """The one policy that all rows are under, where that is known at no cost, or which are inside, and both policies."""
+        inside = self._few_inside(input_ids, scores)
+        if isinstance(inside, Tensor):
+            return inside, [self.inside, self.outside]
+        if not self._every_row and inside.size and inside.min() == inside.max():
+            return None, [self.inside if inside[0, 0] else self.outside]
+        return torch.from_numpy(inside), [self.inside, self.outside]
+
     def temperature(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """That of the policy each row is under; nan where that has no single one."""
-        inside, outside = (policy.temperature(input_ids, scores) for policy in (self.inside, self.outside))
-        return torch.where(self.is_inside(input_ids, scores), inside, outside)
+        inside, policies = self._policies(input_ids, scores)
+        values = [policy.temperature(input_ids, scores) for policy in policies]
+        return values[0] if inside is None else torch.where(inside, values[0], values[1])
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         if self.only_scales:
             return super().__call__(input_ids, scores)
-        inside, outside = self.inside(input_ids, scores), self.outside(input_ids, scores)
-        return torch.where(self.is_inside(input_ids, scores), inside, outside)
+        inside, policies = self._policies(input_ids, scores)
+        results = [policy(input_ids, scores) for policy in policies]
+        return results[0] if inside is None else torch.where(inside, results[0], results[1])

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from temp_processors.policies.distribution import without_sync
+from temp_processors.policies.distribution import without_sync, working_dtype
+from temp_processors.policies.few import Few
 
 
 def prefix_lengths(input_ids: Tensor, scores: Tensor) -> Tensor:
@@ -52,34 +53,50 @@ def steps_after(input_ids: Tensor, scores: Tensor, prompt_length: int | Tensor, 
     Raises:
         ValueError: `input_ids` ends before the longest prompt does, as with `inputs_embeds`, where the prompt has no ids.
     """
-    if longest > input_ids.shape[-1]:
-        raise ValueError(f"`prompt_length` is {longest}, but `input_ids` has only {input_ids.shape[-1]} tokens")
+    _check_prompt(input_ids, longest)
     lengths = prefix_lengths(input_ids, scores)
     if isinstance(prompt_length, Tensor):
         return (lengths - per_row(prompt_length, "prompt_length", scores)).clamp(min=0)
     return (lengths - prompt_length).clamp(min=0)
 
 
-def is_one_of(input_ids: Tensor, ids: Sequence[int]) -> Tensor:
-    """Where `input_ids` holds one of a handful of `ids`; a boolean tensor of the same shape."""
+def few_steps_after(input_ids: Tensor, scores: Tensor, prompt_length: int | Tensor, longest: int) -> Few:
+    """[`steps_after`] for formulas on few numbers: float64 in an array, or a tensor in the working dtype."""
+    if scores.ndim > 2 or without_sync(scores):
+        return steps_after(input_ids, scores, prompt_length, longest).to(working_dtype(scores))
+    _check_prompt(input_ids, longest)
+    length = input_ids.shape[-1]
+    if isinstance(prompt_length, Tensor):
+        return np.maximum(length - per_row(prompt_length, "prompt_length", scores).numpy(), 0.0)
+    return np.array([[float(max(length - prompt_length, 0))]])
+
+
+def _check_prompt(input_ids: Tensor, longest: int) -> None:
+    if longest > input_ids.shape[-1]:
+        raise ValueError(f"`prompt_length` is {longest}, but `input_ids` has only {input_ids.shape[-1]} tokens")
+
+
+def at_the_end(input_ids: Tensor, scores: Tensor) -> Few:
+    """The tokens as an array where only the end of each text is asked for, and looking at them costs nothing; else as they are."""
+    return input_ids if scores.ndim > 2 or without_sync(input_ids) else input_ids.numpy()
+
+
+def is_one_of(input_ids: Few, ids: Sequence[int]) -> Few:
+    """Where `input_ids`, a tensor or an array, holds one of a handful of `ids`; booleans of the same kind and shape."""
     if not ids:
-        return torch.zeros_like(input_ids, dtype=torch.bool)
+        return input_ids != input_ids
     hit = input_ids == ids[0]
     for token in ids[1:]:
         hit = hit | (input_ids == token)
     return hit
 
 
-def ends_tag(input_ids: Tensor, tag: Sequence[int]) -> Tensor:
-    """Where the last token of the sequence `tag` stands in `input_ids`; a boolean tensor of the same shape."""
-    width = input_ids.shape[-1]
-    if len(tag) == 1:
-        return input_ids == tag[0]
-    hit = torch.ones_like(input_ids, dtype=torch.bool)
-    for back, token in enumerate(reversed(tag)):
-        moved = torch.zeros_like(hit)
-        moved[:, back:] = input_ids[:, : max(width - back, 0)] == token
-        hit = hit & moved
+def ends_tag(input_ids: Few, tag: Sequence[int]) -> Few:
+    """Where the last token of the sequence `tag` stands in `input_ids`, a tensor or an array; booleans of the same kind and shape."""
+    hit, width = input_ids == tag[-1], input_ids.shape[-1]
+    for back, token in enumerate(reversed(tag[:-1]), 1):
+        hit[:, back:] &= input_ids[:, : max(width - back, 0)] == token
+        hit[:, :back] = False
     return hit
 
 
@@ -93,12 +110,17 @@ def last_place(hit: Tensor) -> Tensor:
     return torch.cat([none, torch.where(hit, places, 0)], dim=-1).cummax(dim=-1).values
 
 
-def last_before(hit: Tensor, input_ids: Tensor, scores: Tensor) -> Tensor:
-    """Where the last hit before each prediction is, counted from 1, 0 for none: (batch, 1), or (batch, steps, 1) in 3-D."""
-    if scores.ndim == 2 and not without_sync(hit):  # only the whole text is asked for
-        places = np.arange(1, hit.shape[-1] + 1)
-        return torch.from_numpy((hit.numpy() * places).max(axis=-1, keepdims=True, initial=0))
-    return at_prefixes(last_place(hit), prefix_lengths(input_ids, scores))
+def last_before(hit: Few, input_ids: Tensor, scores: Tensor) -> Few:
+    """Where the last hit before each prediction is, counted from 1, 0 for none: (batch, 1), or (batch, steps, 1) in 3-D.
+
+    An array for the array of [`at_the_end`].
+    """
+    if isinstance(hit, Tensor):
+        return at_prefixes(last_place(hit), prefix_lengths(input_ids, scores))
+    if hit.shape[-1] == 0:
+        return np.zeros((len(hit), 1), dtype=np.int64)
+    back = hit[:, ::-1].argmax(axis=-1)  # the first of the last ones; 0 for none, too
+    return np.where(hit.any(axis=-1), hit.shape[-1] - back, 0)[:, None]
 
 
 def at_prefixes(values: Tensor, lengths: Tensor) -> Tensor:
@@ -108,10 +130,23 @@ def at_prefixes(values: Tensor, lengths: Tensor) -> Tensor:
 
 def steps_since(input_ids: Tensor, scores: Tensor, prompt_length: int | Tensor, ids: Sequence[int]) -> Tensor:
     """New tokens since the last new token in `ids` (or since the prompt): (batch, 1), or (batch, steps, 1) in 3-D."""
+    found = few_steps_since(input_ids, scores, prompt_length, ids)
+    return found if isinstance(found, Tensor) else torch.from_numpy(found)
+
+
+def few_steps_since(input_ids: Tensor, scores: Tensor, prompt_length: int | Tensor, ids: Sequence[int]) -> Few:
+    """[`steps_since`] for formulas on few numbers: whole numbers in an array, where that is quicker, else in a tensor."""
+    tokens = at_the_end(input_ids, scores)
+    last = last_before(is_one_of(tokens, ids), input_ids, scores)
+    if isinstance(last, Tensor):
+        begin = _begin(input_ids, prompt_length).view(-1, *[1] * (scores.ndim - 1))
+        return (prefix_lengths(input_ids, scores) - torch.maximum(last, begin)).clamp(min=0)
+    prompts = _begin(input_ids, prompt_length).numpy() if isinstance(prompt_length, Tensor) else prompt_length
+    return np.maximum(input_ids.shape[-1] - np.maximum(last, prompts), 0)
+
+
+def _begin(input_ids: Tensor, prompt_length: int | Tensor) -> Tensor:
+    """Where the new tokens of each row begin, (batch, 1)."""
     if isinstance(prompt_length, Tensor):
-        begin = per_row(prompt_length, "prompt_length", input_ids)
-    else:
-        begin = torch.full((input_ids.shape[0], 1), prompt_length, device=input_ids.device)
-    lengths = prefix_lengths(input_ids, scores)
-    last = last_before(is_one_of(input_ids, ids), input_ids, scores)
-    return (lengths - torch.maximum(last, begin.view(-1, *[1] * (scores.ndim - 1)))).clamp(min=0)
+        return per_row(prompt_length, "prompt_length", input_ids)
+    return torch.full((input_ids.shape[0], 1), prompt_length, device=input_ids.device)

@@ -6,7 +6,6 @@ import math
 from itertools import pairwise
 from typing import ClassVar, Literal, get_args
 
-import torch
 from torch import Tensor
 
 from temp_processors.policies.base import PolicyLogitsWarper
@@ -22,7 +21,8 @@ from temp_processors.policies.checks import (
     checked,
 )
 from temp_processors.policies.distribution import working_dtype
-from temp_processors.policies.positions import steps_since
+from temp_processors.policies.few import Few, as_tensor, at_least, at_most, cos, exp, filled, where
+from temp_processors.policies.positions import few_steps_since
 
 Shape = Literal["constant", "linear", "cosine", "exponential", "geometric", "piecewise"]
 
@@ -101,40 +101,42 @@ class ScheduledTemperatureLogitsWarper(PolicyLogitsWarper):
         self.reset_ids = as_ids(reset_ids)
 
     def temperature(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        step = self.steps(input_ids, scores)
+        dtype = working_dtype(scores)
+        step = self.few_steps(input_ids, scores)
         if self.reset_ids:
-            step = steps_since(input_ids, scores, self.prompt_length, self.reset_ids)
-        return self.at_step(step.to(working_dtype(scores)))
+            step = few_steps_since(input_ids, scores, self.prompt_length, self.reset_ids)
+            step = step.to(dtype) if isinstance(step, Tensor) else step.astype(float)
+        return as_tensor(self.at_step(step), dtype)
 
-    def at_step(self, step: Tensor) -> Tensor:
-        """T(t) at steps t, a floating-point tensor of any shape."""
-        value = self._shape_at((step - self.warmup).clamp(min=0.0))
+    def at_step(self, step: Few) -> Few:
+        """T(t) at steps t, floating-point numbers in a tensor or an array of any shape."""
+        value = self._shape_at(at_least(step - self.warmup, 0.0) if self.warmup else step)
         if not self.warmup:
             return value
-        return torch.where(step < self.warmup, self.start * (step + 1.0) / (self.warmup + 1.0), value)
+        return where(step < self.warmup, self.start * (step + 1.0) / (self.warmup + 1.0), value)
 
-    def _shape_at(self, step: Tensor) -> Tensor:
-        share = (step / self.over).clamp(max=1.0)
+    def _shape_at(self, step: Few) -> Few:
         if self.shape == "constant":
-            return torch.full_like(step, self.start)
+            return filled(step, self.start)
+        if self.shape == "piecewise":
+            return interpolate(self.points, step)
+        if self.shape == "exponential":
+            return self.end + (self.start - self.end) * exp(-step / self.decay)
+        share = at_most(step / self.over, 1.0)
         if self.shape == "linear":
             return self.start + (self.end - self.start) * share
         if self.shape == "cosine":
-            return self.end + (self.start - self.end) * (1.0 + torch.cos(math.pi * share)) / 2.0
-        if self.shape == "geometric":
-            return self.start * (self.end / self.start) ** share
-        if self.shape == "exponential":
-            return self.end + (self.start - self.end) * torch.exp(-step / self.decay)
-        return interpolate(self.points, step)
+            return self.end + (self.start - self.end) * (1.0 + cos(math.pi * share)) / 2.0
+        return self.start * (self.end / self.start) ** share
 
 
-def interpolate(points: Points, step: Tensor) -> Tensor:
+def interpolate(points: Points, step: Few) -> Few:
     """Straight lines through `points` at each `step`; constant before the first and after the last."""
-    value = torch.full_like(step, points[0][1])
+    value = filled(step, points[0][1])
     for (left, low), (right, high) in pairwise(points):
         line = low + (high - low) * (step - left) / (right - left)
-        value = torch.where(step >= left, line, value)
-    return torch.where(step >= points[-1][0], torch.full_like(step, points[-1][1]), value)
+        value = where(step >= left, line, value)
+    return where(step >= points[-1][0], filled(step, points[-1][1]), value)
 
 
 WIDEST = 1e30
