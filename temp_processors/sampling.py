@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -14,11 +15,14 @@ from transformers import LogitsProcessor
 from temp_processors.policies.base import short_repr
 from temp_processors.policies.checks import check_prompt_length, longest_prompt
 from temp_processors.policies.distribution import top_score, without_sync, working_dtype
-from temp_processors.policies.positions import per_row, steps_after
-from temp_processors.policies.streams import as_tensor, check_seeds
+from temp_processors.policies.positions import few_steps_after, per_row, steps_after
+from temp_processors.policies.streams import as_tensor, check_seeds, stream_of, uniform_number, uniform_words
 from temp_processors.policies.streams import uniform as uniform
 
 BLOCK = 512  # entries summed at once: about the square root of a large vocabulary
+FEW = 16  # rows for which one number after the other costs less than arrays do
+
+Rows: TypeAlias = npt.NDArray[Any]
 
 
 class SeededSampling(LogitsProcessor):
@@ -70,6 +74,7 @@ class SeededSampling(LogitsProcessor):
         self.prompt_length = check_prompt_length(prompt_length)
         self._longest_prompt = longest_prompt(self.prompt_length)
         self.coupled = coupled
+        self._streams = [stream_of(seed) for seed in self.seeds[: FEW + 1].tolist()]
 
     def __repr__(self) -> str:
         coupled = ", coupled=True" if self.coupled else ""
@@ -77,12 +82,22 @@ class SeededSampling(LogitsProcessor):
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """0 at each row's choice, -inf elsewhere, in a new tensor of the shape and dtype of `scores`."""
+        if not (scores.ndim > 2 or self.coupled or without_sync(scores)) and scores.numel():
+            return _drawn(scores, self._uniform(input_ids, scores))
         step = steps_after(input_ids, scores, self.prompt_length, self._longest_prompt)
         choice, total = choose(scores, per_row(self.seeds, "seeds", scores), step, coupled=self.coupled)
         mark = (
             total.clamp(max=1.0).log().to(scores.dtype)
         )  # 0, as the maximum weighs 1; -inf where there is nothing to draw
         return torch.full_like(scores, -torch.inf).scatter_(-1, choice, mark)
+
+    def _uniform(self, input_ids: Tensor, scores: Tensor) -> npt.NDArray[np.float64]:
+        """The number that draws each row's token, (batch,), for two dimensions of scores."""
+        step = few_steps_after(input_ids, scores, self.prompt_length, self._longest_prompt)
+        if scores.shape[0] > FEW or len(self._streams) != scores.shape[0]:
+            return uniform_words(per_row(self.seeds, "seeds", scores).numpy(), step)[:, 0]
+        steps = step.flatten().tolist() * (len(self._streams) if len(step) == 1 else 1)
+        return np.array([uniform_number(*row) for row in zip(self._streams, map(int, steps), strict=True)])
 
 
 def choose(scores: Tensor, seeds: Tensor, step: Tensor, *, coupled: bool = False) -> tuple[Tensor, Tensor]:
@@ -102,7 +117,9 @@ def draw(scores: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
     numbers are ever cumulated in float64, and no running sum over the vocabulary loses a small probability.
     """
     if not without_sync(scores) and scores.numel():
-        return _draw_eagerly(scores, u)
+        rows, shape = scores.detach().reshape(-1, scores.shape[-1]), (*scores.shape[:-1], 1)
+        choice, total = _draw_eagerly(rows.to(working_dtype(scores)).numpy(), u.expand(shape).flatten().numpy())
+        return torch.from_numpy(choice).view(shape), torch.from_numpy(total).reshape(shape)
     weight = (scores.to(working_dtype(scores)) - top_score(scores)).exp_()
     sums = _block_sums(weight).double()
     block, within, total = _pick(sums, u)
@@ -113,36 +130,42 @@ def draw(scores: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
     return (block * BLOCK + place).clamp(max=scores.shape[-1] - 1), total
 
 
-def _draw_eagerly(scores: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
-    """[`draw`] on the CPU, by numpy: few rows cost as many operations as many."""
-    values = scores.detach().reshape(-1, scores.shape[-1]).to(working_dtype(scores)).numpy()
-    rows, vocabulary = values.shape
-    weight = np.zeros((rows, -(-vocabulary // BLOCK) * BLOCK), dtype=values.dtype)
-    top = values.max(axis=-1, keepdims=True)
-    top[np.isneginf(top)] = 0.0
-    np.subtract(values, top, out=weight[:, :vocabulary])
-    np.exp(weight[:, :vocabulary], out=weight[:, :vocabulary])
-    parts = weight.reshape(rows, -1, BLOCK)
+def _drawn(scores: Tensor, u: npt.NDArray[np.float64]) -> Tensor:
+    """What [`SeededSampling`] returns for scores of two dimensions, by numpy: few rows cost as many operations as many."""
+    values = scores.detach().to(working_dtype(scores)).numpy()
+    result = np.full(values.shape, -np.inf, dtype=values.dtype)
+    choice, total = _draw_eagerly(values, u)
+    mark = [
+        0.0 if one >= 1.0 else -math.inf if one == 0.0 else math.nan for one in total.tolist()
+    ]  # a maximum weighs 1
+    result[np.arange(len(choice)), choice] = mark
+    drawn = torch.from_numpy(result)
+    return drawn if drawn.dtype == scores.dtype else drawn.to(scores.dtype)
+
+
+def _draw_eagerly(values: Rows, u: Rows) -> tuple[Rows, Rows]:
+    """[`draw`] on the CPU: (rows, vocab) and (rows,) -> the indices and the partition functions, (rows,)."""
+    count, vocabulary = values.shape
+    weight = np.zeros((count, -(-vocabulary // BLOCK) * BLOCK), dtype=values.dtype)
+    entries, parts, rows = weight[:, :vocabulary], weight.reshape(count, -1, BLOCK), np.arange(count)
     with np.errstate(invalid="ignore"):
-        block, within, total = _place(parts.sum(axis=-1), u.expand(*scores.shape[:-1], 1).reshape(-1, 1).numpy())
-        place, _, _ = _place(parts[np.arange(rows), block[:, 0]], within)
-    choice = np.minimum(block * BLOCK + place, vocabulary - 1)
-    shape = (*scores.shape[:-1], 1)
-    return torch.from_numpy(choice).view(shape), torch.from_numpy(total).view(shape)
+        top = np.maximum(values.max(axis=-1, keepdims=True), np.finfo(values.dtype).min)  # not -inf
+        np.exp(np.subtract(values, top, out=entries), out=entries)
+        sums = parts.sum(axis=-1)
+        block, target, cumulated = _place(sums, u)
+        size = sums[rows, block].astype(np.float64)
+        within = (target - (cumulated[rows, block] - size)) / size
+        within = np.minimum(np.maximum(within, 0.0), 1.0 - 2.0**-53)
+        place, _, _ = _place(parts[rows, block], within)
+    return np.minimum(block * BLOCK + place, vocabulary - 1), cumulated[:, -1]
 
 
-def _place(
-    weight: npt.NDArray[Any], u: npt.NDArray[Any]
-) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:
-    """[`_pick`] for two dimensions of numpy."""
+def _place(weight: Rows, u: Rows) -> tuple[Rows, Rows, Rows]:
+    """Where `u`, (rows,), falls in the cumulated weights, (rows, entries): the entry, the sum looked for, and the cumulated weights."""
     cumulated = weight.cumsum(axis=-1, dtype=np.float64)
-    total = cumulated[:, -1:]
-    target = np.minimum(u * total, total * (1.0 - 2.0**-52))
-    index = np.minimum((cumulated <= target).sum(axis=-1, keepdims=True), weight.shape[1] - 1)
-    rows = np.arange(len(weight))[:, None]
-    size = weight[rows, index].astype(np.float64)
-    before = cumulated[rows, index] - size
-    return index, np.clip((target - before) / size, 0.0, 1.0 - 2.0**-53), total
+    total = cumulated[:, -1]
+    target = np.minimum(u * total, total * (1.0 - 2.0**-52))  # below the total, which is therefore found
+    return (cumulated > target[:, None]).argmax(axis=-1), target, cumulated
 
 
 def _block_sums(weight: Tensor) -> Tensor:
