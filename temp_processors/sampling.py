@@ -118,8 +118,9 @@ def draw(scores: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
     """
     if not without_sync(scores) and scores.numel():
         rows, shape = scores.detach().reshape(-1, scores.shape[-1]), (*scores.shape[:-1], 1)
-        choice, total = _draw_eagerly(rows.to(working_dtype(scores)).numpy(), u.expand(shape).flatten().numpy())
-        return torch.from_numpy(choice).view(shape), torch.from_numpy(total).reshape(shape)
+        found = _draw_eagerly(rows.to(working_dtype(scores)).numpy(), u.expand(shape).flatten().numpy())
+        choice, total = (torch.from_numpy(values).reshape(shape) for values in found)
+        return choice, total
     weight = (scores.to(working_dtype(scores)) - top_score(scores)).exp_()
     sums = _block_sums(weight).double()
     block, within, total = _pick(sums, u)

@@ -51,7 +51,7 @@ def uniform(seeds: Tensor, step: Tensor) -> Tensor:
     return (_shift(substream(seeds, step), 11).double() + 0.5) * 2.0**-53
 
 
-def uniform_words(seeds: npt.NDArray[Any], step: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+def uniform_words(seeds: npt.NDArray[Any], step: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """[`uniform`] of arrays, bit by bit: operations on a few numbers cost numpy less than torch."""
     with np.errstate(over="ignore"):  # that of single numbers, which numpy tells
         counter = (step + 1).astype(np.uint64) * GOLDEN_WORD
