@@ -14,8 +14,9 @@ from transformers import TypicalLogitsWarper
 
 from temp_processors.policies.base import PolicyLogitsWarper, no_temperature
 from temp_processors.policies.checks import AtLeastOne, Inside, Share, Unit, checked
-from temp_processors.policies.distribution import top_score, without_sync
-from temp_processors.policies.thresholds import keep_from, rising
+from temp_processors.policies.distribution import top_score
+from temp_processors.policies.nucleus import nucleus
+from temp_processors.policies.thresholds import keep_from
 
 
 class CutLogitsWarper(PolicyLogitsWarper):
@@ -352,30 +353,3 @@ def entropy_of_categorical(scores: Tensor) -> Tensor:
     logits = _normal(scores)
     p = logits.softmax(dim=-1)
     return -(logits.clamp(min=torch.finfo(scores.dtype).min) * p).sum(dim=-1, keepdim=True)
-
-
-def nucleus(scores: Tensor, rest: float) -> Tensor:
-    """The scores without the least likely tokens, as many as have together at most the probability `rest`.
-
-    The comparison of `TopPLogitsWarper` on the same numbers: probabilities of the sorted scores, summed from the least
-    likely one. On the CPU the values are sorted without their places, which is quicker, unless equal scores part at the
-    boundary: which of them stay is up to torch's sort, which is not stable.
-    """
-    if without_sync(scores) or not scores.numel():
-        return _by_places(scores, rest)
-    ordered = rising(scores)
-    sums = ordered.softmax(dim=-1).cumsum(dim=-1)
-    count = (sums <= rest).sum(dim=-1, keepdim=True).clamp_(max=scores.shape[-1] - 1)
-    lowest = ordered.gather(-1, count)
-    result = keep_from(scores, lowest)
-    parted = (count > (ordered < lowest).sum(dim=-1, keepdim=True)).squeeze(-1)
-    if parted.any():
-        result[parted] = _by_places(scores[parted], rest)
-    return result
-
-
-def _by_places(scores: Tensor, rest: float) -> Tensor:
-    ordered, order = scores.sort(dim=-1)
-    drop = ordered.softmax(dim=-1).cumsum(dim=-1) <= rest
-    drop[..., -1] = False
-    return torch.where(torch.zeros_like(drop).scatter(-1, order, drop), -torch.inf, scores)

@@ -6,6 +6,7 @@ maximum, and a cut asks for more depth only while those it has cannot tell; sums
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -34,8 +35,8 @@ def keep_from(scores: Tensor, lowest: Tensor) -> Tensor:
     if without_sync(scores) or scores.requires_grad or scores.dtype not in EXACT or not scores.numel():
         return torch.where(scores < lowest, -torch.inf, scores)
     if scores.shape[-1] < WIDE:
-        values = scores.numpy()
-        return torch.from_numpy(np.where(values < lowest.numpy(), values.dtype.type(-np.inf), values))
+        values, bound = scores.numpy(), float(lowest) if lowest.numel() == 1 else lowest.numpy()
+        return torch.from_numpy(np.where(values < bound, values.dtype.type(-np.inf), values))
     result, below = torch.empty_like(scores), torch.nextafter(lowest, torch.full_like(lowest, -torch.inf))
     rows = zip(scores.flatten(0, -2), result.flatten(0, -2), below.flatten().tolist(), strict=True)
     for row, into, bound in rows:
@@ -115,14 +116,35 @@ def first_where(condition: Rows, ordered: Rows) -> Rows:
 
 
 def rising(scores: Tensor) -> Tensor:
-    """The scores of each row in rising order, (..., vocab): numpy sorts several at once where the processor can.
+    """The scores of each row in rising order, (..., vocab).
 
-    Where a cut was made before, what it left is sorted alone.
+    numpy sorts several at once where the processor can. Wide rows of float32 are sorted by their bits where torch has a
+    radix sort. Where a cut was made before, what it left is sorted alone.
     """
     values = scores.detach().reshape(-1, scores.shape[-1]).to(working_dtype(scores)).numpy()
+    if values.shape[-1] < WIDE:
+        return torch.from_numpy(np.sort(values, axis=-1)).to(scores.dtype).view(scores.shape)
     ordered = np.empty_like(values)
     for row, into in zip(values, ordered, strict=True):
         present = row[np.flatnonzero(row > -np.inf)] if 2 * np.count_nonzero(row > -np.inf) < row.size else row
         into[: row.size - present.size] = -np.inf
-        into[row.size - present.size :] = np.sort(present)
+        into[row.size - present.size :] = _sorted(present)
     return torch.from_numpy(ordered).to(scores.dtype).view(scores.shape)
+
+
+def _sorted(values: Rows) -> Rows:
+    if values.dtype != np.float32 or values.size < 2 * WIDE or not has_radix_sort():
+        return np.sort(values)
+    return _as_bits(torch.from_numpy(_as_bits(values.view(np.int32))).sort().values.numpy()).view(np.float32)
+
+
+def _as_bits(bits: Rows) -> Rows:
+    """The bits of float32 numbers as whole numbers of the same order, and back."""
+    turned: Rows = bits ^ ((bits >> 31) & 0x7FFFFFFF)
+    return turned
+
+
+@functools.cache
+def has_radix_sort() -> bool:
+    """Whether torch sorts one long row of whole numbers digit by digit, three times as fast as it compares them."""
+    return "fbgemm" in torch.backends.quantized.supported_engines

@@ -4,24 +4,14 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import numpy as np
-import torch
 from torch import Tensor
 
 from temp_processors.policies.base import PolicyLogitsWarper, no_temperature
 from temp_processors.policies.checks import AnyTokenIds, AtLeastOne, Share, Unit, as_ids, checked
 from temp_processors.policies.cuts import CutLogitsWarper, MinPCutLogitsWarper, TopKCutLogitsWarper, TopPCutLogitsWarper
-from temp_processors.policies.distribution import without_sync, working_dtype
+from temp_processors.policies.distribution import working_dtype
+from temp_processors.policies.nucleus import nucleus
 from temp_processors.policies.positions import steps_since
-from temp_processors.policies.threads import Rows
-from temp_processors.policies.thresholds import (
-    Decide,
-    first_where,
-    keep_from,
-    leading,
-    total_weight,
-    without_first,
-)
 
 
 class TopPDecayLogitsWarper(PolicyLogitsWarper):
@@ -87,37 +77,7 @@ class TopPDecayLogitsWarper(PolicyLogitsWarper):
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         rest = 1.0 - self.top_p(input_ids, scores)
-        if not without_sync(scores):
-            return _without_the_rest(scores, rest.expand(*scores.shape[:-1], 1))
-        ordered, order = scores.sort(dim=-1, stable=True)
-        drop = ordered.to(working_dtype(scores)).softmax(dim=-1).cumsum(dim=-1) <= rest
-        drop[..., -1] = False
-        return torch.where(torch.zeros_like(drop).scatter(-1, order, drop), -torch.inf, scores)
-
-
-def _without_the_rest(scores: Tensor, rest: Tensor) -> Tensor:
-    """The scores without the least likely tokens, as many as have together at most the probability `rest`, (..., 1)."""
-    shares: Rows = rest.reshape(-1, 1).numpy()
-    surplus = np.zeros(shares.shape, dtype=np.int64)
-
-    def start(rows: Rows, places: slice) -> Decide:
-        whole, share, over = total_weight(rows), shares[places], surplus[places]
-
-        def decide(chosen: Rows, ordered: Rows) -> Rows:
-            weight = np.exp(ordered - ordered[:, :1], dtype=np.float64)
-            after = (1.0 - weight.cumsum(axis=-1) / whole[chosen]).astype(shares.dtype)  # what comes after each has
-            goes = (after <= share[chosen]) & (share[chosen] > 0.0)
-            found = first_where(goes, ordered)
-            over[chosen] = (ordered >= found).sum(axis=-1, keepdims=True) - goes.argmax(axis=-1)[:, None] - 1
-            return found
-
-        return decide
-
-    lowest = leading(scores, start)
-    result = keep_from(scores, lowest)
-    if not surplus.any():
-        return result
-    return without_first(result, lowest, torch.from_numpy(surplus).view(lowest.shape))
+        return nucleus(scores.to(working_dtype(scores)), rest, stable=True).to(scores.dtype)
 
 
 class TruncateThenTemperLogitsWarper(PolicyLogitsWarper):
