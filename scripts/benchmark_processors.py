@@ -3,10 +3,12 @@
     python scripts/benchmark_processors.py
     python scripts/benchmark_processors.py --quick --device cuda
     python scripts/benchmark_processors.py --only top_p --only typical_p
+    python scripts/benchmark_processors.py --peers --threads 1
 
 Each line is the median of alternated runs, in milliseconds, and its ratio to transformers' `TemperatureLogitsWarper`
 and to the straightforward dynamic temperature (softmax, logarithm, product with masks, sum) at the same size. Memory is
-the most that one call holds beyond what was there before, its result included, in MiB.
+the most that one call holds beyond what was there before, its result included, in MiB. With `--peers` there are lines of the same
+formulas in llama.cpp and text-generation-webui (see peer_samplers.py), with the share of their time that ours takes.
 """
 
 from __future__ import annotations
@@ -18,8 +20,10 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
+from peer_samplers import peers
 from torch import Tensor
 from transformers import TemperatureLogitsWarper
 
@@ -30,7 +34,7 @@ VOCABULARIES = (2_048, 50_257, 151_936)
 FIXED = {"kind": "fixed", "temperature": 0.7}
 LINEAR = {"kind": "scheduled", "shape": "linear", "start": 1.5, "end": 0.5, "steps": 50}
 DYNAMIC = {"kind": "dynamic", "temperature": 1.0, "range": 0.5}
-POLICIES = {
+POLICIES: dict[str, dict[str, Any]] = {
     "fixed": FIXED,
     "scheduled": LINEAR,
     "annealed": {"kind": "annealed", "decay": 50},
@@ -140,13 +144,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fixed and dynamic only, at batch 8")
     parser.add_argument("--only", action="append", default=[], choices=POLICIES, help="this policy; may be given again")
+    parser.add_argument("--peers", action="store_true", help="the same in other samplers; on the CPU")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--seconds", type=float, default=3.0, help="per size")
     options = parser.parse_args()
+    if options.peers and options.device != "cpu":
+        parser.error("--peers: llama.cpp's samplers are on the CPU; leave --device out")
     torch.set_num_threads(options.threads)
     print(f"torch {torch.__version__}, {options.device}, {options.threads} threads")
-    print("| batch | vocabulary | policy | ms | of transformers | of straightforward | extra MiB |\n|" + "---|" * 7)
+    columns = ["batch", "vocabulary", "policy", "ms", "of transformers", "of straightforward", "extra MiB"]
+    columns += ["ours takes of it"] if options.peers else []
+    print(f"| {' | '.join(columns)} |\n|" + "---|" * len(columns))
     for batch in (8,) if options.quick else BATCHES:
         for vocabulary in VOCABULARIES:
             table(batch, vocabulary, options)
@@ -157,13 +166,17 @@ def table(batch: int, vocabulary: int, options: argparse.Namespace) -> None:
     generator = torch.Generator().manual_seed(0)
     scores = (torch.randn(batch, vocabulary, generator=generator) * 3).to(options.device)
     input_ids = torch.randint(vocabulary, (batch, 32), generator=generator).to(options.device)
-    calls = candidates(batch, ("fixed", "dynamic") if options.quick else options.only)
+    own = candidates(batch, ("fixed", "dynamic") if options.quick else options.only)
+    others = peers(list(own)) if options.peers else {}
+    whose = {peer: name for name, found in others.items() for peer in found}
+    calls = {**own, **{peer: call for found in others.values() for peer, call in found.items()}}
     took = medians(calls, input_ids, scores, options.seconds)
     for name, call in calls.items():
         memory = extra_memory(call, input_ids, scores)
         ratios = f"{took[name] / took['transformers']:.2f} | {took[name] / took['straightforward']:.2f}"
         held = "" if memory is None else f"{memory:.1f}"
-        print(f"| {batch} | {vocabulary} | {name} | {took[name]:.3f} | {ratios} | {held} |", flush=True)
+        share = f" {took[whose[name]] / took[name]:.2f} |" if name in whose else " |" if options.peers else ""
+        print(f"| {batch} | {vocabulary} | {name} | {took[name]:.3f} | {ratios} | {held} |{share}", flush=True)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from temp_processors.config.sections import ModelSpec
 from temp_processors.engines.sources import find_model
 from temp_processors.integrations.llama_cpp import ALONE, processor, sampling
 from temp_processors.serving.rows import PolicyError
+from tests.policies.peer_formulas import OWN, compare
 
 pytestmark = pytest.mark.llama_cpp
 llama_cpp = pytest.importorskip("llama_cpp")
@@ -91,3 +92,7 @@ def test_a_bad_policy_is_told_before_the_library_could_lose_it() -> None:
     with pytest.raises(PolicyError, match="`seeds` have to be given"):
         processor({"kind": "monte_carlo", "low": 0.5, "high": 1.0})
     assert processor({"kind": "monte_carlo", "low": 0.5, "high": 1.0}, seed=1)
+
+
+def test_samplers_that_the_benchmark_times_are_ours() -> None:
+    assert compare(list(OWN), "llama.cpp") == 8
