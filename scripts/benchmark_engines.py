@@ -19,7 +19,7 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,13 +53,19 @@ for line in sys.stdin:
 
 
 class Peers:
-    """The sides, each a function that draws everything once and returns how many tokens it drew."""
+    """The sides, each a function that draws everything once and returns how many tokens it drew.
 
-    def __init__(self, engine: LocalEngine, batch: int) -> None:
-        self.engine, self.batch = engine, batch
+    Args:
+        engine: Ours.
+        batch: Rows of one `generate` call.
+        lengths: Of the prompts, in tokens.
+    """
+
+    def __init__(self, engine: LocalEngine, batch: int, lengths: Sequence[int] = LENGTHS) -> None:
+        self.engine, self.batch, self.lengths = engine, batch, lengths
         readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
         ids = engine.tokenizer(readme)["input_ids"]
-        self.prompts = [tuple(ids[80 * place : 80 * place + length]) for place, length in enumerate(LENGTHS)]
+        self.prompts = [tuple(ids[80 * place : 80 * place + length]) for place, length in enumerate(lengths)]
         marks = [engine.tokenizer.encode(mark, add_special_tokens=False)[0] for mark in (".", ",")]
         self.ends = sorted({*engine.eos_token_ids, *marks})
         engine.model.generation_config.eos_token_id = self.ends
@@ -73,7 +79,7 @@ class Peers:
     def generate(self) -> int:
         """`generate` on batches of similar lengths, padded on the left."""
         tokens = 0
-        for chosen in plan_batches(LENGTHS, self.batch // SAMPLES):
+        for chosen in plan_batches(self.lengths, self.batch // SAMPLES):
             given = rectangle([self.prompts[place] for place in chosen], 0, "left")
             ids, mask = (tensor.to(self.engine.model.device) for tensor in given)
             out = self.engine.model.generate(
@@ -174,18 +180,29 @@ def main() -> None:
             sides["llama.cpp, one by one"] = llama_cpp(options.llama, options.model, peers, 0)
             name = f"llama.cpp, {options.llama_rows} at once"
             sides[name] = llama_cpp(options.llama, options.model, peers, options.llama_rows)
-        rates: dict[str, list[float]] = {name: [] for name in sides}
-        for number in range(options.rounds + 1):
-            for name, side in sides.items():
-                if not number and name == "generate":  # the first round warms up what keeps something
-                    continue
-                begin = time.perf_counter()
-                tokens = side()
-                rate = tokens / (time.perf_counter() - begin)
-                if number:
-                    rates[name].append(rate)
-                    print(f"round {number}: {name:<22}{tokens:6} tokens {rate:7.0f} tokens/s", flush=True)
+        rates = rates_of(sides, options.rounds)
     print(f"\ntorch {torch.__version__}, {torch.get_num_threads()} threads, {options.model}")
+    tell(rates)
+
+
+def rates_of(sides: dict[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
+    """Tokens per second of every side in every round, told as they come; a round before warms up what keeps something."""
+    rates: dict[str, list[float]] = {name: [] for name in sides}
+    for number in range(rounds + 1):
+        for name, side in sides.items():
+            if not number and name == "generate":
+                continue
+            begin = time.perf_counter()
+            tokens = side()
+            rate = tokens / (time.perf_counter() - begin)
+            if number:
+                rates[name].append(rate)
+                print(f"round {number}: {name:<22}{tokens:6} tokens {rate:7.0f} tokens/s", flush=True)
+    return rates
+
+
+def tell(rates: dict[str, list[float]]) -> None:
+    """The medians, and how many times as fast ours is."""
     ours = statistics.median(rates["ours"])
     for name, values in rates.items():
         median = statistics.median(values)

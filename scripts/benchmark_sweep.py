@@ -3,12 +3,13 @@
     python scripts/benchmark_sweep.py
     python scripts/benchmark_sweep.py --models llama4m fox --prompt-tokens 16 256 --repeats 5 --early
 
-Models: `fox`, `llama4m` and `gpt2-124m` (those shapes, random weights), or a folder or Hub id. Ways are timed in turn,
+Models: `fox`, `llama4m` and `gpt2-124m` (the last two: those shapes, random weights), or a folder or Hub id. Ways are timed in turn,
 `--repeats` times; the table shows medians and, against ours, the median of the ratios within each turn.
 
 loop      one generate() per sample with a policy and a seeded draw (`--loop` samples are timed, the rest extrapolated)
 policy    one generate() per policy
-ours      temp_processors.engines.decoding.decode
+ours      LocalEngine.draw, as a run draws: by continuous batching where the model can
+decode    temp_processors.engines.decoding.decode, the whole batches of models that cannot
 forward   the model's forward passes alone, prompt prefilled once, on each cache
 """
 
@@ -18,7 +19,8 @@ import argparse
 import logging
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -29,7 +31,8 @@ from temp_processors.engines.decoding.by_generate import decode_with_generate
 from temp_processors.engines.decoding.cache import share_out
 from temp_processors.engines.decoding.decode import decode
 from temp_processors.engines.decoding.prefill import prefill
-from temp_processors.engines.engine import DecodeRow
+from temp_processors.engines.engine import DecodeRow, DrawOptions
+from temp_processors.engines.local import LocalEngine
 from temp_processors.fox import FOX_PATH
 from temp_processors.policies.fixed import FixedTemperatureLogitsWarper
 
@@ -51,16 +54,26 @@ def load(name: str) -> Any:
     return AutoModelForCausalLM.from_pretrained(FOX_PATH if name == "fox" else name).eval()
 
 
-class Sweep:
-    """One prompt, every policy, `samples` rows each."""
+@dataclass(frozen=True)
+class Ends:
+    """What the engine asks a tokenizer for: where texts end, and what pads."""
 
-    def __init__(self, model: Any, prompt_tokens: int, samples: int, new_tokens: int) -> None:
+    eos_token_id: list[int]
+    pad_token_id: int = 0
+
+
+class Sweep:
+    """One prompt, every policy, `samples` rows each; texts end at the ids of `ends` alone."""
+
+    def __init__(self, model: Any, prompt_tokens: int, samples: int, new_tokens: int, ends: Sequence[int] = ()) -> None:
         self.model, self.new_tokens = model, new_tokens
+        model.generation_config.eos_token_id = None  # else those of the model end texts
+        self.engine = LocalEngine(model, Ends(list(ends)))
         prompt = tuple(torch.randint(5, model.config.vocab_size, (prompt_tokens,)).tolist())
         policies = range(len(TEMPERATURES))
         self.rows = [DecodeRow(prompt, policy, 1000 * policy + s) for policy in policies for s in range(samples)]
         self.policies = [self._policy(temperature) for temperature in TEMPERATURES]
-        self.options: dict[str, Any] = {"max_new_tokens": new_tokens, "eos_token_ids": [], "pad_token_id": 0}
+        self.options: dict[str, Any] = {"max_new_tokens": new_tokens, "eos_token_ids": list(ends), "pad_token_id": 0}
 
     @staticmethod
     def _policy(temperature: float) -> Callable[[int], FixedTemperatureLogitsWarper]:
@@ -81,6 +94,10 @@ class Sweep:
         return timed(lambda: self._generate(self.rows))
 
     def ours(self) -> float:
+        """Seconds for `LocalEngine.draw`."""
+        return timed(lambda: list(self.engine.draw(self.rows, self.policies, DrawOptions(self.new_tokens))))
+
+    def decode(self) -> float:
         """Seconds for `decode`."""
         return timed(lambda: list(decode(self.model, self.rows, self.policies, **self.options)))
 
@@ -128,6 +145,7 @@ def compare(sweep: Sweep, repeats: int, loop: int) -> dict[str, list[float]]:
         "loop": lambda: sweep.loop(loop),
         "policy": sweep.policy,
         "ours": sweep.ours,
+        "decode": sweep.decode,
         "forward dynamic": lambda: sweep.forward("dynamic"),
         "forward static": lambda: sweep.forward("static"),
         "forward preallocated": lambda: sweep.forward("preallocated"),
@@ -154,22 +172,24 @@ def print_table(title: str, seconds: dict[str, list[float]], tokens: int) -> Non
 
 
 def early_finish(model: Any, repeats: int, samples: int) -> None:
-    """Rows that end after 4 to 64 tokens: decode as it is against decode that never moves rows out."""
+    """Rows that end after 0 to 64 tokens: as a run draws them, in one batch whose ended rows are dropped, and in one that keeps them."""
     from temp_processors.engines.decoding import decode as decoding
 
-    sweep = Sweep(model, 16, samples, 64)
-    sweep.options["eos_token_ids"] = list(range(model.config.vocab_size // 24))
+    sweep = Sweep(model, 16, samples, 64, range(model.config.vocab_size // 24))
     found = list(decode(model, sweep.rows, sweep.policies, **sweep.options))
     lengths = sorted(len(done.token_ids) for done in found)
-    usual, ratios = decoding.COMPACT_AT, []
+    sweep.ours()
+    usual, dropping, keeping = decoding.COMPACT_AT, [], []
     for _ in range(repeats):
-        dropping = sweep.ours()
+        ours = sweep.ours()
+        dropping.append(sweep.decode() / ours)
         decoding.COMPACT_AT = float("inf")
-        ratios.append(sweep.ours() / dropping)
+        keeping.append(sweep.decode() / ours)
         decoding.COMPACT_AT = usual
     quartiles = [lengths[len(lengths) * part // 4] for part in (1, 2, 3)]
-    print(f"  rows of {lengths[0]} to {lengths[-1]} tokens (quartiles {quartiles}): dropping ended rows is", end=" ")
-    print(f"{statistics.median(ratios):.2f} times as fast as keeping them")
+    print(f"  rows of {lengths[0]} to {lengths[-1]} tokens (quartiles {quartiles}): ours is", end=" ")
+    print(f"{statistics.median(keeping):.2f} times as fast as keeping ended rows", end=", ")
+    print(f"{statistics.median(dropping):.2f} times as fast as dropping them")
 
 
 def main() -> None:
