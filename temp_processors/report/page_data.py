@@ -26,8 +26,9 @@ from temp_processors.runs.verdict import answer_lines, leading_metric
 from temp_processors.runs.wording import by_baseline, display_with_unit, score_words, visible
 from temp_processors.trace.columns import NUMBERS
 
-TEXT_BYTES = 8_000_000
-TRACE_BYTES = (600_000, 4_000_000)  # for a small run, and at most
+TEXT_BYTES = 6_000_000
+"""What texts and settings may take of a page, which stays below 10 MB with its traces and all else."""
+TRACE_BYTES = (600_000, 2_500_000)  # for a small run, and at most
 TRACE_BYTES_PER_CELL = 12_000
 BYTES_PER_TRACE_NUMBER = 5.4
 COSTS = ("computed_tokens", "ess", "resamplings", "ancestors", "acceptance")
@@ -44,7 +45,8 @@ def page_data(run: LoadedRun, share: float = 1.0) -> dict[str, Any]:
     Returns:
         What the page's script reads. `notes` is what is wrong with the run, told above every pane; `paneNotes` what belongs to one pane.
     """
-    samples = list(_within(_round_robin(run.samples), _sample_bytes(), TEXT_BYTES * share))
+    room = TEXT_BYTES * share - text_bytes(run.config_text)  # which may list any number of prompts
+    samples = list(_within(_round_robin(run.samples), _sample_bytes(), room))
     cells = len({(s["policy"], s["prompt_id"]) for s in samples})
     limit = min(max(TRACE_BYTES[0], TRACE_BYTES_PER_CELL * cells), TRACE_BYTES[1]) * share
     traced = list(_within(_with_tokens(run, samples), lambda item: _trace_bytes(item[1]), limit))

@@ -23,6 +23,8 @@ from temp_processors.runs.wording import described_difference, score_words, stat
 
 MOST_WORK = 4_000_000
 """Tokens scored for the pairs of one metric: about 4 seconds."""
+TOKENS_OF_A_PAIR = 1_000
+"""What the interval and the p-value of a pair cost besides, in tokens scored."""
 Pairs = dict[str, list[list[Any]]]
 """Metric -> [policy, policy that it is compared with, verdict, what the difference is, in words]; policies by their place in `policies`."""
 
@@ -32,8 +34,8 @@ def pairs_of_run(run: LoadedRun) -> tuple[Pairs, str]:
     leading, groups = leading_metric(run.metrics), groups_of(run)
     if leading is None or len(groups) < 2:
         return {}, ""
-    if pairs_work(groups) > MOST_WORK:
-        count = len(groups) * (len(groups) - 1) // 2
+    count = len(groups) * (len(groups) - 1) // 2
+    if pairs_work(groups) + TOKENS_OF_A_PAIR * count > MOST_WORK:
         return (
             {},
             f"{count:,} pairs of so many texts take long: temp-processors compare RUN --baseline NAME compares all with one policy.",
