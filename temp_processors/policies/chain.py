@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -10,7 +11,9 @@ from torch import Tensor
 
 from temp_processors.policies.base import PolicyLogitsWarper, no_temperature
 from temp_processors.policies.checks import checked
+from temp_processors.policies.cuts import CutLogitsWarper
 from temp_processors.policies.distribution import working_dtype
+from temp_processors.policies.in_turn import cut_in_turn
 
 
 class ChainLogitsWarper(PolicyLogitsWarper):
@@ -94,6 +97,14 @@ class ChainLogitsWarper(PolicyLogitsWarper):
         return value
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        for step in self.links:
-            scores = step(input_ids, scores)
+        for cuts, steps in itertools.groupby(self.links, key=_is_cut):
+            if cuts:
+                scores = cut_in_turn([step for step in steps if isinstance(step, CutLogitsWarper)], input_ids, scores)
+            else:
+                for step in steps:
+                    scores = step(input_ids, scores)
         return scores
+
+
+def _is_cut(step: PolicyLogitsWarper) -> bool:
+    return isinstance(step, CutLogitsWarper)

@@ -1,22 +1,25 @@
 """The truncations of `generate` as policies: what transformers' own warpers do, to the bit, for every shape of scores.
 
-Those that compare a probability with a number make the same comparisons, operation by operation. Top-p adds up the same sorted
-probabilities. Locally typical sampling is transformers' own object: the order of tokens that are equally typical decides in it.
+Those that compare a probability with a number make the same comparisons, operation by operation. Top-p (nucleus.py) and locally
+typical sampling (typical.py) decide by other means what is certain, and leave the rest to the operations of transformers.
 """
 
 from __future__ import annotations
 
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 from transformers import TypicalLogitsWarper
 
 from temp_processors.policies.base import PolicyLogitsWarper, no_temperature
 from temp_processors.policies.checks import AtLeastOne, Inside, Share, Unit, checked
-from temp_processors.policies.distribution import top_score
-from temp_processors.policies.nucleus import nucleus
+from temp_processors.policies.distribution import top_score, without_sync
+from temp_processors.policies.nucleus import boundary_among, nucleus
+from temp_processors.policies.threads import Rows
 from temp_processors.policies.thresholds import keep_from
+from temp_processors.policies.typical import most_untypical
 
 
 class CutLogitsWarper(PolicyLogitsWarper):
@@ -36,6 +39,18 @@ class CutLogitsWarper(PolicyLogitsWarper):
     def dropped(self, scores: Tensor) -> Tensor:
         """Which entries go to -inf: boolean, of the shape of `scores`, which is (batch, vocab) or (batch, steps, vocab)."""
         raise NotImplementedError(f"{type(self).__name__} has to say which tokens it drops")
+
+    def among(self, ordered: Rows) -> Rows | None:
+        """The lowest score that is kept, where a cut before this one left few tokens: (rows, few) -> (rows, 1).
+
+        Args:
+            ordered: All scores of each row that are not -inf in falling order, then -inf; float32, the first one is finite.
+
+        Returns:
+            What a call on the whole row keeps to the bit, nan where rounding or equal scores decide about it. None where a cut does
+            not say.
+        """
+        return None
 
     def temperature(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """nan: nothing is divided."""
@@ -99,6 +114,9 @@ class TopKCutLogitsWarper(FloorLogitsWarper):
         super().__init__(prompt_length=prompt_length)
         self.top_k = top_k
 
+    def among(self, ordered: Rows) -> Rows:
+        return ordered[:, self.top_k - 1 : self.top_k] if self.top_k <= ordered.shape[1] else ordered[:, -1:]
+
     def lowest(self, scores: Tensor) -> Tensor:
         return scores.detach().topk(min(self.top_k, scores.shape[-1]), dim=-1).values[..., -1:]
 
@@ -135,6 +153,9 @@ class TopPCutLogitsWarper(CutLogitsWarper):
     def __init__(self, top_p: Share, *, prompt_length: int | Tensor = 0) -> None:
         super().__init__(prompt_length=prompt_length)
         self.top_p = top_p
+
+    def among(self, ordered: Rows) -> Rows:
+        return boundary_among(ordered, 1.0 - self.top_p)
 
     def dropped(self, scores: Tensor) -> Tensor:
         return torch.isneginf(self(scores, scores)) & ~torch.isneginf(scores)
@@ -174,6 +195,9 @@ class MinPCutLogitsWarper(CutLogitsWarper):
     def __init__(self, min_p: Unit, *, prompt_length: int | Tensor = 0) -> None:
         super().__init__(prompt_length=prompt_length)
         self.min_p = min_p
+
+    def among(self, ordered: Rows) -> Rows:
+        return likely_among(ordered, np.exp(ordered - ordered[:, :1], dtype=np.float64), self.min_p)
 
     def dropped(self, scores: Tensor) -> Tensor:
         p = scores.detach().softmax(dim=-1)
@@ -220,8 +244,23 @@ class TypicalPCutLogitsWarper(CutLogitsWarper):
             return torch.zeros_like(scores, dtype=torch.bool)
         rows = scores.detach().reshape(-1, scores.shape[-1])
         ruled_out = ~torch.isfinite(rows.amax(dim=-1, keepdim=True))  # which it refuses
-        kept = self._warper(None, rows.masked_fill(ruled_out, 0.0))
-        return (torch.isneginf(kept) & ~ruled_out).reshape(scores.shape)
+        if without_sync(scores):
+            return (self._goes(rows.masked_fill(ruled_out, 0.0)) & ~ruled_out).reshape(scores.shape)
+        if ruled_out.any():
+            rows = rows.masked_fill(ruled_out, 0.0)
+        goes = self._goes(rows)
+        goes[ruled_out.squeeze(-1)] = False
+        return goes.reshape(scores.shape)
+
+    def _goes(self, rows: Tensor) -> Tensor:
+        if rows.dtype != torch.float32 or without_sync(rows):
+            return torch.isneginf(self._warper(None, rows))
+        distance, limit, certain = most_untypical(rows, self.typical_p)
+        goes = torch.from_numpy(distance.numpy() > limit)
+        if not certain.all():
+            open_rows = torch.from_numpy(np.flatnonzero(~certain))
+            goes[open_rows] = torch.isneginf(self._warper(None, rows[open_rows]))
+        return goes
 
 
 class TopHCutLogitsWarper(CutLogitsWarper):
@@ -296,6 +335,10 @@ class EpsilonCutLogitsWarper(CutLogitsWarper):
         super().__init__(prompt_length=prompt_length)
         self.epsilon_cutoff = epsilon_cutoff
 
+    def among(self, ordered: Rows) -> Rows:
+        weight = np.exp(ordered - ordered[:, :1], dtype=np.float64)
+        return likely_among(ordered, weight / weight.sum(axis=-1, keepdims=True), self.epsilon_cutoff)
+
     def dropped(self, scores: Tensor) -> Tensor:
         return less_likely(scores.detach(), self.epsilon_cutoff)
 
@@ -337,6 +380,20 @@ class EtaCutLogitsWarper(CutLogitsWarper):
     def dropped(self, scores: Tensor) -> Tensor:
         scores, eta = scores.detach(), self._eta.to(scores.device, non_blocking=True)
         return less_likely(scores, torch.minimum(eta, eta.sqrt() * torch.exp(-entropy_of_categorical(scores))))
+
+
+def likely_among(ordered: Rows, size: Rows, least: float) -> Rows:
+    """For [`CutLogitsWarper.among`]: the last entry whose `size` is at least `least`, or the first; nan where rounding decides.
+
+    `size` is p, or p over the largest p. In float32 each p is within a share of 2^-18 (exp, the division, the comparison) and
+    2^-24 for each of the additions in its normaliser, in which only the entries of `ordered` take part.
+    """
+    if least < 1e-30:  # float32 is not as exact down there
+        return np.full_like(ordered[:, :1], np.nan)
+    off = size / least - 1.0
+    unsure = (np.abs(off) <= 2.0**-18 + 2.0**-23 * (ordered.shape[1] + 8)).any(axis=-1)
+    last = np.maximum(np.count_nonzero(off > 0.0, axis=-1) - 1, 0)
+    return np.where(unsure, np.float32(np.nan), ordered[np.arange(len(last)), last])[:, None]
 
 
 def less_likely(scores: Tensor, least: Tensor | float) -> Tensor:

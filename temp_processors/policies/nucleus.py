@@ -130,11 +130,40 @@ def boundary(rows: Rows, rest: Rows | np.float32) -> Rows:
     which = (above >= wanted[:, None]).argmax(axis=-1)
     ordered = falling(rows, bins == which.astype(np.int16)[:, None])
     before = above[each, which] - mass[each, which]
-    head = before[:, None] + np.exp(ordered - top, dtype=np.float64).cumsum(axis=-1)
-    place = (head >= wanted[:, None]).argmax(axis=-1)
+    found = _last_of(ordered, before[:, None] + _weight(ordered, top).cumsum(axis=-1), before, wanted, slack)
+    return np.where(np.asarray(rest)[..., None] > LEAST_REST, found, np.float32(np.nan))
+
+
+def boundary_among(ordered: Rows, rest: float) -> Rows:
+    """[`boundary`] of rows of which all entries that are not -inf are given, in falling order."""
+    if rest <= LEAST_REST:
+        return np.full_like(ordered[:, :1], np.nan)
+    weight = _weight(ordered, ordered[:, :1])
+    head = weight.cumsum(axis=-1)
+    whole = head[:, -1]
+    rank = (weight * np.arange(1, ordered.shape[1] + 1)).sum(axis=-1) / whole
+    return _last_of(ordered, head, np.zeros(len(head)), whole * (1.0 - rest), rest * whole * rounding(rank))
+
+
+def _weight(ordered: Rows, top: Rows) -> Rows:
+    weight: Rows = np.exp(ordered - top, dtype=np.float64)
+    return weight
+
+
+def _last_of(ordered: Rows, head: Rows, before: Rows, wanted: Rows, slack: Rows) -> Rows:
+    """The first entry of each row up to which the sum is `wanted`; nan where it is not by `slack`, or the next one is equal.
+
+    Args:
+        ordered: Entries of each row in falling order, (rows, most).
+        head: The sum up to each of them, of the same shape.
+        before: The sum before the first of them, (rows,).
+        wanted: The sum to reach, (rows,).
+        slack: How far rounding can move a sum, (rows,).
+    """
+    each, place = np.arange(len(head)), (head >= wanted[:, None]).argmax(axis=-1)
     before = np.where(place > 0, head[each, place - 1], before)
     lowest = ordered[each, place]
-    certain = (head[each, place] - wanted > slack) & (wanted - before > slack) & (np.asarray(rest) > LEAST_REST)
+    certain = (head[each, place] - wanted > slack) & (wanted - before > slack)
     following = np.minimum(place + 1, ordered.shape[1] - 1)
     certain &= (following == place) | (ordered[each, following] != lowest)
     return np.where(certain, lowest, np.float32(np.nan))[:, None]

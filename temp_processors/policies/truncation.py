@@ -10,6 +10,7 @@ from temp_processors.policies.base import PolicyLogitsWarper, no_temperature
 from temp_processors.policies.checks import AnyTokenIds, AtLeastOne, Share, Unit, as_ids, checked
 from temp_processors.policies.cuts import CutLogitsWarper, MinPCutLogitsWarper, TopKCutLogitsWarper, TopPCutLogitsWarper
 from temp_processors.policies.distribution import working_dtype
+from temp_processors.policies.in_turn import cut_in_turn
 from temp_processors.policies.nucleus import nucleus
 from temp_processors.policies.positions import steps_since
 
@@ -143,9 +144,7 @@ class TruncateThenTemperLogitsWarper(PolicyLogitsWarper):
 
     def truncated(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """The scores with every truncated token at -inf; a new tensor."""
-        for cut in self.cuts:
-            scores = cut(input_ids, scores)
-        return scores
+        return cut_in_turn(self.cuts, input_ids, scores)
 
     def temperature(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """That of the policy on the tokens that remain."""
