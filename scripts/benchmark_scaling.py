@@ -223,7 +223,7 @@ def draw(found: dict[str, list[Point]], file: Path) -> None:
     axes.set(xlabel="size", ylabel="seconds of the processor", xlim=sizes, ylim=(least, most))
     axes.set_title("How cost grows; grey: exponent 1", fontsize=10)
     axes.legend(frameon=False, fontsize=8)
-    figure.savefig(file, metadata={"Date": None} if file.suffix == ".svg" else None, dpi=120)
+    figure.savefig(file, metadata={"Date": None} if file.suffix == ".svg" else None, dpi=100)
 
 
 def main(
