@@ -29,4 +29,16 @@ def told(*errors: type[Exception], code: int = USER_ERROR) -> Iterator[None]:
     try:
         yield
     except errors as error:
-        raise refused(str(error), code) from error
+        raise refused(told_of(error), code) from error
+
+
+def told_of(error: Exception) -> str:
+    """An error in a line; of the system's own the file and its reason, without the number and Python's quotes.
+
+    Example:
+        >>> told_of(FileNotFoundError(2, "No such file or directory", "nowhere/a.svg")), told_of(ValueError("no"))
+        ('nowhere/a.svg: No such file or directory', 'no')
+    """
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -38,15 +37,16 @@ def import_command(
 def _read(file: Path) -> Any:
     """What a file holds; a mistake in it ends the command."""
     from temp_processors.config.yaml_lines import read_yaml
+    from temp_processors.datafiles.json_rows import parse_json
 
     if file.suffix.lower() != ".json":
         with told(ValueError):
             return read_yaml(file).data
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise refused(f"{file}:{error.lineno}: is not JSON: {error.msg}") from error
+        text = file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise refused(f"{file}: is not UTF-8 (byte {error.start})") from error
     except OSError as error:
         raise refused(f"{file}: cannot be read: {error.strerror}") from error
+    with told(ValueError):
+        return parse_json(text, file)

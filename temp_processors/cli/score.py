@@ -68,6 +68,10 @@ def score_command(
             )
         score_on_task(sources, task, (text_column, group_by, prompt_column), out, rows, allow=allow_code_execution)
         return
+    if rows is not None or allow_code_execution:
+        raise refused(
+            f"{'--rows' if rows is not None else '--allow-code-execution'}: has a meaning beside --task alone"
+        )
     cut = length or ("full" if stream else "paired")
     options = {
         "text_column": text_column,
@@ -90,6 +94,7 @@ def score_command(
         (out / "comparison.csv").write_text(as_csv(scored.scores), encoding="utf-8")
         write_tables(out)
     except OSError as error:
+        show(scored, verbose=verbose)
         raise refused(f"{out}: cannot be written: {error.strerror}") from error
     show(scored, verbose=verbose)
     say(f"scores: {out / 'metrics.json'}")

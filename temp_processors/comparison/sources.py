@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -164,7 +165,7 @@ def configured_baselines(sources: Sequence[str], group_by: str | None = None) ->
 
 def refuse_repeated(sources: Sequence[str]) -> None:
     """Raise `RowsError` when a source is named twice."""
-    if len(set(sources)) < len(sources):
+    if len({os.path.realpath(source) for source in sources}) < len(sources):
         raise RowsError(f"{', '.join(sources)}: a source is named twice")
 
 

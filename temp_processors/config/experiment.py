@@ -12,6 +12,7 @@ Example:
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
@@ -38,6 +39,7 @@ from temp_processors.config.sections import (
 )
 from temp_processors.config.yaml_lines import ConfigError, Problem, YamlSource, read_yaml, write_yaml
 from temp_processors.datafiles import RowsError, expanded, is_there
+from temp_processors.inert import HIDDEN
 from temp_processors.metrics import metric_record
 from temp_processors.policies.mistakes import INLINE, suggestion
 from temp_processors.policies.power import DECODINGS, ExperimentPolicy
@@ -189,7 +191,7 @@ class ExperimentConfig(BaseModel):
         | None
     ) = None
     launcher: Launcher | None = None
-    out: PathText | None = None
+    out: Annotated[PathText, AfterValidator(_not_blank)] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -237,6 +239,10 @@ class ExperimentConfig(BaseModel):
         repeated = _first_repeat([policy.name for policy in policies])
         if repeated:
             raise ValueError(f"policies {repeated[0]} and {repeated[1]} are both named {policies[repeated[1]].name!r}")
+        alike = _first_repeat([_as_seen(policy.name) for policy in policies])
+        if alike:
+            names = ", ".join(ascii(policies[place].name) for place in alike)
+            raise ValueError(f"policies {alike[0]} and {alike[1]} have names that look the same: {names}")
         return policies
 
     @pydantic.field_validator("base_url")
@@ -309,6 +315,11 @@ class ExperimentConfig(BaseModel):
     def to_yaml(self) -> str:
         """The resolved configuration, every default written out; reading it back gives an equal object, but for its `launcher`."""
         return write_yaml(self.model_dump(mode="json", exclude={"launcher"}))
+
+
+def _as_seen(name: str) -> str:
+    """A name without what nobody sees: white space around it, hidden characters, how its accents are encoded."""
+    return " ".join(HIDDEN.sub("", unicodedata.normalize("NFC", name)).split())
 
 
 def _first_repeat(names: Sequence[str]) -> tuple[int, int] | None:

@@ -237,5 +237,6 @@ def _found(file: Any, folder: Path, source: YamlSource) -> Path:
     beside = folder / path
     path = beside if not is_there(path) and is_there(beside) else path
     if not is_there(path) or not path.is_file():
-        raise ConfigError([source.problem(("presets",), f"no such file: {file}")])
+        said = "is a folder, not a file" if is_there(path) and path.is_dir() else "no such file"
+        raise ConfigError([source.problem(("presets",), f"{said}: {file}")])
     return path

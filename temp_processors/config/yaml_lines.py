@@ -165,8 +165,13 @@ def _not_valid(error: yaml.YAMLError, text: str, name: str) -> Problem:
     line, said = None, str(error)
     if isinstance(error, yaml.MarkedYAMLError):
         mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else None
         said = ", ".join(part for part in (error.context, error.problem) if part)
+        if (
+            error.problem == "could not find expected ':'"
+        ):  # noticed at the next line; the name of the field began at the context
+            mark = error.context_mark or mark
+            said += " with a space behind it, as in `name: value`"
+        line = mark.line + 1 if mark else None
     elif isinstance(error, ReaderError):
         line = text.count("\n", 0, error.position) + 1
         said = f"the character U+{ord(text[error.position]):04X} may stand in double quotes only, as an escape"

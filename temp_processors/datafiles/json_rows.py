@@ -46,7 +46,7 @@ def parse_json(text: str, path: Path, line: int = 1) -> Any:
             json.dumps(value, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
         where = f"{path}:{line + error.lineno - 1}"
-        raise RowsError(f"{where}: is not JSON: {error.msg} at character {error.colno}") from error
+        raise RowsError(f"{where}: is not JSON: {error.msg.removesuffix(' at')} at character {error.colno}") from error
     except RecursionError as error:
         raise RowsError(f"{where}: is nested too deep") from error
     except UnicodeEncodeError as error:

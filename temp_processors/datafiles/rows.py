@@ -58,6 +58,8 @@ def read_dataset(
     from datasets.exceptions import DatasetsError
 
     name = expanded(name)
+    if not name.strip("/ "):
+        raise RowsError(f"{name!r} names no dataset")
     try:
         if (Path(name) / "dataset_info.json").is_file() or (Path(name) / "dataset_dict.json").is_file():
             found: Any = load_from_disk(name)

@@ -139,12 +139,11 @@ def read(fields: Mapping[str, Any]) -> Imported:
 def _samplers(given: Any) -> list[str]:
     if given is None:
         return list(SAMPLERS)
-    if isinstance(given, str):
-        given = [LETTERS.get(letter, letter) for letter in given]
+    named = [LETTERS.get(letter, letter) for letter in given] if isinstance(given, str) else given
     known = tuple(LETTERS.values())
-    if not isinstance(given, (list, tuple)) or any(name not in known for name in given):
+    if not isinstance(named, (list, tuple)) or any(name not in known for name in named):
         raise ValueError(f"samplers has to list some of {', '.join(known)}, or their letters, but is {given!r}")
-    return list(given)
+    return list(named)
 
 
 def _biased(given: Any, problems: list[str]) -> list[Step]:

@@ -98,6 +98,8 @@ def read(fields: Mapping[str, Any]) -> Imported:
         *on(fields, NO_COUNTERPART, "has no counterpart in a policy"),
     ]
     penalty, temperature = number(fields, "repetition_penalty", 1.0), number(fields, "temperature", 1.0)
+    if temperature < 0:
+        raise ValueError(f"temperature has to be a number >= 0 (0 is greedy), but is {temperature!r}")
     steps = [] if penalty == 1.0 else [one("repetition_penalty", penalty)]
     carried = _carried(fields, problems)
     if carried is not None and temperature not in (0, 1):

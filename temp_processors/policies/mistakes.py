@@ -6,6 +6,7 @@ import difflib
 import math
 import re
 from collections.abc import Iterable, Sequence
+from datetime import date
 from types import NoneType, UnionType
 from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
 
@@ -74,9 +75,10 @@ def mistake_of(details: ErrorDetails, data: Any, model: Any) -> tuple[Location, 
 
 
 class Place(NamedTuple):
-    """Where an error is: the path in the user's data, the model it lies in, and the fields or kinds that the mapping there may have."""
+    """Where an error is: the path in the user's data, what lies there, its model, and the fields or kinds that may stand there."""
 
     path: Location
+    data: Any
     owner: type[pydantic.BaseModel] | None
     known: list[str]
 
@@ -100,7 +102,9 @@ def _place(location: Location, data: Any, model: Any, *, names_a_field: bool) ->
         path.append(location[-1])
     owner = _as_model(here)
     kinds = [tag for member in get_args(_bare(here)) for tag in _tags(member)]
-    return Place(tuple(path), owner, [*beside, *(owner.model_fields if owner else kinds)])
+    return Place(
+        tuple(path), data, owner, [*(beside if names_a_field else []), *(owner.model_fields if owner else kinds)]
+    )
 
 
 def _message(details: ErrorDetails, place: Place) -> str:
@@ -109,26 +113,46 @@ def _message(details: ErrorDetails, place: Place) -> str:
     if kind == "extra_forbidden":
         return _unknown_field(place)
     if kind == "missing":
-        return "is required and missing"
+        return "is required and missing" + _run_together(name, place.data)
     if kind in ("union_tag_invalid", "union_tag_not_found"):
-        return _wrong_kind(context, place.known)
+        return _run_together("kind", place.data).removeprefix(": ") or _wrong_kind(context, place.known)
     if isinstance(given, str) and LIKE_A_NUMBER.fullmatch(given.strip()):
         return _number_as_text(given)
     if kind == "value_error":
         return str(context["error"]).removeprefix(f"`{name}` ")
     if kind in SHAPES:
-        return f"has to be {SHAPES[kind]}, but is {_quoted(given)}"
+        return (
+            f"has to be {SHAPES[kind]}, but is {_quoted(given)}{_unquoted(given) if SHAPES[kind] == 'a text' else ''}"
+        )
+    if kind == "string_pattern_mismatch":
+        return f"has to hold some text, but is {_quoted(given)}"
     if kind in ("too_short", "string_too_short"):
         least, what = context["min_length"], "character" if kind == "string_too_short" else "item"
         return f"has to hold at least {least} {what}{'' if least == 1 else 's'}, but is {_quoted(given)}"
     if kind == "invalid_key":
-        return f"has to be a text, as every name of a field, but is {_quoted(given)}"
+        point = " (a number has a decimal point, no comma)" if isinstance(given, int) else ""
+        return f"has to be a text, as every name of a field, but is {_quoted(given)}{point}"
     text = details["msg"].replace("Input should be", "has to be")
     return f"{text[0].lower() + text[1:]}, but is {_quoted(given)}"
 
 
+def _run_together(name: object, given: Any) -> str:
+    """What to write where YAML saw no field of this name, since nothing stands between its colon and its value."""
+    if not isinstance(given, dict):
+        return ""
+    together = [key for key in given if isinstance(key, str) and key.startswith((f"{name}:", f"{name}："))]
+    return f": {_quoted(together[0])} has to have a space after the colon" if together else ""
+
+
+def _unquoted(given: Any) -> str:
+    """What to write where YAML reads something else than a text: `yes`, `2024`, `2024-01-01`, `Q: who?`."""
+    if isinstance(given, dict):
+        return ": a text with a colon and a space in it stands in quotes"
+    return ": as a text it stands in quotes" if isinstance(given, (bool, int, float, date)) else ""
+
+
 def _unknown_field(place: Place) -> str:
-    path, owner, known = place
+    path, _, owner, known = place
     if owner is not None and "kind" in owner.model_fields:
         shown = repr(owner.model_fields["kind"].default)
     else:
@@ -200,5 +224,5 @@ def not_a_policy(given: object) -> str:
 def _quoted(given: Any) -> str:
     if isinstance(given, float) and not math.isfinite(given):
         return str(given)
-    text = repr(given)
+    text = given.isoformat() if isinstance(given, date) else repr(given)
     return text if len(text) <= 60 else text[:57] + "..."

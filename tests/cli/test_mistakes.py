@@ -53,6 +53,10 @@ MISTAKES = [
     (("init", "no/folder/x.yaml"), "cannot be written: No such file or directory"),
     (("init", "new.yaml", "--temperatures", "warm"), "--temperatures: has to be numbers"),
     (("audit", "/no/such/folder"), "/no/such/folder"),
+    (("softmax", "--out", "no/folder/x.svg"), "no/folder: no such folder"),
+    (("score", ""), "'' names no dataset"),
+    (("score", "there.yaml", "--rows", "x.csv"), "--rows: has a meaning beside --task alone"),
+    (("score", "there.yaml", "--allow-code-execution"), "--allow-code-execution: has a meaning beside --task alone"),
 ]
 
 

@@ -71,12 +71,22 @@ def test_two_files_with_one_name_and_a_file_named_twice(tmp_path: Path) -> None:
     assert list(read_groups(paths)) == [f"{path}: t" for path in paths]
     with pytest.raises(RowsError, match="a source is named twice"):
         read_groups([paths[0], paths[0]])
+    with pytest.raises(RowsError, match="a source is named twice"):
+        read_groups([paths[0], str(tmp_path / "a" / ".." / "a" / "t.txt")])
+
+
+def test_scores_are_shown_where_they_cannot_be_kept(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file")
+    done = invoke("score", str(write(tmp_path / "t.txt")), "--metric", "distinct_1", "--out", str(tmp_path / "taken"))
+    assert (done.exit_code, "distinct-1" in done.stdout) == (2, True)
+    assert "taken: cannot be written: File exists" in done.stderr
 
 
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
         ("x.jsonl", b'{"text": "a"}\n{"text": \n', r"x\.jsonl:2: is not JSON"),
+        ("x.jsonl", b'{"text": "a', r"x\.jsonl:1: is not JSON: Unterminated string starting at character 10$"),
         ("x.jsonl", b'{"text": "a"}\n[1]\n', r"x\.jsonl:2: has to be a JSON object, but is \[1\]"),
         ("x.txt", b"fine\ncaf\xe9\n", r"x\.txt:2: is not UTF-8 \(byte 3 of the line\)"),
         ("x.jsonl", b'{"text": null}\n', r"row 1: 'text' has to be a text, but is None"),

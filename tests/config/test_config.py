@@ -110,6 +110,53 @@ def test_shipped_configs_are_valid_and_found_by_name(name: str) -> None:
             "name: demo\nmetrics: [distnct_2]",
             "demo.yaml:2: metrics.0: 'distnct_2' is not a metric (did you mean 'distinct_2'?)",
         ),
+        (
+            "- The quick",
+            "- yes\n  - The quick",
+            "demo.yaml:3: prompts.0: has to be a text, but is True: as a text it stands in quotes",
+        ),
+        (
+            "name: demo",
+            "name: 2024-01-01",
+            "demo.yaml:1: name: has to be a text, but is 2024-01-01: as a text it stands in quotes",
+        ),
+        (
+            "- The quick",
+            "- Q: The quick",
+            "demo.yaml:3: prompts.0: has to be a text, but is {'Q': 'The quick brown fox'}: a text with a colon",
+        ),
+        ("name: demo", "name: demo\nmodel: ''", "demo.yaml:2: model: has to hold some text, but is ''"),
+        ("name: demo", "name: demo\nout: ' '", "demo.yaml:2: out: has to hold some text, but is ' '"),
+        (
+            "name: falling",
+            'name: "cold\\u200b "',
+            "demo.yaml:4: policies: policies 0 and 1 have names that look the same: 'cold', 'cold\\u200b '",
+        ),
+        (
+            "prompts:\n  - The quick brown fox",
+            "prompts:[a]",
+            "demo.yaml:2: is not valid YAML: while scanning a simple key, could not find expected ':' with a space",
+        ),
+        (
+            "- name: cold",
+            "- {name:x, kind:fixed, temperature: 1}\n  - name: cold",
+            "demo.yaml:5: policies.0.name: is required and missing: 'name:x' has to have a space",
+        ),
+        (
+            "- name: cold",
+            "- {name:x, kind:fixed, temperature: 1}\n  - name: cold",
+            "demo.yaml:5: policies.0.kind: 'kind:fixed' has to have a space after the colon",
+        ),
+        (
+            "- name: cold",
+            "- {name: x, temperature: 1}\n  - name: cold",
+            "demo.yaml:5: policies.0.kind: is required and missing: `kind` says which policy this is; allowed: fixed, ",
+        ),
+        (
+            "- name: cold",
+            "- {name: x, kind: fixed, temperature: 0,5}\n  - name: cold",
+            "demo.yaml:5: policies.0.5: has to be a text, as every name of a field, but is 5 (a number has a decimal point",
+        ),
     ],
 )
 def test_each_mistake_is_named_at_its_line(tmp_path: Path, old: str, new: str, line: str) -> None:

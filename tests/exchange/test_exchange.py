@@ -250,6 +250,8 @@ def test_a_field_without_counterpart_is_named(fields: dict[str, Any], source: st
         ({"temperature": 0.5, "extra_args": {"temperature_policy": {"kind": "p_less"}}}, "vllm", "has to be 1 (or 0)"),
         ({"vllm_xargs": {"temperature_policy": '{"kind": "p_les"}'}}, "vllm", "did you mean 'p_less'?"),
         ({"do_sample": True, "temperature": -1}, "generation_config", "temperature has to be a number > 0, but is -1"),
+        ({"temperature": -1}, "vllm", "temperature has to be a number >= 0 (0 is greedy), but is -1"),
+        ({"samplers": "top_k"}, "llama.cpp", "infill, adaptive_p, or their letters, but is 'top_k'"),
         ([1], "ollama", "has to be a mapping of fields, but is [1]"),
         ({}, "llama", "'llama' is no format (did you mean 'ollama'?)"),
     ],
@@ -352,7 +354,11 @@ def test_the_commands_leave_out_only_what_they_are_told_to() -> None:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("{", "x.json:1: is not JSON: "), ("[]", "x.json: has to be a mapping of fields, but is []\n")],
+    [
+        ("{", "x.json:1: is not JSON: "),
+        ('{"temperature": 0.5, "temperature": 1}', "x.json:1: has two values named 'temperature'\n"),
+        ("[]", "x.json: has to be a mapping of fields, but is []\n"),
+    ],
 )
 def test_files_that_are_no_fields(text: str, message: str, tmp_path: Path) -> None:
     file = tmp_path / "x.json"
