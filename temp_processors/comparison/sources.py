@@ -28,6 +28,7 @@ from temp_processors.inert import lines
 
 if TYPE_CHECKING:
     from temp_processors.runs.sample import Sample
+    from temp_processors.runs.writing import DrawnText
 
 
 PROMPT_COLUMN = "prompt_id"
@@ -115,7 +116,7 @@ def read_groups(
     return read_sources(sources, Columns(text_column, group_by, prompt_column), split=split).groups
 
 
-def groups_of_run(samples: Iterable[Sample], names: Sequence[str]) -> dict[str, Group]:
+def groups_of_run(samples: Iterable[Sample | DrawnText], names: Sequence[str]) -> dict[str, Group]:
     """The samples of a run as groups, one for each policy of `names` that has any, in the order of prompts and samples."""
     rows = list(_of_samples(samples))
     return {name: group for name, group in grouped(rows, names).items() if name in names}
@@ -241,7 +242,12 @@ def _rows(source: str, columns: Columns, split: str, streaming: bool) -> Iterato
 def _of_rows(source: str, columns: Columns, split: str, streaming: bool) -> Iterator[Row]:
     path = Path(source)
     is_file = is_file_name(source)
-    rows = read_rows(path, columns.text) if is_file else read_dataset(source, None, split, streaming=streaming)
+    asked = [name for name in (columns.text, columns.group, columns.prompt) if name is not None]
+    rows = (
+        read_rows(path, columns.text, asked, (PROMPT_COLUMN, "prompt", "sample_id"))
+        if is_file
+        else read_dataset(source, None, split, streaming=streaming)
+    )
     plain = lines(DataFile.named(path).stem) if is_file else source
     prompt_column = columns.prompt
     for number, row in enumerate(rows, start=1):
@@ -270,13 +276,23 @@ def _whole(value: object) -> int | None:
 
 
 def _of_run(path: Path) -> Iterator[Row]:
-    """The samples of a run in the order of prompts and samples; of one that is not complete, as far as it came."""
+    """The samples of a run; of one that is not complete, as far as it came.
+
+    A complete run is read by columns, from `samples.parquet`, where that is as the run wrote it.
+    """
+    from temp_processors.runs.checksums import differing, read_sums
     from temp_processors.runs.folder import Run
 
-    yield from _of_samples(Run(path).samples)
+    run, name = Run(path), "samples.parquet"
+    if run.complete and name in (read_sums(path) or ()) and not differing(path, [name]):
+        from temp_processors.runs.writing import read_drawn_texts
+
+        yield from _of_samples(read_drawn_texts(path / name))
+    else:
+        yield from _of_samples(run.samples)
 
 
-def _of_samples(samples: Iterable[Sample]) -> Iterator[Row]:
+def _of_samples(samples: Iterable[Sample | DrawnText]) -> Iterator[Row]:
     prompts: dict[str, str] = {}  # one object for each prompt, however many samples it has
     for s in samples:
         prompt = prompts.setdefault(s.prompt, s.prompt)

@@ -85,6 +85,11 @@ class StreamedGroup:
         places[order] = others_order
         return places
 
+    def forget_keys(self) -> None:
+        """Let go of what pairs texts, which is no longer needed: 16 bytes a text."""
+        _ = self.prompts
+        self._prompts, self._samples = array("q"), array("q")
+
     def units(self, places: Ints | None = None) -> Units:
         """What the texts are counted by: prompts where there are several, else the texts, numbered by their counterparts' places."""
         if self.number_of_prompts > 1:
@@ -159,6 +164,8 @@ def score_streams(
     cut = length == "paired" and any(record.cut for record in records.values())
     references = references_of(groups, baseline)
     places = {name: groups[name].counterparts(groups[other]) for name, other in references.items()}
+    for group in groups.values():
+        group.forget_keys()
     pairs = {
         name: _Pair(groups[name], groups[references[name]], found, cut=cut)
         for name, found in places.items()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,9 @@ from temp_processors.datafiles.json_rows import json_lines, json_rows
 from temp_processors.datafiles.tables import csv_records, refuse_repeated, table_rows, tsv_records
 
 
-def read_rows(path: Path, column: str = "text") -> Iterator[dict[str, Any]]:
+def read_rows(
+    path: Path, column: str = "text", asked: Sequence[str] = (), also: Sequence[str] = ()
+) -> Iterator[dict[str, Any]]:
     """Rows of one file, streamed.
 
     Args:
@@ -20,6 +22,9 @@ def read_rows(path: Path, column: str = "text") -> Iterator[dict[str, Any]]:
             plain text, one row a line, blank lines skipped. A TSV has one row a line: a field in quotes from end to end is unquoted, any
             other quote is text.
         column: Name under which a line of plain text appears.
+        asked: Columns that the caller cannot do without. Where all are there, a Parquet file gives these and `also`, and nothing else is
+            read from it; all columns of it by default.
+        also: Columns that the caller takes where there are such.
 
     Raises:
         RowsError: No such file, a suffix of something else, not UTF-8 (with the line), not JSON (with the line), no table (with the line),
@@ -40,7 +45,7 @@ def read_rows(path: Path, column: str = "text") -> Iterator[dict[str, Any]]:
         "json": json_rows,
         "csv": lambda found: table_rows(found.path, csv_records(found)),
         "tsv": lambda found: table_rows(found.path, tsv_records(found)),
-        "parquet": _parquet,
+        "parquet": lambda found: _parquet(found, asked, also),
     }
     return readers[file.format](file)
 
@@ -104,14 +109,17 @@ def _plain(file: DataFile) -> Iterator[str]:
             yield line.rstrip("\r\n")
 
 
-def _parquet(file: DataFile) -> Iterator[dict[str, Any]]:
+def _parquet(file: DataFile, asked: Sequence[str], also: Sequence[str]) -> Iterator[dict[str, Any]]:
     import pyarrow
     import pyarrow.parquet
 
     try:
         with pyarrow.parquet.ParquetFile(file.path) as table:
-            refuse_repeated(table.schema_arrow.names, file.path)
-            for batch in table.iter_batches():
+            names = table.schema_arrow.names
+            refuse_repeated(names, file.path)
+            few = bool(asked) and set(asked) <= set(names)  # else an error is to come, which names all columns
+            columns = [name for name in names if name in {*asked, *also}] if few else None
+            for batch in table.iter_batches(columns=columns):
                 yield from batch.to_pylist()
     except RowsError:
         raise

@@ -28,7 +28,7 @@ from temp_processors.experiment.tasks import score_task
 from temp_processors.experiment.traces import TracesTooLargeError, write_traces
 from temp_processors.runs.folder import Run, RunFolderError
 from temp_processors.runs.recovery import any_samples
-from temp_processors.runs.writing import read_parquet, write_parquet
+from temp_processors.runs.writing import read_drawn_texts, read_parquet, write_parquet
 from temp_processors.tasks.scorers.base import Tools
 from temp_processors.tasks.task import NO_TOOLS
 
@@ -157,7 +157,7 @@ def score_run(config: ExperimentConfig, folder: Run, tokenizer: Any = "auto") ->
 
     Values are those of the texts as they are; differences are between texts cut pair by pair to equal lengths.
     """
-    groups = groups_of_run(read_parquet(folder.path / "samples.parquet"), [named.name for named in config.policies])
+    groups = groups_of_run(read_drawn_texts(folder.path / "samples.parquet"), [named.name for named in config.policies])
     baseline = config.baseline if config.baseline in groups else None
     return compare_groups(
         groups, config.metrics, baseline, length="paired", tokenizer=tokenizer, primary=config.primary

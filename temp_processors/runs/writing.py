@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from temp_processors.runs.checksums import DamagedLineError
@@ -101,6 +102,31 @@ def write_parquet(samples: Path, target: Path, policies: Sequence[str]) -> int:
         batches = iter(lambda: [_row_at(lines, place, needed) for place in islice(order, ROWS_AT_ONCE)], [])
         write_table(target, sample_schema(), batches)
     return len(places)
+
+
+class DrawnText(NamedTuple):
+    """What scoring needs of a sample; names as in `Sample`."""
+
+    policy: str
+    prompt_id: int
+    sample_id: int
+    prompt: str
+    text: str
+    log_prob: float | None
+    scored_tokens: int | None
+
+
+def read_drawn_texts(path: Path) -> Iterator[DrawnText]:
+    """The texts of `samples.parquet`, in the order policy, prompt, sample: no other column is read, and of token ids only their number."""
+    plain = ("policy", "prompt_id", "sample_id", "prompt", "text", "log_prob")
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        counted = [name for name in ("token_ids", "finish_reason", "tokens") if name in file.schema_arrow.names]
+        for batch in file.iter_batches(batch_size=ROWS_AT_ONCE, columns=[*plain, *counted]):
+            ended = pc.cast(pc.equal(batch["finish_reason"], "stop"), pa.int64())
+            tokens = pc.add(pc.cast(pc.list_value_length(batch["token_ids"]), pa.int64()), ended)
+            if "tokens" in counted:
+                tokens = pc.coalesce(tokens, batch["tokens"])
+            yield from map(DrawnText, *(batch[name].to_pylist() for name in plain), tokens.to_pylist())
 
 
 def read_parquet(path: Path) -> Iterator[Sample]:

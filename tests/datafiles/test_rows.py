@@ -231,3 +231,11 @@ def test_what_is_no_prompt_is_told_with_its_row(value: Any, said: str) -> None:
     with pytest.raises(PromptError) as error:
         prompt_of(value, "row 1")
     assert str(error.value).startswith(f"prompts: {said}")
+
+
+def test_a_parquet_file_is_read_by_the_columns_that_are_asked_for(tmp_path: Path) -> None:
+    rows = [{"text": f"fox {number}", "id": number, **{f"c{n}": n for n in range(60)}} for number in range(3)]
+    path = tmp_path / "wide.parquet"
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), path)
+    assert list(read_rows(path, "text", ["text"], ["id", "prompt"]))[2] == {"text": "fox 2", "id": 2}
+    assert list(read_rows(path)) == list(read_rows(path, "text", ["text", "nowhere"], ["id"])) == rows

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -12,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from temp_processors.runs.columns import table_of
-from temp_processors.runs.sample import sample_schema
+from temp_processors.runs.sample import Sample, sample_schema
+from temp_processors.runs.writing import DrawnText, read_drawn_texts, write_table
 from temp_processors.trace.columns import trace_schema
 
 NUMBERS = st.integers(-(2**63), 2**63 - 1)
@@ -47,3 +50,18 @@ def test_a_table_is_made_without_pandas() -> None:
         "table_of([{'policy': 'fox', 'top_ids': [1]}], trace_schema()); sys.exit('pandas' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_texts_that_are_scored_are_read_without_their_tokens(tmp_path: Path) -> None:
+    own = Sample("cold", 0, 1, 7, "the fox", "ran", [4, 5], "stop", -1.5)
+    samples = [
+        own,
+        replace(own, policy="warm", finish_reason="length"),
+        replace(own, prompt_id=1, token_ids=None, log_prob=None, tokens=9),
+        replace(own, prompt_id=2, token_ids=None, log_prob=None),
+        replace(own, prompt_id=3, token_ids=[]),
+    ]
+    write_table(tmp_path / "samples.parquet", sample_schema(), iter([[vars(sample) for sample in samples]]))
+    found = list(read_drawn_texts(tmp_path / "samples.parquet"))
+    assert found == [tuple(getattr(sample, name) for name in DrawnText._fields) for sample in samples]
+    assert [text.scored_tokens for text in found] == [3, 2, 9, None, 1]
