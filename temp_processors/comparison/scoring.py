@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
 from typing import Any
-
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn
 
 from temp_processors.comparison.compare import compare_groups, references_of
 from temp_processors.comparison.groups import cut_of
@@ -23,9 +19,10 @@ from temp_processors.comparison.sources import (
     read_sources,
     read_texts,
     refuse_repeated,
+    with_progress,
 )
 from temp_processors.comparison.streamed import StreamedGroup, score_streams
-from temp_processors.datafiles import expanded
+from temp_processors.datafiles import Position, expanded
 from temp_processors.metrics import CATALOGUE, STREAMED, Needs, StreamedTexts, stream_needs
 from temp_processors.metrics.scratch import Scratch
 from temp_processors.metrics.streaming import DECIDING
@@ -33,8 +30,6 @@ from temp_processors.metrics.tokenizers import TOKENIZERS, share_without_spaces,
 
 DEFAULT_METRICS = ("distinct_1", "distinct_2", "distinct_3", "distinct_4", "self_bleu_4", "unique_share", "mean_length")
 """Scored by default, with perplexity where it is known."""
-UPDATE_EVERY = 10_000
-"""Texts between two progress updates."""
 
 Scores = dict[str, dict[str, dict[str, Any]]]
 
@@ -148,16 +143,19 @@ def streamed_sources(
     sources = [expanded(source) for source in sources]
     refuse_repeated(sources)
     columns = Columns(text_column, group_by, prompt_column)
-    read = partial(read_texts, columns=columns, split=split)
+
+    def read(source: str, position: Position | None = None) -> Iterator[Row]:
+        return read_texts(source, columns, split=split, position=position)
+
     first_texts = (
         [row.text for source in sources for row in islice(read(source), DECIDING)] if tokenizer == "auto" else []
     )
     chosen_tokenizer, without_spaces = splitter(tokenizer, first_texts), share_without_spaces(first_texts)
     scratch, found = Scratch(), {}
-    for source in sources:
+    for source, rows in with_progress(sources, read):
         order, _ = configured(source, group_by)
         groups = {name: _group(needs, chosen_tokenizer, first, scratch) for name in order}
-        for row in _with_progress(read(source)):
+        for row in rows:
             if row.group not in groups:
                 groups[row.group] = _group(needs, chosen_tokenizer, first, scratch)
             groups[row.group].add(row)
@@ -191,17 +189,3 @@ def tokenizer_named(name: str) -> Any:
         return AutoTokenizer.from_pretrained(FOX_PATH if name == "fox" else expanded(name))
     except (OSError, ValueError) as error:
         raise ValueError(f"{name}: is neither {' nor '.join(TOKENIZERS)} nor a model with a tokenizer") from error
-
-
-def _with_progress(texts: Iterable[Row]) -> Iterator[Row]:
-    """The texts, with their number on a terminal after every `UPDATE_EVERY`."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield from texts
-        return
-    with Progress(SpinnerColumn(), TextColumn("{task.completed:,.0f} texts"), console=console, transient=True) as bar:
-        task = bar.add_task("scoring", total=None, visible=False)
-        for number, item in enumerate(texts, start=1):
-            if number % UPDATE_EVERY == 0:
-                bar.update(task, completed=number, visible=True)
-            yield item

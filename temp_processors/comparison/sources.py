@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from temp_processors.comparison.groups import Group
 from temp_processors.comparison.pairing import NO_PROMPT, Row, baselines_of, keys_of, pairing_notes
+from temp_processors.comparison.progress import Meter
 from temp_processors.config.yaml_lines import ConfigError, read_yaml
 from temp_processors.datafiles import (
     DataFile,
+    Position,
     RowsError,
     column_of,
     expanded,
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from temp_processors.runs.writing import DrawnText
 
 
+UPDATE_EVERY = 10_000
+"""Texts between two progress updates."""
 PROMPT_COLUMN = "prompt_id"
 """Column that names the prompt of a text, where none is chosen."""
 
@@ -80,8 +84,10 @@ def read_sources(sources: Sequence[str], columns: Columns = Columns(), *, split:
     sources = [expanded(source) for source in sources]
     refuse_repeated(sources)
     found, notes = {}, []
-    for source in sources:
-        rows = list(_rows(source, columns, split, streaming=False))
+    for source, held in with_progress(
+        sources, lambda source, position: _rows(source, columns, split, streaming=False, position=position)
+    ):
+        rows = list(held)
         order, _ = configured(source, columns.group)
         found.update({(source, name): group for name, group in grouped(rows, order).items()})
         prompts = len({row.prompt for row in rows})
@@ -150,18 +156,48 @@ def configuration(run: Path) -> dict[str, Any]:
     return held if named else {}
 
 
-def read_texts(source: str, columns: Columns = Columns(), *, split: str = "train") -> Iterator[Row]:
+def read_texts(
+    source: str, columns: Columns = Columns(), *, split: str = "train", position: Position | None = None
+) -> Iterator[Row]:
     """Every text of one source, one at a time and at least one; a dataset of the Hub is read as it comes instead of downloaded first.
 
-    Arguments and errors as for `read_sources`.
+    Other arguments and errors as for `read_sources`.
+
+    Args:
+        position: Is moved on as a file is read.
     """
-    return _rows(expanded(source), columns, split, streaming=True)
+    return _rows(expanded(source), columns, split, streaming=True, position=position)
+
+
+def size_of(sources: Iterable[str]) -> int | None:
+    """Bytes of all sources together where these are files; None where one is a run or a dataset, whose reading has no position."""
+    paths = [Path(source) for source in sources]
+    return sum(path.stat().st_size for path in paths) if all(path.is_file() for path in paths) else None
 
 
 def configured_baselines(sources: Sequence[str], group_by: str | None = None) -> dict[str, str]:
     """The baseline of every source whose configuration names one, by source."""
     found = {source: configured(source, group_by)[1] for source in sources}
     return {source: baseline for source, baseline in found.items() if baseline is not None}
+
+
+def with_progress(
+    sources: Sequence[str], read: Callable[[str, Position], Iterator[Row]]
+) -> Iterator[tuple[str, Iterator[Row]]]:
+    """Every source with its rows; how far reading came is shown on standard error, with the time left where all sources are files."""
+    position, total, texts = Position(), size_of(sources), 0
+    with Meter("reading", total, "texts" if total is None else "MB", 1 if total is None else 1e6) as meter:
+
+        def counted(source: str) -> Iterator[Row]:
+            nonlocal texts
+            for row in read(source, position):
+                texts += 1
+                if texts % UPDATE_EVERY == 0:
+                    meter.show(texts if total is None else position.done, Path(source).name)
+                yield row
+
+        for source in sources:
+            yield source, counted(source)
 
 
 def refuse_repeated(sources: Sequence[str]) -> None:
@@ -229,22 +265,24 @@ def _unnamed(found: dict[tuple[str, str], Group]) -> dict[tuple[str, str], Group
     }
 
 
-def _rows(source: str, columns: Columns, split: str, streaming: bool) -> Iterator[Row]:
+def _rows(
+    source: str, columns: Columns, split: str, *, streaming: bool, position: Position | None = None
+) -> Iterator[Row]:
     """The rows of one source, at least one."""
     run = _is_run(source)
-    rows = _of_run(Path(source)) if run else _of_rows(source, columns, split, streaming)
+    rows = _of_run(Path(source)) if run else _of_rows(source, columns, split, streaming, position)
     first = next(iter(rows), None)
     if first is None:
         raise RowsError(f"{source}: holds no {'samples' if run else 'texts'}")
     return chain([first], rows)
 
 
-def _of_rows(source: str, columns: Columns, split: str, streaming: bool) -> Iterator[Row]:
+def _of_rows(source: str, columns: Columns, split: str, streaming: bool, position: Position | None) -> Iterator[Row]:
     path = Path(source)
     is_file = is_file_name(source)
     asked = [name for name in (columns.text, columns.group, columns.prompt) if name is not None]
     rows = (
-        read_rows(path, columns.text, asked, (PROMPT_COLUMN, "prompt", "sample_id"))
+        read_rows(path, columns.text, asked, (PROMPT_COLUMN, "prompt", "sample_id"), position=position)
         if is_file
         else read_dataset(source, None, split, streaming=streaming)
     )

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ import numpy as np
 from temp_processors.comparison.compare import WORTH_THREADS, Change, add_differences, references_of, score_row
 from temp_processors.comparison.cores import at_once, cores
 from temp_processors.comparison.pairing import Row
+from temp_processors.comparison.progress import Meter
 from temp_processors.metrics import CATALOGUE, Metric, StreamedTexts
 from temp_processors.metrics.arrays import Ints
 from temp_processors.metrics.intervals import Measured, Units, difference_of, measure
@@ -129,6 +131,24 @@ def _measured(record: Metric, texts: StreamedTexts, units: Units) -> Measured:
     return measure(record, texts, units)
 
 
+def _measured_of(
+    groups: Mapping[str, StreamedGroup], units: Mapping[str, Units], record: Metric, name: str
+) -> Measured:
+    return _measured(record, groups[name].texts, units[name])
+
+
+def _change(
+    pairs: Mapping[str, _Pair],
+    record: Metric,
+    found: Mapping[str, Measured],
+    references: Mapping[str, str],
+    length: str,
+    confidence: float,
+    name: str,
+) -> Change:
+    return pairs[name].change(record, found[name], found[references[name]], length, confidence)
+
+
 def score_streams(
     groups: Mapping[str, StreamedGroup],
     metrics: Sequence[str],
@@ -176,17 +196,19 @@ def score_streams(
     threads = min(cores(), len(groups)) if tokens * len(records) >= WORTH_THREADS else 1
     scores: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in groups}
     changed: dict[str, dict[str, Change]] = {name: {} for name in pairs}
-    for metric, record in records.items():  # one metric at a time: an influence holds a number for every text
-
-        def measured(name: str, record: Metric = record) -> Measured:
-            return _measured(record, groups[name].texts, units[name])
-
-        found = dict(zip(groups, at_once(measured, groups, threads), strict=True))
-        for name, own in found.items():
-            scores[name][metric] = score_row(own, {"prompts": groups[name].number_of_prompts}, confidence)
-        for name, pair in pairs.items():
-            sides = found[name], found[references[name]]
-            changed[name][metric] = pair.change(record, *sides, length, confidence)
+    steps = count(1)
+    with Meter("counting", len(records) * (len(groups) + len(pairs)), "steps") as meter:
+        for metric, record in records.items():  # one at a time: an influence holds a number for every text
+            found = {}
+            measured = partial(_measured_of, groups, units, record)
+            for name, own in zip(groups, at_once(measured, groups, threads), strict=True):
+                found[name] = own
+                scores[name][metric] = score_row(own, {"prompts": groups[name].number_of_prompts}, confidence)
+                meter.show(next(steps), metric)
+            change = partial(_change, pairs, record, found, references, length, confidence)
+            for name, changes in zip(pairs, at_once(change, pairs, threads), strict=True):
+                changed[name][metric] = changes
+                meter.show(next(steps), metric)
     compared = {name: references[name] for name in pairs}
     add_differences(scores, changed, compared, records, primary, confidence)
     return scores

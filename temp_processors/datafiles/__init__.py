@@ -10,6 +10,7 @@ from temp_processors.datafiles.errors import expanded_path as expanded_path
 from temp_processors.datafiles.errors import is_there as is_there
 from temp_processors.datafiles.formats import DataFile as DataFile
 from temp_processors.datafiles.formats import is_file_name as is_file_name
+from temp_processors.datafiles.position import Position as Position
 from temp_processors.datafiles.rows import column_of as column_of
 from temp_processors.datafiles.rows import read_dataset as read_dataset
 from temp_processors.datafiles.rows import read_rows as read_rows

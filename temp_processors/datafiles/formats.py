@@ -8,12 +8,16 @@ import io
 import lzma
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from temp_processors.datafiles.errors import RowsError, reason_of
+from temp_processors.datafiles.position import CountedFile, Position
 
+BUFFER = 1 << 18
+"""Bytes that are read from disk at a time."""
 Format = Literal["text", "jsonl", "json", "csv", "tsv", "parquet"]
 FORMATS: dict[str, Format] = {
     ".txt": "text",
@@ -38,20 +42,20 @@ ELSE = frozenset((
 """Suffixes of what is no list of texts: read as lines, its syntax would be scored."""
 
 
-def _zstandard(path: Path, mode: str) -> Any:
+def _zstandard(file: BinaryIO) -> Any:
     import pyarrow
 
-    return pyarrow.CompressedInputStream(str(path), "zstd")
+    return pyarrow.CompressedInputStream(file, "zstd")
 
 
-OPENERS: dict[str, Callable[[Path, str], Any]] = {
-    "": Path.open,
+OPENERS: dict[str, Callable[[BinaryIO], Any]] = {
+    "": nullcontext,
     ".gz": gzip.open,
     ".bz2": bz2.open,
     ".xz": lzma.open,
     ".zst": _zstandard,
 }
-"""What opens a file, by the suffix of its compression."""
+"""What unpacks an open file, by the suffix of its compression."""
 
 
 @dataclass(frozen=True)
@@ -91,23 +95,28 @@ class DataFile:
         inner = self.path.with_suffix("") if self.packing else self.path
         return inner.stem
 
-    def lines(self) -> Iterator[str]:
+    def lines(self, position: Position | None = None) -> Iterator[str]:
         r"""The lines with their ends, `\n`, `\r\n` or `\r`; a byte order mark is left out.
+
+        Args:
+            position: Is moved on as the file is read.
 
         Raises:
             RowsError: The file cannot be opened or decompressed, or is not UTF-8 (with the line).
         """
         try:
-            with self._opened() as binary, io.TextIOWrapper(binary, "utf-8-sig", newline="") as text:
+            with self._opened(position) as binary, io.TextIOWrapper(binary, "utf-8-sig", newline="") as text:
                 yield from text
         except UnicodeDecodeError as error:
             raise RowsError(self._undecodable()) from error
         except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
             raise RowsError(f"{self.path}: cannot be read: {reason_of(error)}") from error
 
-    def _opened(self) -> BinaryIO:
-        opened: BinaryIO = OPENERS[self.packing](self.path, "rb")
-        return opened
+    @contextmanager
+    def _opened(self, position: Position | None = None) -> Iterator[BinaryIO]:
+        counted = CountedFile(self.path, Position() if position is None else position)
+        with io.BufferedReader(counted, BUFFER) as file, OPENERS[self.packing](file) as opened:
+            yield opened
 
     def _undecodable(self) -> str:
         """Where the first line stands that is not UTF-8."""

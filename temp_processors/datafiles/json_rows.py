@@ -11,6 +11,7 @@ from typing import Any
 
 from temp_processors.datafiles.errors import RowsError
 from temp_processors.datafiles.formats import DataFile
+from temp_processors.datafiles.position import Position
 
 HALF = re.compile(r"\\u[dD][89a-fA-F]")
 """The escape of half a character."""
@@ -65,9 +66,9 @@ def json_lines(path: Path, lines: Iterable[tuple[int, str]]) -> Iterator[dict[st
             yield _row(parse_json(line.strip(), path, number), f"{path}:{number}")
 
 
-def json_rows(file: DataFile) -> Iterator[dict[str, Any]]:
+def json_rows(file: DataFile, position: Position | None = None) -> Iterator[dict[str, Any]]:
     """The rows of one list, or of one object a line."""
-    lines = enumerate(file.lines(), start=1)
+    lines = enumerate(file.lines(position), start=1)
     first = next(((number, line) for number, line in lines if line.strip()), None)
     if first is None:
         return

@@ -9,11 +9,17 @@ from typing import Any
 from temp_processors.datafiles.errors import RowsError, expanded, expanded_path, reason_of
 from temp_processors.datafiles.formats import DataFile, Format
 from temp_processors.datafiles.json_rows import json_lines, json_rows
+from temp_processors.datafiles.position import Position
 from temp_processors.datafiles.tables import csv_records, refuse_repeated, table_rows, tsv_records
 
 
 def read_rows(
-    path: Path, column: str = "text", asked: Sequence[str] = (), also: Sequence[str] = ()
+    path: Path,
+    column: str = "text",
+    asked: Sequence[str] = (),
+    also: Sequence[str] = (),
+    *,
+    position: Position | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Rows of one file, streamed.
 
@@ -25,6 +31,7 @@ def read_rows(
         asked: Columns that the caller cannot do without. Where all are there, a Parquet file gives these and `also`, and nothing else is
             read from it; all columns of it by default.
         also: Columns that the caller takes where there are such.
+        position: Is moved on as the file is read.
 
     Raises:
         RowsError: No such file, a suffix of something else, not UTF-8 (with the line), not JSON (with the line), no table (with the line),
@@ -39,13 +46,13 @@ def read_rows(
         raise RowsError(f"{path}: no such file")
     file = DataFile.named(path)
     if file.format == "text":
-        return ({column: line} for line in _plain(file))
+        return ({column: line} for line in _plain(file, position))
     readers: dict[Format, Callable[[DataFile], Iterator[dict[str, Any]]]] = {
-        "jsonl": lambda found: json_lines(found.path, enumerate(found.lines(), start=1)),
-        "json": json_rows,
-        "csv": lambda found: table_rows(found.path, csv_records(found)),
-        "tsv": lambda found: table_rows(found.path, tsv_records(found)),
-        "parquet": lambda found: _parquet(found, asked, also),
+        "jsonl": lambda found: json_lines(found.path, enumerate(found.lines(position), start=1)),
+        "json": lambda found: json_rows(found, position),
+        "csv": lambda found: table_rows(found.path, csv_records(found, position)),
+        "tsv": lambda found: table_rows(found.path, tsv_records(found, position)),
+        "parquet": lambda found: _parquet(found, asked, also, position or Position()),
     }
     return readers[file.format](file)
 
@@ -101,15 +108,15 @@ def text_of(value: Any) -> str | None:
     return "".join(part for part in parts if part) if all(isinstance(part, str) for part in parts) else None
 
 
-def _plain(file: DataFile) -> Iterator[str]:
-    for number, line in enumerate(file.lines(), start=1):
+def _plain(file: DataFile, position: Position | None) -> Iterator[str]:
+    for number, line in enumerate(file.lines(position), start=1):
         if "\0" in line:
             raise RowsError(f"{file.path}:{number}: holds a NUL character, so it is no text")
         if line.strip():
             yield line.rstrip("\r\n")
 
 
-def _parquet(file: DataFile, asked: Sequence[str], also: Sequence[str]) -> Iterator[dict[str, Any]]:
+def _parquet(file: DataFile, asked: Sequence[str], also: Sequence[str], position: Position) -> Iterator[dict[str, Any]]:
     import pyarrow
     import pyarrow.parquet
 
@@ -121,6 +128,7 @@ def _parquet(file: DataFile, asked: Sequence[str], also: Sequence[str]) -> Itera
             columns = [name for name in names if name in {*asked, *also}] if few else None
             for batch in table.iter_batches(columns=columns):
                 yield from batch.to_pylist()
+                position.done += file.path.stat().st_size * len(batch) // table.metadata.num_rows
     except RowsError:
         raise
     except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:

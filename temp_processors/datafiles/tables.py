@@ -12,6 +12,7 @@ from typing import Any
 
 from temp_processors.datafiles.errors import RowsError
 from temp_processors.datafiles.formats import DataFile
+from temp_processors.datafiles.position import Position
 
 LONGEST_CELL = 100_000_000
 """Characters of one field of a CSV file; more is a quote that is never closed."""
@@ -56,13 +57,13 @@ CSV_ERRORS = {
 }  # fmt: skip
 
 
-def csv_records(file: DataFile) -> Iterator[tuple[int, list[str]]]:
+def csv_records(file: DataFile, position: Position | None = None) -> Iterator[tuple[int, list[str]]]:
     """(line, fields) of every record that is not blank; the line is that at which it begins.
 
     Raises:
         RowsError: Its quotes are not those of a table.
     """
-    reader = csv.reader(file.lines(), strict=True)
+    reader = csv.reader(file.lines(position), strict=True)
     while True:
         line = reader.line_num + 1
         try:
@@ -76,9 +77,9 @@ def csv_records(file: DataFile) -> Iterator[tuple[int, list[str]]]:
             yield line, fields
 
 
-def tsv_records(file: DataFile) -> Iterator[tuple[int, list[str]]]:
+def tsv_records(file: DataFile, position: Position | None = None) -> Iterator[tuple[int, list[str]]]:
     """(line, fields) of every line that is not blank."""
-    for number, line in enumerate(file.lines(), start=1):
+    for number, line in enumerate(file.lines(position), start=1):
         if line.strip("\r\n"):
             yield number, [_unquoted(field) for field in line.rstrip("\r\n").split("\t")]
 
