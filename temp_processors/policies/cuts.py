@@ -397,8 +397,13 @@ def likely_among(ordered: Rows, size: Rows, least: float) -> Rows:
 
 
 def less_likely(scores: Tensor, least: Tensor | float) -> Tensor:
-    """Where a token is less likely than `least` and not the most likely one."""
-    return (scores.softmax(dim=-1) < least) & (scores < scores.amax(dim=-1, keepdim=True))
+    """Where a token is less likely than `least` and not the most likely one; of scores that want no gradient."""
+    p, top = scores.softmax(dim=-1), scores.amax(dim=-1, keepdim=True)
+    if without_sync(scores) or scores.dtype != torch.float32:
+        return (p < least) & (scores < top)
+    goes: Rows = p.numpy() < (least.numpy() if isinstance(least, Tensor) else least)  # numpy compares several at once
+    goes &= scores.numpy() < top.numpy()
+    return torch.from_numpy(goes)
 
 
 def _normal(scores: Tensor) -> Tensor:
@@ -406,7 +411,7 @@ def _normal(scores: Tensor) -> Tensor:
 
 
 def entropy_of_categorical(scores: Tensor) -> Tensor:
-    """The entropy as `torch.distributions.Categorical` rounds it, in the dtype of `scores`: (..., vocab) -> (..., 1)."""
+    """The entropy as `torch.distributions.Categorical` rounds it, (..., vocab) -> (..., 1), of scores that want no gradient."""
     logits = _normal(scores)
     p = logits.softmax(dim=-1)
-    return -(logits.clamp(min=torch.finfo(scores.dtype).min) * p).sum(dim=-1, keepdim=True)
+    return -logits.clamp_(min=torch.finfo(scores.dtype).min).mul_(p).sum(dim=-1, keepdim=True)

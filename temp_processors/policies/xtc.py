@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from temp_processors.policies.base import PolicyLogitsWarper, no_temperature
 from temp_processors.policies.checks import Unit, checked
-from temp_processors.policies.distribution import working_dtype
+from temp_processors.policies.distribution import may_overflow, without_sync, working_dtype
+from temp_processors.policies.threads import Rows
 
 
 class XTCLogitsWarper(PolicyLogitsWarper):
@@ -87,14 +89,51 @@ class XTCLogitsWarper(PolicyLogitsWarper):
         return top & (place != spared)
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        if not without_sync(scores) and self._divides(scores.dtype):
+            return self._by_sets(input_ids, scores)
         dropped = self.dropped(scores)
         plain = self._then(input_ids, scores)
         cut = self._then(input_ids, scores.masked_fill(dropped, -torch.inf))
         mixed = _mixture(plain, cut, self.probability).to(scores.dtype)
         return torch.where(dropped.any(dim=-1, keepdim=True), mixed, plain)
 
+    def _divides(self, dtype: torch.dtype) -> bool:
+        """Whether `then` does to the scores after the cut what it does to the same ones before it."""
+        then = self.then
+        return then is None or (then.only_scales and then.ignores_scores and then.coldest >= may_overflow(dtype))
+
+    def _by_sets(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """The mixture where `then` divides: every token that goes has (1 - q) p, every one that stays p times one number."""
+        plain = self._then(input_ids, scores)
+        result = (plain.clone() if plain is scores else plain).contiguous()
+        rows, into = scores.reshape(-1, scores.shape[-1]), result.view(-1, scores.shape[-1])
+        likely: Rows = (rows.to(working_dtype(rows)).softmax(dim=-1)).numpy() >= self.threshold
+        for row in np.flatnonzero(np.count_nonzero(likely, axis=-1) > 1):
+            values = rows[row].to(working_dtype(rows)).numpy()
+            top = np.flatnonzero(likely[row])
+            top = top[values[top] > -np.inf]
+            spared = top[values[top] == values[top].min()][-1:]
+            gone = top[top != spared]
+            if len(gone):
+                mixed = _of_sets(into[row].to(working_dtype(rows)).numpy(), gone, self.probability)
+                into[row] = torch.from_numpy(mixed)
+        return result
+
     def _then(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         return scores if self.then is None else self.then(input_ids, scores)
+
+
+def _of_sets(values: Rows, gone: Rows, share: float) -> Rows:
+    """ln((1 - share) p + share p'), of one row of scores, with p' = p without the tokens `gone`."""
+    gap = values - values.max()
+    lost = gap[gone]
+    gap[gone] = -np.inf
+    top = gap.max()
+    kept = math.log(np.exp(gap - top).sum(dtype=np.float64)) + float(top)
+    whole = np.logaddexp(kept, np.log(np.exp(lost, dtype=np.float64).sum()))
+    mixed: Rows = np.add(gap, values.dtype.type(np.logaddexp(_ln(1.0 - share) - whole, _ln(share) - kept)), out=gap)
+    mixed[gone] = lost + values.dtype.type(_ln(1.0 - share) - whole)
+    return mixed
 
 
 def _mixture(one: Tensor, other: Tensor, share: float) -> Tensor:

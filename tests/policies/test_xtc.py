@@ -47,6 +47,15 @@ def test_the_mixture(probability: float, threshold: float, dtype: torch.dtype, t
     np.testing.assert_allclose(got, wanted, atol=tolerance)
 
 
+@pytest.mark.parametrize("probability", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("threshold", [0.0, 0.1])
+def test_one_pass_is_the_mixture_of_plain_operations(probability: float, threshold: float) -> None:
+    """As on a device, where nothing is looked at: scores that want a gradient take that way."""
+    policy = build_policy({"kind": "xtc", "probability": probability, "threshold": threshold})
+    plain = policy(IDS, ROWS.clone().requires_grad_()).detach()
+    torch.testing.assert_close(policy(IDS, ROWS), plain, rtol=1e-12, atol=1e-12)
+
+
 def test_the_texts_of_tossed_coins() -> None:
     """20,000 draws, seeded: a coin and then the cut or not, at T = 0.7, against the mixture drawn once."""
     count, row = 20_000, np.log([0.4, 0.25, 0.2, 0.1, 0.05])
