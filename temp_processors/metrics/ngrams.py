@@ -40,8 +40,7 @@ class Repeated(NamedTuple):
 
     def blocks(self, size: int = BLOCK) -> Iterator[Repeated]:
         """The same cut between n-grams into pieces of about `size` entries, numbered anew, which stay in the processor's cache."""
-        cuts = np.append(np.unique(np.searchsorted(self.gram, self.gram[::size])), len(self.gram))
-        for begin, end in pairwise(cuts):
+        for begin, end in _between(self.gram, size):
             yield Repeated(self.gram[begin:end] - self.gram[begin], self.text[begin:end])
 
 
@@ -51,6 +50,17 @@ class Held(NamedTuple):
     gram: Ints
     text: Ints
     times: Ints
+
+    def blocks(self, size: int = BLOCK) -> Iterator[Held]:
+        """The same cut between n-grams into pieces of about `size` entries, which stay in the processor's cache; at least one."""
+        for begin, end in _between(self.gram, size) or [(0, 0)]:
+            yield Held(self.gram[begin:end], self.text[begin:end], self.times[begin:end])
+
+
+def _between(gram: Ints, size: int) -> list[tuple[int, int]]:
+    """Begin and end of pieces of about `size` entries that cut no run of equal n-grams."""
+    cuts = np.append(np.unique(np.searchsorted(gram, gram[::size])), len(gram))
+    return [(int(begin), int(end)) for begin, end in pairwise(cuts)]
 
 
 def check_order(n: object) -> None:

@@ -20,6 +20,8 @@ from temp_processors.metrics.texts import TokenizedTexts
 
 FEWEST_MATCHED = 5
 """Fewest units with a match at every order: with fewer, the next match is rare and moves the value a lot."""
+IN_CACHE = 1 << 15
+"""Entries whose losses are found at a time."""
 BELIEVED = 1 / 1.8
 """Smallest part of the one-at-a-time variance: self-BLEU has effects of triples and more, which pairs do not show."""
 
@@ -64,6 +66,13 @@ def of_self_bleu(texts: TokenizedTexts, n: int, units: Ints) -> Influence:
 
 def _losses(held: Held, units: Ints) -> tuple[Ints, Ints, Ints, Ints]:
     """For each text and n-gram: the text, its clipped matches, the unit whose absence lowers them, and by how many."""
+    parts = [_losses_of(block, units) for block in held.blocks(IN_CACHE)]
+    text, here, best, loss = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return text, here, best, loss
+
+
+def _losses_of(held: Held, units: Ints) -> tuple[Ints, Ints, Ints, Ints]:
+    """`_losses` of some n-grams."""
     unit = units[held.text]
     order = np.lexsort((-held.times, unit, held.gram))
     gram, unit, times, text = held.gram[order], unit[order], held.times[order], held.text[order]
