@@ -10,8 +10,9 @@ from torch import Tensor
 
 from temp_processors.policies.base import PolicyLogitsWarper
 from temp_processors.policies.checks import TEMPERATURE, NotNegative, Positive, Share, Temperature, checked
-from temp_processors.policies.distribution import precise_dtype
-from temp_processors.policies.fast_entropy import entropy, entropy_share
+from temp_processors.policies.distribution import working_dtype
+from temp_processors.policies.fast_entropy import few_entropy, few_entropy_share
+from temp_processors.policies.few import as_tensor, at_least, exp, filled, precise, where
 
 
 class DynamicTemperatureLogitsWarper(PolicyLogitsWarper):
@@ -66,13 +67,10 @@ class DynamicTemperatureLogitsWarper(PolicyLogitsWarper):
         return policy
 
     def temperature(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        span = self.high - self.low
-        if self.exponent == 1.0:
-            value, alone = entropy_share(scores, span, self.low)
-        else:
-            share, alone = entropy_share(scores)
-            value = (share.to(precise_dtype(share)) ** self.exponent * span + self.low).to(share.dtype)
-        return value if alone is None else value.masked_fill(alone, 1.0)
+        value, count = few_entropy_share(scores, self.high - self.low, self.low, self.exponent)
+        if isinstance(count, Tensor) or count.min(initial=2.0) <= 1.0:
+            value = where(count <= 1.0, 1.0, value)
+        return as_tensor(value, working_dtype(scores))
 
 
 class EDTLogitsWarper(PolicyLogitsWarper):
@@ -115,10 +113,9 @@ class EDTLogitsWarper(PolicyLogitsWarper):
         self.ceiling, self.theta, self.base = temperature, theta, base
 
     def temperature(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        spread = entropy(scores)
-        tiny = torch.finfo(spread.dtype).tiny
-        depth = math.log(self.base) * self.theta / spread.clamp(min=tiny).to(precise_dtype(spread))
-        return (self.ceiling * torch.exp(depth)).to(spread.dtype)
+        spread = precise(few_entropy(scores))
+        depth = math.log(self.base) * self.theta / at_least(spread, torch.finfo(working_dtype(scores)).tiny)
+        return as_tensor(self.ceiling * exp(depth), working_dtype(scores))
 
 
 class EntropyThresholdLogitsWarper(PolicyLogitsWarper):
@@ -162,9 +159,9 @@ class EntropyThresholdLogitsWarper(PolicyLogitsWarper):
         self.coldest = min(self.low, self.high)
 
     def temperature(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        spread = entropy(scores)
-        value = torch.full_like(spread, self.low).masked_fill(spread > self.threshold, self.high)
-        return torch.where(torch.isnan(spread), spread, value)
+        spread = few_entropy(scores)
+        value = where(spread > self.threshold, filled(spread, self.high), self.low)
+        return as_tensor(where(spread == spread, value, spread), working_dtype(scores))  # nan where that is nan
 
 
 class AdaptiveSharpeningLogitsWarper(PolicyLogitsWarper):
@@ -196,8 +193,7 @@ class AdaptiveSharpeningLogitsWarper(PolicyLogitsWarper):
     coldest = 0.4
 
     def temperature(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        spread = entropy(scores)
-        h = spread.to(precise_dtype(spread))  # the terms of the polynomial cancel
+        h = precise(few_entropy(scores))  # the terms of the polynomial cancel
         beta = (((-0.037 * h + 0.481) * h - 2.3) * h + 4.917) * h - 1.791
-        sharpened = (1.0 / beta.clamp(min=1.0)).to(spread.dtype)
-        return torch.where(spread > 0.5, sharpened, torch.ones_like(spread) + 0.0 * spread)
+        sharpened = where(h > 0.5, 1.0 / at_least(beta, 1.0), 1.0 + 0.0 * h)
+        return as_tensor(sharpened, working_dtype(scores))

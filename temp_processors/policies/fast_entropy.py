@@ -1,35 +1,23 @@
 """Entropy of softmax(scores), in few operations for small rows and in blocks that stay in the cache for large ones.
 
-The rules of distribution.py hold. On the CPU, in eager code, a look at the values chooses the way; elsewhere that would
-synchronise the device, and one way serves all.
+The rules of distribution.py hold. In eager code on the CPU it is computed by numpy, which needs one pass of exp() where torch's
+log_softmax needs two, and can look at the values at no cost; elsewhere by plain tensor operations, which do not synchronise a device.
 """
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from temp_processors.policies.distribution import (
-    below_top,
-    exp_floor,
-    finite_count,
-    precise_dtype,
-    top_score,
-    without_sync,
-    working_dtype,
-)
+from temp_processors.policies.distribution import below_top, finite_count, precise_dtype, without_sync, working_dtype
+from temp_processors.policies.few import Few, as_tensor, precise
+from temp_processors.policies.threads import BLOCK as BLOCK
+from temp_processors.policies.threads import ONES, PIECE, Rows, dot, in_blocks
 
-# Entries worked on at once on the CPU: they stay in its cache, and no temporary of the size of the scores is paged in.
-BLOCK = 1 << 16
-# Up to here the number of operations is the cost, not the number of entries.
-SMALL = 1 << 17
-
-
-# Above this the entropy is not one of a peaked row, whose small digits the quick way loses.
-PEAKED = 0.1
+ALL = slice(None)
 
 
 class Moments(NamedTuple):
@@ -56,10 +44,19 @@ def entropy(scores: Tensor) -> Tensor:
 
     ```
     """
-    quick = quick_negentropy(scores)
-    if quick is not None and sure(quick):
-        return quick.neg_()
-    return careful_entropy(scores, quick)
+    if scores.requires_grad and torch.is_grad_enabled() and not torch.compiler.is_compiling():
+        found: Tensor = _Entropy.apply(scores)  # type: ignore[no-untyped-call]
+        return found
+    return as_tensor(few_entropy(scores), working_dtype(scores))
+
+
+def few_entropy(scores: Tensor) -> Few:
+    """[`entropy`] for formulas on few numbers: float64 in an array, or a tensor in the working dtype."""
+    if not without_sync(scores):
+        return _measured(scores)[0]
+    if scores.requires_grad and torch.is_grad_enabled():
+        return entropy(scores)
+    return _of_moments(moments(scores))
 
 
 class _Entropy(torch.autograd.Function):
@@ -83,95 +80,83 @@ class _Entropy(torch.autograd.Function):
         return back.masked_fill(torch.isneginf(scores), 0.0).to(scores.dtype)
 
 
-def quick_negentropy(scores: Tensor) -> Tensor | None:
-    """Minus the entropy in few operations, (..., 1), or None where few operations are not what counts.
-
-    Rows with entries at -inf give nan, those near 0 lose digits: only what passes -PEAKED is to be used. The vocabulary
-    alone decides whether this way is taken, so that a row gets the same bits in every batch.
-    """
-    if scores.shape[-1] > SMALL or without_sync(scores):
-        return None
-    if scores.numel() <= SMALL:
-        return _quick(scores)
-    rows = scores.reshape(-1, scores.shape[-1])
-    parts = [_quick(block) for block in torch.split(rows, SMALL // rows.shape[-1])]
-    return torch.cat(parts).view(*scores.shape[:-1], 1)
-
-
-def _quick(scores: Tensor) -> Tensor:
-    surprise = torch.log_softmax(scores, dim=-1, dtype=working_dtype(scores))
-    return surprise.exp().mul_(surprise).sum(dim=-1, keepdim=True)
-
-
-def sure(quick: Tensor) -> bool:
-    """Whether every row of [`quick_negentropy`] can be used, and with it: no entry is -inf."""
-    if quick.numel() == 1:
-        return quick.item() < -PEAKED
-    return all(value < -PEAKED for value in quick.flatten().tolist())
-
-
-def careful_entropy(scores: Tensor, quick: Tensor | None) -> Tensor:
-    """The entropy from [`moments`]. Rows whose quick answer is good keep it: an answer may not depend on other rows."""
-    if scores.requires_grad and torch.is_grad_enabled() and not torch.compiler.is_compiling():
-        found: Tensor = _Entropy.apply(scores)  # type: ignore[no-untyped-call]
-        return found
-    if quick is None:
-        return _of_moments(moments(scores))
-    open_rows = ~(quick < -PEAKED).flatten()
-    value = quick.neg().view(-1, 1)
-    value[open_rows] = _of_moments(moments(scores.reshape(-1, scores.shape[-1])[open_rows]))
-    return value.view(quick.shape)
-
-
 def _of_moments(sums: Moments) -> Tensor:
     """ln Z - sum(d exp(d)) / Z, in float64: in float32 a few rows at once round otherwise than one (SIMD lanes)."""
     rest, tilt = (part.to(precise_dtype(part)) for part in sums)
     return (torch.log1p(rest) - tilt / (1.0 + rest)).to(sums.rest.dtype)
 
 
-def entropy_share(scores: Tensor, scale: float = 1.0, offset: float = 0.0) -> tuple[Tensor, Tensor | None]:
+def entropy_share(scores: Tensor, scale: float = 1.0, offset: float = 0.0) -> tuple[Tensor, Tensor]:
     """`offset` + `scale` H / ln n: `offset` when certain, `scale` more when uniform; (..., vocab) -> (..., 1).
 
-    n counts the entries that are not -inf. The second tensor says which rows have at most one such entry
-    (there H is 0); None if no row has.
+    n counts the entries that are not -inf. The second tensor says which rows have at most one such entry (there H is 0).
     """
-    quick, vocabulary = quick_negentropy(scores), scores.shape[-1]
-    certain = quick is not None and sure(quick)
-    spread = quick.neg() if quick is not None and certain else careful_entropy(scores, quick)
-    precise = spread.to(precise_dtype(spread))  # in float32 a few rows at once round otherwise than one (SIMD lanes)
-    certain = certain or scores.numel() == 0  # a batch without rows
-    whole = not without_sync(scores) and vocabulary > 1 and (certain or bool(scores.amin() > -torch.inf))
-    if whole:
-        return (precise * (scale / math.log(vocabulary)) + offset).to(spread.dtype), None
-    count = finite_count(scores)
-    share = precise * (scale / torch.log(count.clamp(min=2.0).to(precise.dtype))) + offset
-    return share.to(spread.dtype), count <= 1.0
+    value, count = few_entropy_share(scores, scale, offset)
+    return as_tensor(value, working_dtype(scores)), as_tensor(count, working_dtype(scores)) <= 1.0
+
+
+def few_entropy_share(scores: Tensor, scale: float, offset: float, exponent: float = 1.0) -> tuple[Few, Few]:
+    """`offset` + `scale` (H / ln n)^`exponent`, and n: few numbers, in float64 where the device has it."""
+    if without_sync(scores):
+        spread, count = precise(few_entropy(scores)), finite_count(scores)
+        most = torch.log(count.clamp(min=2.0).to(spread.dtype))
+    else:
+        spread, count = _measured(scores)
+        most = np.log(np.maximum(count, 2.0))
+    share = spread / most
+    return (share if exponent == 1.0 else share**exponent) * scale + offset, count
+
+
+def _measured(scores: Tensor) -> tuple[Rows, Rows]:
+    """Entropy, and number of entries that are not -inf, of every row on the CPU, (..., 1) and float64."""
+    shape = (*scores.shape[:-1], 1)
+    if scores.numel() == 0:
+        return np.zeros(shape), np.zeros(shape)
+    values = scores.detach().to(working_dtype(scores)).numpy()
+    rows = values.reshape(-1, values.shape[-1])
+    if len(rows) == 1 and rows.size <= PIECE:
+        spread, count = _measured_row(rows[0])
+        return np.full(shape, spread), np.full(shape, count)
+    found = _measured_block(rows, ALL) if rows.size <= BLOCK else in_blocks(_measured_block, rows)
+    return found[:, 0].reshape(shape), found[:, 1].reshape(shape)
+
+
+def _measured_row(values: Rows) -> tuple[float, float]:
+    """[`_measured_block`] of one short row, whose cost is the number of operations: the same ones on single numbers."""
+    top = values.max()
+    if not top > -np.inf:
+        return tuple(_measured_block(values[None], ALL)[0].tolist())
+    gap = values - top
+    weight = np.exp(gap)
+    whole, tilt, count = float(weight.dot(ONES[weight.dtype][: len(weight), 0])), float(weight.dot(gap)), len(values)
+    if not (whole >= 2.0 and tilt <= 0.0):
+        return tuple(_measured_block(values[None], ALL)[0].tolist())
+    return float(np.log(whole)) - tilt / whole, float(count)
+
+
+def _measured_block(values: Rows, _: slice) -> Rows:
+    """Entropy and number of entries, (rows, 2), of some rows; each row's bits are its own, whatever stands beside it."""
+    with np.errstate(invalid="ignore"):
+        top = np.maximum(values.max(axis=-1, keepdims=True), np.finfo(values.dtype).min)  # not -inf
+        gap = values - top
+        weight = np.exp(gap)
+        whole, tilt = dot(weight), dot(weight, gap)
+        found = np.empty((len(values), 2))
+        found[:, 1] = values.shape[-1]
+        if not (tilt <= 0.0).all():  # nan: 0 times -inf
+            np.maximum(gap, -800.0 if gap.dtype == np.float64 else -110.0, out=gap)
+            tilt = dot(weight, gap)
+            found[:, 1] = np.count_nonzero(values > -np.inf, axis=-1)
+        if not whole.min() >= 2.0:
+            peaked = whole < 2.0  # there the small digits of the sum are what counts, and float32 has lost them
+            whole[peaked] = np.maximum(weight[peaked].sum(axis=-1, dtype=np.float64), 1.0)
+        found[:, 0] = np.log(whole) - tilt / whole
+    return found
 
 
 def moments(scores: Tensor) -> Moments:
     """The sums behind the entropy. The maximum is left out of `rest`, so that a peaked row keeps its small digits."""
-    if without_sync(scores):
-        gap, where = below_top(scores)
-        weight = gap.exp()
-        rest = weight.scatter(-1, where, 0.0).sum(dim=-1, keepdim=True)
-        return Moments(rest, (weight * gap).sum(dim=-1, keepdim=True))
-    rows = scores.reshape(-1, scores.shape[-1])
-    found = [_block_moments(block) for block in torch.split(rows, max(1, BLOCK // rows.shape[-1]))]
-    rest, tilt = (torch.cat(parts) if len(parts) > 1 else parts[0] for parts in zip(*found, strict=True))
-    shape = (*scores.shape[:-1], 1)
-    return Moments(rest.view(shape), tilt.view(shape))
-
-
-def _block_moments(block: Tensor) -> Moments:
-    """[`moments`] of a few rows on the CPU, with two buffers in all."""
-    gap = block.to(working_dtype(block), copy=block.dtype != working_dtype(block))
-    top = top_score(block)
-    gap = torch.sub(gap, top).clamp_(min=exp_floor(gap.dtype))
+    gap, where = below_top(scores)
     weight = gap.exp()
-    whole = weight.sum(dim=-1, keepdim=True)
-    rest = whole - 1.0
-    peaked = (whole < 2.0).flatten()
-    if bool(peaked.any()):  # there the small digits of the sum are what counts, and float32 has lost them
-        exact = weight[peaked].sum(dim=-1, keepdim=True, dtype=torch.float64) - 1.0
-        rest[peaked] = exact.clamp_(min=0.0).to(rest.dtype)
-    return Moments(rest, gap.mul_(weight).sum(dim=-1, keepdim=True))
+    rest = weight.scatter(-1, where, 0.0).sum(dim=-1, keepdim=True)
+    return Moments(rest, (weight * gap).sum(dim=-1, keepdim=True))
