@@ -123,15 +123,14 @@ def _measured(scores: Tensor) -> tuple[Rows, Rows]:
 
 def _measured_row(values: Rows) -> tuple[float, float]:
     """[`_measured_block`] of one short row, whose cost is the number of operations: the same ones on single numbers."""
-    top = values.max()
-    if not top > -np.inf:
-        return tuple(_measured_block(values[None], ALL)[0].tolist())
-    gap = values - top
-    weight = np.exp(gap)
-    whole, tilt, count = float(weight.dot(ONES[weight.dtype][: len(weight), 0])), float(weight.dot(gap)), len(values)
-    if not (whole >= 2.0 and tilt <= 0.0):
-        return tuple(_measured_block(values[None], ALL)[0].tolist())
-    return float(np.log(whole)) - tilt / whole, float(count)
+    with np.errstate(invalid="ignore"):
+        gap = values - values.max()
+        weight = np.exp(gap)
+        whole, tilt = float(weight.dot(ONES[weight.dtype][: len(weight), 0])), float(weight.dot(gap))
+    if whole >= 2.0 and tilt <= 0.0:
+        return float(np.log(whole)) - tilt / whole, float(len(values))
+    spread, count = _measured_block(values[None], ALL)[0].tolist()
+    return spread, count
 
 
 def _measured_block(values: Rows, _: slice) -> Rows:

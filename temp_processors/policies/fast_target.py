@@ -1,9 +1,10 @@
 """The temperature of a wanted entropy on the CPU: a search that is quick while it is far off, and exact when it is near.
 
-Newton's method on ln H over b = 1 / T, where dH / db = -b V and V is the variance of d = scores - max under softmax(b d).
-A step needs three sums over a row: of w, w d and w d^2 with w = exp(b d). A first round takes them in float32 and ends near the
-solution, a second takes them in float64, mostly once: the error of a step is the square of the one before. Tokens so far
-below the maximum that all of them together change nothing are left out of a row that has a block to itself.
+Newton's method on ln H over b = 1 / T, where dH / db = -b V and V is the variance of d = scores - max under softmax(b d), and from the
+second point on a cubic through the last two. A step needs three sums over a row: of w, w d and w d^2 with w = exp(b d). Weights of
+float32 are summed in float32 over pieces and in float64 over those, which gives the entropy to some 1e-7; short rows, float64 scores
+and small targets, where that is not enough, end in float64. Tokens so far below the maximum that all of them together change
+nothing are left out of a row that has a block to itself.
 """
 
 from __future__ import annotations
@@ -16,15 +17,16 @@ import torch
 from torch import Tensor
 
 from temp_processors.policies.distribution import working_dtype
-from temp_processors.policies.fast_entropy import BLOCK
-from temp_processors.policies.threads import Rows, in_blocks
+from temp_processors.policies.threads import BLOCK, Rows, dot, in_blocks
 
 MASKED = -1e15
 """Where d = -inf is moved: its weight is 0 at every temperature, and its square still fits into float32."""
 COLDEST = 1e-30
 """The lowest temperature of the first round: beyond it 1 / T would leave float32."""
-FEW = 1 << 12
-"""Up to so many entries a step in float64 costs what one in float32 does."""
+FEW = 1 << 10
+"""Rows of at most so many entries are computed in float64 alone: what few entries round to does not average out."""
+SMALL_TARGET = 0.1
+"""Below it an error of 1e-7 in the entropy is too much of it."""
 NEGLIGIBLE = 60.0
 """Entries with b d below minus this are left out: a million of them change the entropy by less than 1e-18."""
 MOST_STEPS = 64
@@ -35,22 +37,24 @@ NEAR = 1e-2
 class Search:
     """What is known of one row: `beta`, to look at next, and a bracket around the solution; `change` is the last relative step."""
 
-    __slots__ = ("beta", "change", "coldest", "left", "right", "warmest")
+    __slots__ = ("beta", "change", "coldest", "error", "last", "left", "right", "warmest")
 
-    def __init__(self, beta: float, low: float, high: float) -> None:
+    def __init__(self, beta: float, low: float, high: float, error: float) -> None:
+        self.error = error  # of an entropy
+        self.last: tuple[float, float, float] | None = None  # ln H, ln b and their derivative where it was looked at
         self.left, self.right = 1.0 / high, 1.0 / low
         self.warmest, self.coldest = self.left, self.right  # bounds, nan once they were tried in vain
         self.beta = beta if math.isnan(beta) else min(max(beta, self.left), self.right)
         self.change = math.inf
 
-    def learn(self, whole: float, first: float, second: float, target: float) -> None:
-        """Move on from `beta`, at which w, w d and w d^2 have these sums; at a bound that is the answer, stay."""
-        beta, self.change = self.beta, 0.0
+    def learn(self, at: float, whole: float, first: float, second: float, target: float) -> None:
+        """Move on from `beta`, rounded to `at`, where w, w d and w d^2 have these sums; at a bound that is the answer, stay."""
+        beta, before, self.change = self.beta, self.change, 0.0
         if not whole > 0.0:  # nan among the scores, or none that is not masked
             self.beta = math.nan
             return
         mean = first / whole
-        entropy = math.log(whole) - beta * mean
+        entropy = math.log(whole) - at * mean
         if (beta == self.coldest and entropy >= target) or (beta == self.warmest and entropy <= target):
             return
         if entropy > target:
@@ -59,21 +63,43 @@ class Search:
         else:
             self.right = beta
             self.coldest = math.nan
-        self.beta = self._next(entropy, beta * (second / whole - mean * mean), target)
-        self.change = abs(self.beta / beta - 1.0)
+        self.beta, plain = self._next(at, entropy, at * (second / whole - mean * mean), target)
+        if abs(entropy - target) > self.error:
+            step = abs(self.beta / beta - 1.0)
+            self.change = step if plain else min(step, 3.0 * step * before)  # what is left is as the square of it
 
-    def _next(self, entropy: float, slope: float, target: float) -> float:
-        """Newton's step on ln H. One that leaves the bracket at a bound tries the bound, any other halves the bracket."""
+    def _next(self, at: float, entropy: float, slope: float, target: float) -> tuple[float, bool]:
+        """A step on ln H, and whether it is a plain one: Newton's, or a bound, or the middle of the bracket.
+
+        A step that leaves the bracket at a bound tries the bound, any other halves the bracket. From the second point on a cubic
+        through two points is near enough: its error is the product of the squares of their distances.
+        """
         step = math.inf if entropy > target else 0.0
         if entropy > 0.0 and slope > 0.0 and target > 0.0:
-            step = self.beta + math.log(entropy / target) * entropy / slope
+            last, self.last = self.last, (math.log(entropy), math.log(at), -entropy / (at * slope))
+            step = cubic(last, self.last, math.log(target)) if last else math.nan
+            if self.left < step < self.right:
+                return step, False
+            step = at + math.log(entropy / target) * entropy / slope
         if self.left < step < self.right:
-            return step
+            return step, True
         if step >= self.right == self.coldest:
-            return self.coldest
+            return self.coldest, True
         if step <= self.left == self.warmest:
-            return self.warmest
-        return math.sqrt(self.left * self.right)
+            return self.warmest, True
+        return math.sqrt(self.left * self.right), True
+
+
+def cubic(one: tuple[float, float, float], other: tuple[float, float, float], y: float) -> float:
+    """exp(u) at `y` of the cubic through two points (y, u, du / dy), nan where `y` is not near the second one."""
+    (y0, u0, d0), (y1, u1, d1) = one, other
+    wide = y1 - y0
+    z = (y - y0) / wide if wide else math.nan
+    if not 0.5 < z < 1.5:
+        return math.nan
+    low, high = (1.0 - z) ** 2, z * z
+    value = u0 * (1.0 + 2.0 * z) * low + u1 * high * (3.0 - 2.0 * z) + wide * (d0 * z * low - d1 * high * (1.0 - z))
+    return math.exp(value) if abs(value) < 300.0 else math.nan
 
 
 def solve_rows(scores: Tensor, target: float, low: float, high: float) -> Tensor:
@@ -95,11 +121,16 @@ def _solve_block(values: Rows, target: float, low: float, high: float) -> Rows:
     with np.errstate(over="ignore", invalid="ignore"):
         gap = values - values.max(axis=-1, keepdims=True)
         masked = not gap.min() > -np.inf
-        np.maximum(gap, MASKED, out=gap)
+        if masked:
+            np.maximum(gap, MASKED, out=gap)
         betas, exact = [1.0] * len(gap), gap.dtype == np.float64
-        if not exact and gap.size > FEW:
-            gap, betas = _newton(gap, betas, target, (max(low, COLDEST), high), np.float32, enough=NEAR)
-        _, betas = _newton(gap, betas, target, (low, high), np.float64, enough=1e-7 if exact else 3e-4)
+        rough = not exact and gap.shape[-1] > FEW
+        fine = rough and target >= SMALL_TARGET and low >= COLDEST
+        if rough:
+            bounds = (max(low, COLDEST), high)
+            gap, betas = _newton(gap, betas, target, bounds, np.float32, enough=3e-4 if fine else NEAR)
+        if not fine:
+            _, betas = _newton(gap, betas, target, (low, high), np.float64, enough=1e-7 if exact else 3e-4)
     found = (1.0 / np.array(betas)[:, None]).astype(values.dtype)
     if masked:
         found[np.count_nonzero(values > -np.inf, axis=-1) < 2] = 1.0
@@ -110,41 +141,34 @@ def _newton(
     gap: Rows, betas: list[float], target: float, bounds: tuple[float, float], dtype: Any, *, enough: float
 ) -> tuple[Rows, list[float]]:
     """Steps from `betas` in `dtype` until each is `enough`, relatively: what is left of `gap`, (rows, vocab), and the betas."""
-    searches = [Search(beta, *bounds) for beta in betas]
-    rows, open_ones = gap, searches
+    error, single = (1e-7 if dtype == np.float32 else 0.0), 2 * gap.shape[-1] > BLOCK
+    searches = [Search(beta, *bounds, error) for beta in betas]
+    rows, open_ones, weight = gap, searches, np.empty(gap.shape, dtype=dtype)
     for _ in range(MOST_STEPS):
-        sums = _sums(rows, [search.beta for search in open_ones], dtype)
-        for search, (whole, first, second) in zip(open_ones, sums, strict=True):
-            search.learn(whole, first, second, target)
+        sums = _sums(rows, np.array([search.beta for search in open_ones], dtype=dtype), weight)
+        for search, (at, whole, first, second) in zip(open_ones, sums, strict=True):
+            search.learn(at, whole, first, second, target)
         places = [place for place, search in enumerate(open_ones) if search.change > enough]
         if not places:
             break
         if len(places) < len(open_ones):
             rows, open_ones = rows[places], [open_ones[place] for place in places]
-        if len(gap) == 1:
+        if single:
             rows = gap = _without_the_negligible(gap, NEGLIGIBLE / searches[0].left)
     return gap, [search.beta for search in searches]
 
 
-def _sums(rows: Rows, betas: list[float], dtype: Any) -> list[list[float]]:
-    """Of each row d the sums of w, w d and w d^2 with w = exp(beta d), worked on in `dtype` in pieces that stay in the cache."""
-    beta = np.array(betas, dtype=dtype)[:, None]
-    width = max(1, BLOCK // len(rows))
-    pieces = [_sums_of_piece(rows[:, place : place + width], beta) for place in range(0, rows.shape[1], width)]
-    found: list[list[float]] = (pieces[0] if len(pieces) == 1 else np.sum(pieces, axis=0)).tolist()
-    return found
-
-
-def _sums_of_piece(rows: Rows, beta: Rows) -> Rows:
-    rows = rows.astype(beta.dtype, copy=False)
-    weight, column = rows * beta, rows[:, :, None]
+def _sums(rows: Rows, betas: Rows, weight: Rows) -> list[list[float]]:
+    """Of each row d its beta and the sums of w, w d and w d^2 with w = exp(beta d), worked out in `weight`."""
+    weight, rows = weight[: len(rows), : rows.shape[-1]], rows.astype(weight.dtype, copy=False)
+    found = np.empty((len(rows), 4))
+    np.multiply(rows, betas[:, None], out=weight)
     np.exp(weight, out=weight)
-    sums = np.empty((len(rows), 3), dtype=beta.dtype)
-    weight.sum(axis=-1, out=sums[:, 0])
-    sums[:, 1:2] = np.matmul(weight[:, None, :], column)[:, 0]
+    found[:, 0], found[:, 1], found[:, 2] = betas, dot(weight), dot(weight, rows)
     weight *= rows
-    sums[:, 2:] = np.matmul(weight[:, None, :], column)[:, 0]
-    return sums
+    found[:, 3] = dot(weight, rows)
+    listed: list[list[float]] = found.tolist()
+    return listed
 
 
 def _without_the_negligible(gap: Rows, depth: float) -> Rows:
