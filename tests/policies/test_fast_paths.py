@@ -100,6 +100,35 @@ def test_the_quick_way_cuts_what_plain_operations_cut(kind: str, spread: float) 
     assert torch.equal(policy(IDS, scores), plain)
 
 
+@pytest.mark.parametrize("size", [5, 300, 5_000])
+@pytest.mark.parametrize("kind", ["dynamic", "edt", "entropy_target", "scheduled", "phase", "block_start"])
+def test_a_rows_bits_are_its_own(kind: str, size: int) -> None:
+    """Whatever stands beside it: a text may not depend on the other rows of its batch."""
+    scores = torch.randn(9, size, generator=torch.Generator().manual_seed(1)) * 3
+    scores[0, 1:] = -torch.inf
+    scores[1, ::2] = -torch.inf
+    scores[2, 3] = 60.0
+    scores[3] = -torch.inf
+    ids = torch.randint(5, (9, 12), generator=torch.Generator().manual_seed(2))
+    config = {
+        "dynamic": {"temperature": 1.0, "range": 0.5},
+        "edt": {"temperature": 1.0, "theta": 0.3},
+        "entropy_target": {"entropy": 1.0},
+        "scheduled": {"shape": "cosine", "start": 1.5, "end": 0.2, "steps": 9, "reset_ids": [4]},
+        "phase": {
+            "open_ids": [1],
+            "close_ids": [2],
+            "inside": {"kind": "dynamic", "temperature": 1.0, "range": 0.5},
+            "outside": {"kind": "fixed", "temperature": 0.7},
+        },
+        "block_start": {"newline_ids": [1], "indent_ids": [2, 3], "pad_ids": [0], "initial_temperature": 0.3},
+    }[kind]
+    policy = build_policy({"kind": kind, **config}, prompt_length=2)
+    together = policy(ids, scores)
+    for row in range(len(scores)):
+        assert torch.equal(policy(ids[row : row + 1], scores[row : row + 1])[0], together[row])
+
+
 def test_falling() -> None:
     rows = np.array([[1.0, 5.0, 3.0], [2.0, 0.0, 4.0]])
     assert falling(rows, rows > 1.0).tolist() == [[5.0, 3.0], [4.0, 2.0]]
