@@ -97,14 +97,16 @@ def entropy_share(scores: Tensor, scale: float = 1.0, offset: float = 0.0) -> tu
 
 def few_entropy_share(scores: Tensor, scale: float, offset: float, exponent: float = 1.0) -> tuple[Few, Few]:
     """`offset` + `scale` (H / ln n)^`exponent`, and n: few numbers, in float64 where the device has it."""
-    if without_sync(scores):
-        spread, count = precise(few_entropy(scores)), finite_count(scores)
-        most = torch.log(count.clamp(min=2.0).to(spread.dtype))
-    else:
+    if not without_sync(scores):
         spread, count = _measured(scores)
-        most = np.log(np.maximum(count, 2.0))
-    share = spread / most
-    return (share if exponent == 1.0 else share**exponent) * scale + offset, count
+        return _scaled(spread / np.log(np.maximum(count, 2.0)), scale, offset, exponent), count
+    whole, entries = precise(few_entropy(scores)), finite_count(scores)
+    share = whole / torch.log(entries.clamp(min=2.0).to(whole.dtype))
+    return _scaled(share, scale, offset, exponent), entries
+
+
+def _scaled(share: Few, scale: float, offset: float, exponent: float) -> Few:
+    return (share if exponent == 1.0 else share**exponent) * scale + offset
 
 
 def _measured(scores: Tensor) -> tuple[Rows, Rows]:

@@ -66,7 +66,7 @@ class Search:
         self.beta, plain = self._next(at, entropy, at * (second / whole - mean * mean), target)
         if abs(entropy - target) > self.error:
             step = abs(self.beta / beta - 1.0)
-            self.change = step if plain else min(step, 3.0 * step * before)  # what is left is as the square of it
+            self.change = step if plain else min(step, step * before)  # what is left is as the square of it
 
     def _next(self, at: float, entropy: float, slope: float, target: float) -> tuple[float, bool]:
         """A step on ln H, and whether it is a plain one: Newton's, or a bound, or the middle of the bracket.

@@ -57,4 +57,5 @@ def dot(left: Rows, right: Rows | None = None) -> Rows:
 
 def _products(left: Rows, right: Rows | None) -> Rows:
     column = ONES[left.dtype][: left.shape[-1]] if right is None else right[..., None]
-    return np.matmul(left[..., None, :], column)[..., 0]
+    found: Rows = np.matmul(left[..., None, :], column)[..., 0]
+    return found
