@@ -37,7 +37,7 @@ NEAR = 1e-2
 class Search:
     """What is known of one row: `beta`, to look at next, and a bracket around the solution; `change` is the last relative step."""
 
-    __slots__ = ("beta", "change", "coldest", "error", "last", "left", "right", "warmest")
+    __slots__ = ("beta", "change", "coldest", "error", "last", "left", "moved", "right", "warmest")
 
     def __init__(self, beta: float, low: float, high: float, error: float) -> None:
         self.error = error  # of an entropy
@@ -45,28 +45,31 @@ class Search:
         self.left, self.right = 1.0 / high, 1.0 / low
         self.warmest, self.coldest = self.left, self.right  # bounds, nan once they were tried in vain
         self.beta = beta if math.isnan(beta) else min(max(beta, self.left), self.right)
-        self.change = math.inf
+        self.change = self.moved = math.inf
 
     def learn(self, at: float, whole: float, first: float, second: float, target: float) -> None:
         """Move on from `beta`, rounded to `at`, where w, w d and w d^2 have these sums; at a bound that is the answer, stay."""
-        beta, before, self.change = self.beta, self.change, 0.0
+        beta, self.change = self.beta, 0.0
         if not whole > 0.0:  # nan among the scores, or none that is not masked
             self.beta = math.nan
             return
         mean = first / whole
         entropy = math.log(whole) - at * mean
+        if abs(entropy - target) <= self.error:
+            self.beta = at  # any step would be one of rounding
+            return
         if (beta == self.coldest and entropy >= target) or (beta == self.warmest and entropy <= target):
             return
         if entropy > target:
-            self.left = beta
+            self.left = at
             self.warmest = math.nan
         else:
-            self.right = beta
+            self.right = at
             self.coldest = math.nan
         self.beta, plain = self._next(at, entropy, at * (second / whole - mean * mean), target)
-        if abs(entropy - target) > self.error:
-            step = abs(self.beta / beta - 1.0)
-            self.change = step if plain else min(step, step * before)  # what is left is as the square of it
+        before, self.moved = self.moved, abs(self.beta / beta - 1.0)
+        sure = 1.0 if plain else min(1.0, 10.0 * before)
+        self.change = sure * self.moved  # what is left is at most its square
 
     def _next(self, at: float, entropy: float, slope: float, target: float) -> tuple[float, bool]:
         """A step on ln H, and whether it is a plain one: Newton's, or a bound, or the middle of the bracket.

@@ -86,6 +86,17 @@ def test_the_wanted_entropy(given_rows: tuple[torch.Tensor, torch.dtype], target
             assert value == pytest.approx(1e-4 if target <= low else 1e4)
 
 
+@pytest.mark.parametrize("spread", [0.3, 1.0, 10.0])
+@pytest.mark.parametrize("target", [0.12, 1.0, 2.0, 4.0])
+def test_the_wanted_entropy_of_many_rows(spread: float, target: float) -> None:
+    """Searches that end early or late, from above and below: none is given up halfway."""
+    normal = torch.randn(24, 2_048, generator=torch.Generator().manual_seed(3))
+    scores = torch.cat([normal, normal.abs() * normal, 0.3 * normal - torch.arange(1, 2_049).log()]) * spread
+    found = build_policy({"kind": "entropy_target", "entropy": target}).temperature(IDS, scores)
+    reached = entropy(scores.double() / found.double())
+    assert (reached - target).abs()[(found > 1.01e-4) & (found < 9_900)].max() < 2e-6
+
+
 @pytest.mark.parametrize("kind", ["min_k", "ees", "top_p_decay", "top_n_sigma", "p_less", "top_k"])
 @pytest.mark.parametrize("spread", [0.0, 0.05, 3.0, 1e4])
 def test_the_quick_way_cuts_what_plain_operations_cut(kind: str, spread: float) -> None:
