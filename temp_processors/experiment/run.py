@@ -25,6 +25,7 @@ from temp_processors.experiment.progress import default_progress
 from temp_processors.experiment.prompts import prepare, tokenizer_digest
 from temp_processors.experiment.results import Finished, conclude
 from temp_processors.experiment.sampler_stack import refuse_checkpoint_sampling, sampler_stack, stack_lines
+from temp_processors.inert import one_line
 from temp_processors.metrics.tokenizers import splitter
 from temp_processors.runs.checksums import differing, sum_of_file
 from temp_processors.runs.folder import Run, RunFolderError, start_files
@@ -70,6 +71,7 @@ def run_experiment(
             gives NaN for every text.
         PromptError: The prompts cannot be read.
         RunFolderError: The folder holds a run, was begun with other settings, is in use, damaged, or cannot be written.
+        TypeError: `config` is none, such as the name of one.
         LaunchError: Several processes were started without what they need to share the run.
 
     Example:
@@ -79,6 +81,8 @@ def run_experiment(
         >>> run.complete, len(list(run.samples))
         (True, 12)
     """
+    if not isinstance(config, ExperimentConfig):
+        raise TypeError(f"`config` has to be what load_config() gives, but is {one_line(repr(config)[:80])}")
     processes = Processes.join()
     if config.launcher is not None and processes.count > 1:
         raise LaunchError("launcher: hands out the work by itself: start the command once, without torchrun")

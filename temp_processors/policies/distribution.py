@@ -93,7 +93,13 @@ LARGEST_SCORE = 1e6
 
 
 def may_overflow(dtype: torch.dtype) -> float:
-    """Temperatures below this may overflow a division of `dtype` scores; the row decides. At most 1."""
+    """Temperatures below this may overflow a division of `dtype` scores; the row decides. At most 1.
+
+    Raises:
+        TypeError: It is no dtype of scores: whole numbers, for one.
+    """
+    if dtype not in _MAY_OVERFLOW:
+        raise TypeError(f"scores have to be float32, bfloat16, float16 or float64, but are {dtype}")
     return _MAY_OVERFLOW[dtype]
 
 

@@ -10,7 +10,7 @@ from functools import cache
 from itertools import islice
 from pathlib import Path
 from types import UnionType
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, get_args, get_type_hints, overload
 
 from temp_processors.datafiles import RowsError
 from temp_processors.runs.checksums import SUMS, DamagedLineError, sealed, unsealed
@@ -109,9 +109,17 @@ class Samples:
         except OSError as error:
             raise RowsError(f"{self.path}: cannot be read: {error.strerror}") from error
 
-    def __getitem__(self, place: int) -> Sample:
-        """The sample of one line; reads the file up to there."""
+    @overload
+    def __getitem__(self, place: int) -> Sample: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Sample]: ...
+    def __getitem__(self, place: int | slice) -> Sample | list[Sample]:
+        """The sample of one line, or those of a slice; reads the file up to there."""
         count = len(self)
+        if isinstance(place, slice):
+            wanted = range(count)[place]
+            held = {number: sample for number, sample in enumerate(self) if number in wanted}
+            return [held[number] for number in wanted]
         if not -count <= place < count:
             raise IndexError(f"there are {count} samples, so there is none at {place}")
         return next(islice(self, place % count, None))

@@ -260,3 +260,8 @@ def test_transformers_own_test_of_its_temperature_warper_holds() -> None:
     assert plain[1].max() > smooth[1].max()
     assert plain[1].min() < smooth[1].min()
     assert torch.equal(scores, before)
+
+
+def test_the_name_of_a_configuration_is_none() -> None:
+    with pytest.raises(TypeError, match=r"`config` has to be what load_config\(\) gives, but is 'fox'"):
+        run_experiment("fox")  # type: ignore[arg-type]

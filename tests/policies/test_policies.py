@@ -273,3 +273,10 @@ def test_a_prompt_longer_than_the_input() -> None:
     policy = ScheduledTemperatureLogitsWarper("constant", 1.0, prompt_length=5)
     with pytest.raises(ValueError, match="`prompt_length` is 5, but `input_ids` has only 2 tokens"):
         policy(IDS, torch.zeros(1, 4))
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.bool])
+def test_scores_that_are_no_floating_point_numbers_are_refused(dtype: torch.dtype) -> None:
+    for warper in (FixedTemperatureLogitsWarper(0.5), DynamicTemperatureLogitsWarper(1.0, range=0.5)):
+        with pytest.raises(TypeError, match=f"scores have to be float32, .* but are {dtype}"):
+            warper(torch.zeros(1, 3, dtype=torch.long), torch.ones(1, 4).to(dtype))

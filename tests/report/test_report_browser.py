@@ -119,6 +119,15 @@ def test_slider_and_number_move_the_bars(page: Any, address: str) -> None:
     assert max(bars(page)) > max(before)
 
 
+def test_the_controls_of_the_temperature_stand_on_one_line(page: Any, address: str) -> None:
+    page.set_viewport_size({"width": 900, "height": 900})
+    page.goto(f"{address}#pane=strip")
+    tops = page.eval_on_selector_all(
+        ".whatif .controls > *", "all => all.map(one => one.getBoundingClientRect().bottom)"
+    )
+    assert max(tops) - min(tops) < 20
+
+
 def test_tokens_are_walked_by_keys(page: Any, address: str) -> None:
     page.goto(address + "#pane=strip&token=0")
     page.keyboard.press("ArrowRight")

@@ -61,3 +61,10 @@ def test_a_score_shows_its_value_and_signature() -> None:
     assert score.signature in repr(score)
     assert "<th>distinct_1</th><td>0.6667</td>" in score._repr_html_()
     assert "undefined: " in repr(distinct_n([], n=1))
+
+
+def test_samples_are_a_list_to_look_at(run: Run) -> None:
+    everything = list(run.samples)
+    for wanted in (slice(2), slice(-2, None), slice(None, None, -1), slice(5, 2), slice(1, 9, 3)):
+        assert run.samples[wanted] == everything[wanted]
+    assert run.samples[-1] == everything[-1]

@@ -63,7 +63,7 @@ function whatIf(run, trace, i) {
   ];
   return element("div", { class: "whatif" }, head, element("p", { class: "quiet" }, facts(trace, i)),
     element("div", { class: "controls" }, element("label", {}, "What if the temperature were ", slider), typed,
-      element("button", { id: "own", onclick: () => go({ t: "" }, { keep: true }) }, "as the policy"),
-      element("button", { id: "untempered", "aria-label": "temperature 1", onclick: () => go({ t: "1" }, { keep: true }) }, "1")),
+      element("span", { class: "together" }, element("button", { id: "own", onclick: () => go({ t: "" }, { keep: true }) }, "as the policy"), " ",
+        element("button", { id: "untempered", "aria-label": "temperature 1", onclick: () => go({ t: "1" }, { keep: true }) }, "1"))),
     bars(run, step, trace.tokens[i], temperature, own), ...notes.filter(Boolean).map((note) => element("p", { class: "quiet" }, note)));
 }
