@@ -4,10 +4,11 @@
     python scripts/benchmark_engines.py --model smollm2 --rounds 3 --vllm .venv-vllm/bin/python --generate-batch
     python scripts/benchmark_engines.py --model smollm2 --llama .venv-llama/bin/python
 
-32 prompts of 4 to 75 tokens (pieces of README.md) x 4 samples, up to 64 new tokens in float32, rows end early at the
-tokens of a full stop and a comma. Every side draws its own texts at temperature 1, so the rate counts the tokens that it
-drew. Losses are printed like wins. llama.cpp reads the GGUF file and computes in its weights as they are, not in float32: one
-text after the other as its `Llama.generate` draws, and as many at once as `--llama-rows` says, in sequences of one context.
+32 prompts of 4 to 75 tokens (pieces of README.md) x 4 samples, up to 64 new tokens in float32. With `--ends marks` (the
+default) rows end early at the tokens of a full stop and a comma, after some 16 tokens; with `--ends eos` at the model's own end
+alone, so that nearly all have 64. Every side draws its own texts at temperature 1, so the rate counts the tokens that it drew.
+Losses are printed like wins. llama.cpp reads the GGUF file and computes in its weights as they are, not in float32: one text
+after the other as its `Llama.generate` draws, and as many at once as `--llama-rows` says, in sequences of one context.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from temp_processors.policies.fixed import FixedTemperatureLogitsWarper
 
 LENGTHS = [4 + (71 * place) // 31 for place in range(32)]
 SAMPLES, NEW = 4, 64
+MARKS = {"marks": (".", ","), "eos": ()}
 VLLM = """
 import json, os, sys, time
 os.environ.update(VLLM_LOGGING_LEVEL="ERROR", VLLM_ENABLE_V1_MULTIPROCESSING="0")
@@ -59,15 +61,22 @@ class Peers:
         engine: Ours.
         batch: Rows of one `generate` call.
         lengths: Of the prompts, in tokens.
+        marks: Texts of one token that end a text, beside the model's own ends.
     """
 
-    def __init__(self, engine: LocalEngine, batch: int, lengths: Sequence[int] = LENGTHS) -> None:
+    def __init__(
+        self,
+        engine: LocalEngine,
+        batch: int,
+        lengths: Sequence[int] = LENGTHS,
+        marks: Sequence[str] = MARKS["marks"],
+    ) -> None:
         self.engine, self.batch, self.lengths = engine, batch, lengths
         readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
         ids = engine.tokenizer(readme)["input_ids"]
         self.prompts = [tuple(ids[80 * place : 80 * place + length]) for place, length in enumerate(lengths)]
-        marks = [engine.tokenizer.encode(mark, add_special_tokens=False)[0] for mark in (".", ",")]
-        self.ends = sorted({*engine.eos_token_ids, *marks})
+        more = [engine.tokenizer.encode(mark, add_special_tokens=False)[0] for mark in marks]
+        self.ends = sorted({*engine.eos_token_ids, *more})
         engine.model.generation_config.eos_token_id = self.ends
 
     def ours(self) -> int:
@@ -161,6 +170,7 @@ def main() -> None:
     parser.add_argument("--model", default="smollm2")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--batch", type=int, default=128, help="rows of one generate call")
+    parser.add_argument("--ends", choices=MARKS, default="marks", help="where texts end before 64 tokens")
     parser.add_argument("--vllm", metavar="PYTHON", help="of the environment that has vLLM")
     parser.add_argument("--llama", metavar="PYTHON", help="of the environment that has llama-cpp-python")
     parser.add_argument("--llama-rows", type=int, default=32, help="texts that llama.cpp draws at once")
@@ -168,7 +178,7 @@ def main() -> None:
     parser.add_argument("--generate-batch", action="store_true", help="also continuous batching of transformers")
     options = parser.parse_args()
     engine = LocalEngine.of(ModelSpec(name=options.model, dtype="float32"))
-    peers = Peers(engine, options.batch)
+    peers = Peers(engine, options.batch, marks=MARKS[options.ends])
     sides: dict[str, Callable[[], Any]] = {"ours": peers.ours, "generate": peers.generate}
     if options.generate_batch:
         sides["generate_batch"] = peers.generate_batch
@@ -181,7 +191,7 @@ def main() -> None:
             name = f"llama.cpp, {options.llama_rows} at once"
             sides[name] = llama_cpp(options.llama, options.model, peers, options.llama_rows)
         rates = rates_of(sides, options.rounds)
-    print(f"\ntorch {torch.__version__}, {torch.get_num_threads()} threads, {options.model}")
+    print(f"\ntorch {torch.__version__}, {torch.get_num_threads()} threads, {options.model}, --ends {options.ends}")
     tell(rates)
 
 

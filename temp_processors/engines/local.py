@@ -19,6 +19,7 @@ from temp_processors.engines.decoding.batches import WHOLE, plan_batches
 from temp_processors.engines.decoding.continuous import draw_continuously
 from temp_processors.engines.decoding.decode import decode
 from temp_processors.engines.decoding.lean import lean_view
+from temp_processors.engines.decoding.number_type import advise_type
 from temp_processors.engines.decoding.power.decode import decode_power
 from temp_processors.engines.decoding.prefill import draw_kwargs
 from temp_processors.engines.decoding.seeded import for_texts
@@ -55,6 +56,7 @@ class LocalEngine(InTurn):
         model, tokenizer = read_model(spec)
         if spec.device_map is None and torch.cuda.is_available() and spec.quantization_config is None:
             model = model.to(torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))))
+        advise_type(model)
         return cls(model, tokenizer)
 
     @property

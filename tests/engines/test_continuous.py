@@ -10,10 +10,12 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from temp_processors import FOX_PATH, FixedTemperatureLogitsWarper
-from temp_processors.engines.decoding import continuous, lean, slots
+from temp_processors.engines.decoding import continuous, lean, number_type, slots
 from temp_processors.engines.decoding.by_generate import decode_with_generate
 from temp_processors.engines.decoding.continuous import Width, draw_continuously
 from temp_processors.engines.decoding.lean import PackedLinear, lean_view
+from temp_processors.engines.decoding.number_type import computes_bfloat16
+from temp_processors.engines.decoding.packed import prefill_rows
 from temp_processors.engines.decoding.seeded import for_texts
 from temp_processors.engines.engine import Decoded, DecodeRow, DrawOptions, ignore
 from temp_processors.engines.local import LocalEngine
@@ -82,6 +84,46 @@ def test_no_bit_depends_on_the_rows_beside(name: str) -> None:
     assert [done._replace(row=len(rows) - 1 - done.row) for done in reversed(backwards)] == wanted
     later = drawn(model, rows[9:], 6)
     assert [done._replace(row=done.row + 9) for done in later] == wanted[9:]
+
+
+EXTENTS = [
+    # keys that rows have to read, rows of a part at least -> (begin, end, keys)
+    ([32, 16], 32, [(0, 2, 32)]),
+    ([16, 16, 32, 32, 48], 2, [(0, 2, 16), (2, 5, 48)]),
+    ([16, 16, 16, 16, 48, 16], 2, [(0, 4, 16), (4, 6, 48)]),
+]
+
+
+@pytest.mark.parametrize(("seen", "together", "wanted"), EXTENTS)
+def test_rows_of_one_extent_are_attended_to_together(
+    seen: list[int], together: int, wanted: list[tuple[int, int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slots, "TOGETHER", together)
+    assert list(slots._extents(seen)) == wanted
+
+
+def test_no_bit_depends_on_how_far_the_keys_beside_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, rows = of_config(CONFIGS[QUICK]).float(), rows_of([*PROMPTS, STEM], 3)
+    wanted = drawn(model, rows, 16)
+    parts, extents = list[int](), slots._extents
+    monkeypatch.setattr(slots, "TOGETHER", 2)
+    monkeypatch.setattr(slots, "_extents", lambda seen: [parts.append(len(found := list(extents(seen)))), *found][1:])
+    assert drawn(model, rows, 16) == wanted
+    assert max(parts) > 1
+
+
+@pytest.mark.parametrize("begun", [1, 15, 16, 20])
+def test_a_packed_prompt_has_the_bits_that_it_has_alone_and_behind_a_prefix(begun: int) -> None:
+    view = lean_view(of_config(CONFIGS[QUICK]).float())
+    prompts = [STEM[:33], STEM[:40], (*STEM[:20], 9, 9), STEM[:21]]
+    together = prefill_rows(view, prompts, None)
+    (prefix,) = prefill_rows(view, [STEM[:begun]], None)
+    behind = prefill_rows(view, [prompt[begun:] for prompt in prompts], prefix.past)
+    for place, prompt in enumerate(prompts):
+        (alone_,) = prefill_rows(view, [prompt], None)
+        whole = torch.cat([prefix.past, behind[place].past], dim=3)
+        assert all(torch.equal(past, together[place].past) for past in (alone_.past, whole))
+        assert all(torch.equal(start.logits, together[place].logits) for start in (alone_, behind[place]))
 
 
 def test_the_shipped_model_draws_the_same_bits_in_any_batch() -> None:
@@ -234,6 +276,40 @@ def test_weights_are_laid_out_only_where_memory_allows(monkeypatch: pytest.Monke
     view = lean_view(tiny_llama())
     assert view is not None
     assert not any(type(part) is PackedLinear for part in view.modules())
+
+
+@pytest.mark.skipif(not computes_bfloat16(), reason="this processor emulates bfloat16")
+def test_weights_in_bfloat16_are_laid_out_where_the_processor_multiplies_them() -> None:
+    view = lean_view(tiny_llama().bfloat16())
+    assert view is not None
+    assert any(type(part) is PackedLinear for part in view.modules())
+
+
+ADVICE = [
+    # dtype, whether the processor computes bfloat16, what is said
+    (torch.float32, True, None),
+    (torch.float32, False, None),
+    (torch.bfloat16, True, None),
+    (torch.bfloat16, False, "this CPU emulates bfloat16"),
+]
+
+
+@pytest.mark.parametrize(("dtype", "native", "wanted"), ADVICE)
+def test_the_log_says_which_type_suits_the_processor(
+    dtype: torch.dtype,
+    native: bool,
+    wanted: str | None,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    model = tiny_llama().to(dtype)
+    monkeypatch.setattr(number_type, "computes_bfloat16", lambda: native)
+    number_type.advise_type(model)
+    assert caplog.messages == []  # a small model
+    monkeypatch.setattr(number_type, "LARGE", 1)
+    number_type.advise_type(model)
+    assert len(caplog.messages) == (wanted is not None)
+    assert (wanted or "") in caplog.text
 
 
 @pytest.mark.slow

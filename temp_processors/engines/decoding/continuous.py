@@ -20,8 +20,9 @@ import torch
 from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 from torch import Tensor
 
+from temp_processors.engines.decoding.packed import Prefill, prefill_rows
 from temp_processors.engines.decoding.shared_prefix import FEWEST_ROWS, WORTH_SHARING
-from temp_processors.engines.decoding.slots import Past, Prefill, Stem, prefill_rows
+from temp_processors.engines.decoding.slots import Past, Stem
 from temp_processors.engines.decoding.texts import Texts
 from temp_processors.engines.engine import Decoded, DecodeRow, Ends, PolicyFactory
 from temp_processors.policies.base import PolicyLogitsWarper
@@ -35,10 +36,12 @@ PREFIX = 16
 """Tokens that all prompts have to begin with to be prefilled once for all of them."""
 NARROW, WIDEST = 32, 1024
 """Rows of a step that `auto` begins with at least, and ends with at most."""
-WORK = 4e9
-"""Parameters times rows that a step should have to begin with: below it, calls cost more than what they compute."""
+WORK = 1e10
+"""Parameters times rows that a step should have to begin with: below it, reading weights and calls cost more than what they compute."""
 TRIED = 3
 """Steps of one width that are measured."""
+CACHED = 1 << 18
+"""Scores that are worked on at once."""
 GAIN = 1.05
 """Tokens/s of twice the width over those of the width, from which on it stays doubled."""
 
@@ -162,12 +165,12 @@ class ContinuousBatch:
         return Stem(start.past)
 
     def _prefill(self) -> None:
-        """Run the next prompts through the model: those of similar length that fit into `PREFILL_TOKENS`."""
+        """Run the next prompts through the model: those that fit into `PREFILL_TOKENS`, and one at least."""
         begun = 0 if self.prefix is None else self.prefix.length
-        chosen = [self.to_prefill.popleft()]
+        chosen, tokens = list[int](), 0
         while self.to_prefill:
-            longest = len(self.prompts[self.to_prefill[0]]) - begun
-            if longest * (len(chosen) + 1) > PREFILL_TOKENS:
+            tokens += len(self.prompts[self.to_prefill[0]]) - begun
+            if chosen and tokens > PREFILL_TOKENS:
                 break
             chosen.append(self.to_prefill.popleft())
         past = None if self.prefix is None else self.prefix.past
@@ -276,7 +279,7 @@ class ContinuousBatch:
         everywhere = isinstance(places, range)
         at = slice(0, len(places)) if isinstance(places, range) else torch.tensor(places)
         raw = logits.float()
-        normaliser = raw.logsumexp(dim=-1, keepdim=True)
+        normaliser = _normaliser(raw)
         if everywhere:
             self.texts.advance(len(places))
         steps = self.steps[at]
@@ -341,6 +344,12 @@ class ContinuousBatch:
         if isinstance(places, range):
             self.of_policy = groups
         return groups
+
+
+def _normaliser(raw: Tensor) -> Tensor:
+    """ln sum exp of every row, (rows, 1), some rows at a time: what is made of them stays in the cache. Bits are those of all at once."""
+    parts = len(raw) // max(2, CACHED // raw.shape[-1])
+    return torch.cat([some.logsumexp(dim=-1, keepdim=True) for some in raw.tensor_split(max(1, parts))])
 
 
 def draw_continuously(

@@ -19,15 +19,17 @@ from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.pytorch_utils import Conv1D
 
+from temp_processors.engines.decoding.packed import prefill_rows
 from temp_processors.engines.decoding.prefill import NoBatchableCacheError, prefill
 from temp_processors.engines.decoding.remarks import remark
 from temp_processors.engines.decoding.shared_prefix import view_of
-from temp_processors.engines.decoding.slots import EXACT, Past, prefill_rows
+from temp_processors.engines.decoding.slots import EXACT, Past
 from temp_processors.engines.decoding.transformers_seam import (
     attend_by,
     attention_of,
     attention_with_normaliser,
     forward,
+    packable_types,
     packed_linear,
 )
 from temp_processors.engines.model_errors import MODEL_CODE_FAILURES, first_line
@@ -44,11 +46,11 @@ TOLERANCE, HALF = 1e-3, 5e-2
 def attention(
     module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **kwargs: Any
 ) -> tuple[Tensor, Any]:
-    """The attention function for transformers: over places where the keys come from a slot layer, else sdpa."""
+    """The attention function for transformers: of the layer that the keys come from, over places or packed prompts, else sdpa."""
     layer = getattr(key, "slot_layer", None)
     if layer is None:
         return ALL_ATTENTION_FUNCTIONS["sdpa"](module, query, key, value, attention_mask, **kwargs)  # type: ignore[no-any-return]
-    return layer.attend(query, kwargs.get("scaling")), None
+    return layer.attend(module, query, **kwargs), None
 
 
 def _mask(*args: Any, q_length: int, **kwargs: Any) -> Tensor | None:
@@ -67,8 +69,8 @@ def lean_view(model: Any) -> Any | None:
     """The view of `model` that decodes rows at their own places; None where the model cannot.
 
     It has to be a decoder on the CPU whose layers all attend by sdpa over everything before, without processors of its own, and give
-    the same logits. What it keeps of the model is its weights; where memory allows, linear layers in float32 are kept a second
-    time, laid out for the processor.
+    the same logits. What it keeps of the model is its weights; where memory allows, linear layers in float32, and in bfloat16 where the
+    processor multiplies that, are kept a second time, laid out for the processor.
     """
     if not _could(model):
         return None
@@ -124,10 +126,10 @@ class PackedLinear(nn.Linear):
 
 
 def _pack(view: Any) -> None:
-    """Lay out the linear layers of a view, all of them or, where memory is short or they are not float32, none."""
+    """Lay out the linear layers of a view, all of them or, where memory is short or the processor lacks their type, none."""
     found = list(_linear_layers(view))
     size = sum(layer.weight.numel() * layer.weight.element_size() for _, _, layer in found)
-    if any(layer.weight.dtype != torch.float32 for _, _, layer in found):
+    if not {layer.weight.dtype for _, _, layer in found} <= packable_types():
         return
     if size * SPARE > psutil.virtual_memory().available:
         return

@@ -7,29 +7,24 @@ samples, the template of many prompts) are kept once and attended to by one prod
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby, pairwise
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from transformers.cache_utils import DynamicCache, DynamicLayer
 
+from temp_processors.engines.decoding.packed import ALIGNED, aligned
 from temp_processors.engines.decoding.transformers_seam import attention_with_normaliser
 
-ALIGNED = 16
-"""Prompts and keys are padded to a multiple of this: sums over keys are cut into the same vectors in every batch."""
 WRITTEN_OUT = 400
 """Multiplications below which torch takes products one by one, in an order of their own."""
+TOGETHER = 32
+"""Rows whose keys are read to one extent, at least: parts of fewer cost more calls than they save reading."""
 EXACT = (torch.float32, torch.float64)
 """Types in which attention may be written out as products; in the others torch's own keeps sums in float32."""
-
-
-class Prefill(NamedTuple):
-    """Tokens after one forward pass: their keys and values (layers, 2, heads, tokens, size), and what comes next, (vocab,)."""
-
-    past: Tensor
-    logits: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,13 +39,19 @@ class Stem:
         return int(self.past.shape[3])
 
 
-class _Now(NamedTuple):
-    """What all layers of one step have in common: places, where the new keys go, which keys are seen, whose stems."""
+class _Part(NamedTuple):
+    """Rows next to each other whose keys are read to the same extent: their places, and which keys they see, (rows x heads, 1, extent)."""
 
-    rows: int
+    places: slice
+    mask: Tensor
+
+
+class _Now(NamedTuple):
+    """What all layers of one step have in common: where the new keys go, keys of the longest row, what rows see, whose stems."""
+
     written: Tensor
     extent: int
-    mask: Tensor
+    parts: list[_Part]
     stems: list[tuple[Stem, Tensor | None]]
 
 
@@ -65,7 +66,7 @@ class Past:
     def __init__(self, like: Tensor, *, places: int = 2, tokens: int = ALIGNED) -> None:
         layers, _, self.heads, _, size = like.shape
         places = max(2, places)
-        self._store = like.new_zeros(layers, 2, places, self.heads, _aligned(tokens), size)
+        self._store = like.new_zeros(layers, 2, places, self.heads, aligned(tokens), size)
         self._own = torch.zeros(places, dtype=torch.long)
         self._stems: list[Stem | None] = []
         self._groups: list[tuple[Stem, Tensor | None]] | None = None
@@ -107,7 +108,7 @@ class Past:
         if places <= there and tokens <= capacity:
             return
         wider = there if places <= there else max(places, 2 * there)
-        longer = capacity if tokens <= capacity else _aligned(max(tokens, capacity + capacity // 2))
+        longer = capacity if tokens <= capacity else aligned(max(tokens, capacity + capacity // 2))
         layers, two, _, heads, _, size = self._store.shape
         store = self._store.new_zeros(layers, two, wider, heads, longer, size)
         rows, length = len(self._stems), int(self._own[: len(self._stems)].max()) if self._stems else 0
@@ -127,7 +128,7 @@ class Past:
             tokens = tokens.expand(2)
             self._own[1] = 0
         own = self._own[:rows]
-        extent = _aligned(max(int(own.max()) + 1, WRITTEN_OUT // self._store.shape[5]))
+        extent = self._seen(int(own.max()))
         self._reserve(rows, extent)
         own = self._own[:rows]
         self.now = self._begin(rows, own, extent)
@@ -143,6 +144,10 @@ class Past:
         logits: Tensor = outputs.logits[:count, -1]
         return logits
 
+    def _seen(self, length: int) -> int:
+        """Keys that are read for a row with so many before its new one."""
+        return aligned(max(length + 1, WRITTEN_OUT // self._store.shape[5]))
+
     def _begin(self, rows: int, own: Tensor, extent: int) -> _Now:
         each = own.repeat_interleave(self.heads)
         index = torch.arange(rows * self.heads) * self._store.shape[4] + each
@@ -150,12 +155,21 @@ class Past:
         mask = torch.zeros(seen.shape, dtype=self._store.dtype).masked_fill_(~seen, -torch.inf).unsqueeze(1)
         if self._groups is None:
             self._groups = _grouped(self._stems)
-        return _Now(rows, index, extent, mask, self._groups)
+        parts = [
+            _Part(slice(begin, end), mask[begin * self.heads : end * self.heads, :, :seen])
+            for begin, end, seen in _extents(list(map(self._seen, own.tolist())))
+        ]
+        return _Now(index, extent, parts, self._groups)
 
 
-def _aligned(tokens: int) -> int:
-    """The next multiple of `ALIGNED`."""
-    return -(-tokens // ALIGNED) * ALIGNED
+def _extents(seen: Sequence[int]) -> Iterator[tuple[int, int, int]]:
+    """Rows cut into parts of `TOGETHER` or more, from the keys that each has to read: (begin, end, keys)."""
+    count = max(1, len(seen) // TOGETHER)
+    cuts = pairwise(len(seen) * part // count for part in range(count + 1))
+    parts = [(begin, end, max(seen[begin:end])) for begin, end in cuts]
+    for keys, same in groupby(parts, key=lambda part: part[2]):
+        alike = list(same)
+        yield alike[0][0], alike[-1][1], keys
 
 
 def _grouped(stems: Sequence[Stem | None]) -> list[tuple[Stem, Tensor | None]]:
@@ -190,7 +204,7 @@ class SlotLayer(DynamicLayer):
         key_states.slot_layer = self  # type: ignore[attr-defined]
         return key_states, value_states
 
-    def attend(self, query: Tensor, scaling: float | None) -> Tensor:
+    def attend(self, module: Any, query: Tensor, *, scaling: float | None = None, **kwargs: Any) -> Tensor:
         """Attention of one new token a row, (rows, heads, 1, size), over its stem and its own keys.
 
         Heads that share keys (grouped queries) are further queries of the same keys, which are read once. -> (rows, 1, heads, size)
@@ -198,18 +212,23 @@ class SlotLayer(DynamicLayer):
         now, heads = self._past.now, self._past.heads
         rows, all_heads, _, size = query.shape
         scale = size**-0.5 if scaling is None else scaling
-        keys, values = (store[: now.rows, :, : now.extent] for store in self._past.layer(self._number))
         query = query.reshape(rows, heads, all_heads // heads, size)
-        if query.dtype in EXACT:
-            own, weight = _written_out(query, keys, values, now.mask, scale, bool(now.stems))
-        else:
-            mask = now.mask.view(rows, heads, 1, -1)[:, :1]
-            own, weight = _attend(query, keys, values, attn_mask=mask, scale=scale)
+        found = [self._attend_own(query[part.places], part, scale) for part in now.parts]
+        own, weight = found[0] if len(found) == 1 else map(torch.cat, zip(*found, strict=True))
         for stem, places in now.stems:
             part, mine, my_weight = (x if places is None else x[places] for x in (query, own, weight))
             merged = _merged(part, mine, my_weight, stem.past[self._number], scale)
             own = merged if places is None else own.index_copy(0, places, merged)
         return own.reshape(rows, 1, all_heads, size)
+
+    def _attend_own(self, query: Tensor, part: _Part, scale: float) -> tuple[Tensor, Tensor]:
+        """Attention of some rows over their own keys, and its normaliser's logarithm where there are stems."""
+        mask, extent = part.mask, part.mask.shape[-1]
+        keys, values = (store[part.places, :, :extent] for store in self._past.layer(self._number))
+        if query.dtype in EXACT:
+            return _written_out(query, keys, values, mask, scale, bool(self._past.now.stems))
+        mask = mask.reshape(len(query), -1, 1, extent)[:, :1]
+        return _attend(query, keys, values, attn_mask=mask, scale=scale)
 
 
 def _written_out(
@@ -218,7 +237,7 @@ def _written_out(
     """Attention as two batched products, twice as fast as torch's own for few queries, and its normaliser's logarithm."""
     rows, heads, group, size = query.shape
     scores = torch.baddbmm(mask, query.reshape(-1, group, size), keys.flatten(0, 1).transpose(1, 2), alpha=scale)
-    weight = scores.logsumexp(-1).view(rows, heads, group) if weighed else scores
+    weight = scores.logsumexp(-1).view(rows, heads, group) if weighed else scores.new_empty(rows, 0)
     own = torch.bmm(scores.softmax(dim=-1), values.flatten(0, 1)).view(query.shape)
     return own, weight
 
@@ -239,54 +258,3 @@ def _merged(query: Tensor, own: Tensor, weight: Tensor, stem: Tensor, scale: flo
     shared_weight = shared_weight.view(heads, rows, group).transpose(0, 1)
     share = torch.sigmoid(shared_weight - weight).unsqueeze(-1)
     return torch.lerp(own, shared, share.to(own.dtype))
-
-
-@torch.inference_mode()
-def prefill_rows(view: Any, prompts: Sequence[Sequence[int]], prefix: Tensor | None) -> list[Prefill]:
-    """Run prompts through the model once, together; what is behind `prefix`, where they begin with the same tokens.
-
-    They are padded on the right, where nothing before looks, so that a prompt has the bits that it has alone.
-
-    Args:
-        view: Of the model.
-        prompts: Token ids, without those of the prefix; none is empty.
-        prefix: Keys and values, (layers, 2, heads, tokens, size).
-    """
-    lengths = torch.tensor([len(prompt) for prompt in prompts])
-    width = _aligned(int(lengths.max()))
-    count = max(2, len(prompts))  # one row alone is rounded otherwise
-    ids = torch.zeros(count, width, dtype=torch.long)
-    for row in range(count):
-        prompt = prompts[min(row, len(prompts) - 1)]
-        ids[row, : len(prompt)] = torch.tensor(prompt)
-    last = torch.cat([lengths, lengths[-1:]])[:count, None] - 1
-    begun = 0 if prefix is None else prefix.shape[3]
-    kept, where = torch.unique(lengths - 1, return_inverse=True)
-    outputs = view(
-        input_ids=ids,
-        position_ids=begun + torch.minimum(torch.arange(width), last),  # padding has a position that the model has
-        past_key_values=_cache_of(view, prefix, count),
-        use_cache=True,
-        logits_to_keep=kept,
-        return_dict=True,
-    )
-    layers = outputs.past_key_values.layers
-    return [
-        Prefill(
-            torch.stack(
-                [
-                    torch.stack([past[row, :, begun : begun + len(prompt)] for past in (one.keys, one.values)])
-                    for one in layers
-                ]
-            ),
-            outputs.logits[row, where[row]].clone(),
-        )
-        for row, prompt in enumerate(prompts)
-    ]
-
-
-def _cache_of(view: Any, prefix: Tensor | None, rows: int) -> DynamicCache:
-    cache = DynamicCache(config=view.config)
-    for number, (keys, values) in enumerate(() if prefix is None else prefix):
-        cache.update(keys.expand(rows, -1, -1, -1), values.expand(rows, -1, -1, -1), number)
-    return cache

@@ -14,6 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from temp_processors.engines.decoding.number_type import computes_bfloat16
+
 logger = logging.getLogger(__name__)
 
 UPDATE = "_update_model_kwargs_for_generation"
@@ -98,6 +100,11 @@ def attention_with_normaliser() -> Callable[..., tuple[Tensor, Tensor]] | None:
     return operator
 
 
+def packable_types() -> set[torch.dtype]:
+    """The types of weights that this processor multiplies natively, so that oneDNN lays them out for it."""
+    return {torch.float32, torch.bfloat16} if computes_bfloat16() else {torch.float32}
+
+
 def packed_linear(weight: Tensor) -> Callable[[Tensor, Tensor | None], Tensor] | None:
     """x W' + b with `weight` (outputs, inputs) laid out for oneDNN once, where torch's own lays it out in every call.
 
@@ -105,7 +112,7 @@ def packed_linear(weight: Tensor) -> Callable[[Tensor, Tensor | None], Tensor] |
     product has the bits that it has in a product of any other number of rows, from 2 on. Lost without it (None): that speed.
 
     Args:
-        weight: In float32, on the CPU; the packed copy takes as much memory again.
+        weight: In one of `packable_types`, on the CPU; the packed copy takes as much memory again.
     """
     operators = torch.ops.mkldnn if torch.backends.mkldnn.is_available() else None  # type: ignore[no-untyped-call]
     pack, packed = getattr(operators, PACK, None), getattr(operators, PACKED, None)
