@@ -287,7 +287,7 @@ def test_weights_in_bfloat16_are_laid_out_where_the_processor_multiplies_them() 
 
 ADVICE = [
     # dtype, whether the processor computes bfloat16, what is said
-    (torch.float32, True, None),
+    (torch.float32, True, "this CPU computes bfloat16 natively"),
     (torch.float32, False, None),
     (torch.bfloat16, True, None),
     (torch.bfloat16, False, "this CPU emulates bfloat16"),

@@ -31,10 +31,10 @@ def computes_bfloat16() -> bool:
 
 
 def advise_type(model: Any) -> None:
-    """Say once, of a large model on the CPU, that its type is emulated there; nothing where it is not, or nobody knows.
+    """Say once, of a large model on the CPU, what its type costs there; nothing where it is the right one or nobody knows.
 
-    No line says that bfloat16 would be faster: SmolLM2-135M multiplies twice as fast in it on an AMD EPYC with avx512_bf16, but its
-    logits are so much rougher that continuous batching is refused (see `lean_view`), which costs more.
+    Measured on an AMD EPYC with avx512_bf16, one thread: SmolLM2-135M takes 1.6 times as long for a step of 128 rows in float32 as
+    in bfloat16, and 1.7 times for its prompts. In bfloat16 its predictions are 0.002 nats (Kullback-Leibler) from those in float32.
     """
     if model.device.type != "cpu" or model.num_parameters() < LARGE or platform.machine() not in ("x86_64", "AMD64"):
         return
@@ -42,3 +42,7 @@ def advise_type(model: Any) -> None:
         return
     if model.dtype == torch.bfloat16 and not computes_bfloat16():
         remark(model, "type", "this CPU emulates bfloat16, which is slower: `model: {name: ..., dtype: float32}`")
+    if model.dtype == torch.float32 and computes_bfloat16():
+        remark(
+            model, "type", "this CPU computes bfloat16 natively: `model: {name: ..., dtype: bfloat16}` may be faster"
+        )
