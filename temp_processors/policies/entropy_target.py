@@ -21,7 +21,7 @@ class EntropyTargetLogitsWarper(PolicyLogitsWarper):
     [`PolicyLogitsWarper`] at the temperature where H(softmax(scores / T)) = `entropy`, in nats, row by row.
 
     H rises with T, so the solution is unique: Newton's method on ln H over 1 / T, kept inside a bracket by bisection,
-    in a fixed number of vectorised steps, the last one in float64, to 1e-6 in entropy.
+    to 1e-6 in entropy. On a device, a fixed number of vectorised steps; on the CPU, as many as a row needs.
     What can be reached lies between ln(number of ties at the maximum) and ln(number of entries that are not -inf): a
     target above that gives `max_temperature`, one below gives `min_temperature`, as does one
     that only a temperature outside these two would meet. A row with one such entry is left as it is.
