@@ -18,7 +18,7 @@ from torch.nn.functional import threshold
 from temp_processors.policies.distribution import without_sync, working_dtype
 from temp_processors.policies.threads import Rows, in_blocks
 
-DEPTHS = (4.0, 8.0, 12.0, 18.0, 30.0, np.inf)
+DEPTHS = (5.0, 8.0, 12.0, 18.0, 30.0, np.inf)
 """How far below the maximum to look, in nats: one after the other, until a row is decided."""
 EXACT = (torch.float32, torch.float64)
 WIDE = 1 << 14
