@@ -1,4 +1,4 @@
-"""Where the time of a whole run goes: generation, scoring, traces, page, and the floor that imports are.
+"""Where the time of a whole run goes: imports, the model, generation, scoring, traces, page, and what is left.
 
 python scripts/benchmark_run.py
 python scripts/benchmark_run.py configs/smollm2.yaml --repeat 1
@@ -17,7 +17,16 @@ from statistics import median
 import typer
 
 FLOOR = "import torch; from transformers import AutoModelForCausalLM, AutoTokenizer"
-STAGE = re.compile(r"^(scoring|traces|page|pictures): ([\d.]+) s$", re.MULTILINE)
+IMPORTS = """
+from temp_processors.cli.collector import collect_rarely, keep_what_is_imported
+collect_rarely()
+import temp_processors.cli
+from temp_processors.engines.local import LocalEngine
+from temp_processors.experiment.run import run_experiment
+keep_what_is_imported()
+"""
+"""What the command imports before it loads a model, as it does that: transformers' model code, and this package."""
+STAGE = re.compile(r"^(model|scoring|traces|page|pictures): ([\d.]+) s$", re.MULTILINE)
 RATE = re.compile(r"([\d,]+) tokens in .*?, ([\d,]+) tokens/s")
 
 
@@ -29,14 +38,19 @@ def seconds(command: list[str]) -> tuple[float, str]:
 
 
 def stages(config: str, folder: Path) -> dict[str, float]:
-    """Seconds of one run by stage; `imports` is the floor, `rest` what no stage tells."""
+    """Seconds of one run by stage.
+
+    `imports` is the floor, torch and transformers alone; `further imports` what the command imports beyond it, `rest` what no stage tells.
+    """
     imports, _ = seconds([sys.executable, "-c", FLOOR])
+    every, _ = seconds([sys.executable, "-c", IMPORTS])
     whole, said = seconds([sys.executable, "-m", "temp_processors", "run", config, "--overwrite", "--out", str(folder)])
     rate = RATE.search(said)
     assert rate is not None, said
     tokens, speed = (float(number.replace(",", "")) for number in rate.groups())
-    found = {"imports": imports, "generation": tokens / speed}
-    found |= {name: float(number) for name, number in STAGE.findall(said)}
+    told = {name: float(number) for name, number in STAGE.findall(said)}
+    found = {"imports": imports, "further imports": every - imports, "model": told.pop("model")}
+    found |= {"generation": tokens / speed, **told}
     return {**found, "rest": whole - sum(found.values()), "whole": whole}
 
 

@@ -25,6 +25,7 @@ from temp_processors.experiment.progress import default_progress
 from temp_processors.experiment.prompts import prepare, tokenizer_digest
 from temp_processors.experiment.results import Finished, conclude
 from temp_processors.experiment.sampler_stack import refuse_checkpoint_sampling, sampler_stack, stack_lines
+from temp_processors.experiment.stages import stage
 from temp_processors.inert import one_line
 from temp_processors.metrics.tokenizers import splitter
 from temp_processors.runs.checksums import differing, sum_of_file
@@ -98,12 +99,14 @@ def run_experiment(
     tools = Tools(allow_code_execution, folder.path)
     _prepare_task(config, tools)
     with ExitStack() as held:
-        engine = held.enter_context(loaded(config))
-        filled_in(config, engine.generation_config)  # once more: code of a checkpoint may set what its files do not say
-        refuse_checkpoint_sampling(engine, config)
-        policies = engine.prepare(config)
-        tokenizer = _scored_by(config, engine)
-        prompts = prepare(plan.prompts, engine, config.system_prompt, config.max_new_tokens)
+        with stage(progress, "model", spinner=False):
+            engine = held.enter_context(loaded(config))
+            # once more: code of a checkpoint may set what its files do not say
+            filled_in(config, engine.generation_config)
+            refuse_checkpoint_sampling(engine, config)
+            policies = engine.prepare(config)
+            tokenizer = _scored_by(config, engine)
+            prompts = prepare(plan.prompts, engine, config.system_prompt, config.max_new_tokens)
         work = Work(config, plan, engine, tokenizer, prompts, policies, folder, console, progress, processes)
         begin = partial(_begin, work, overwrite, resume, held)
         state = processes.from_first(_or_error(begin) if processes.first else None)

@@ -1,4 +1,4 @@
-"""The stages of a run after its texts are drawn, told with their seconds: `scoring: 0.3 s`."""
+"""The stages of a run before and after its texts are drawn, told with their seconds: `scoring: 0.3 s`."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from rich.spinner import Spinner
 
 
 @contextmanager
-def stage(console: Console, name: str) -> Iterator[None]:
+def stage(console: Console, name: str, *, spinner: bool = True) -> Iterator[None]:
     """Show on a terminal that a stage goes on, and print how long it took; one that fails prints nothing.
 
     Args:
         console: Where; a quiet one shows nothing.
-        name: What is done: `scoring`, `traces`, `page`, `pictures`.
+        name: What is done: `model`, `scoring`, `traces`, `page`, `pictures`.
+        spinner: Show that it goes on; not where others print meanwhile (loading a model: bars and logs of its libraries).
 
     Example:
         >>> import io
@@ -28,7 +29,7 @@ def stage(console: Console, name: str) -> Iterator[None]:
         'scoring: 0.0 s\\n'
     """
     begun = time.monotonic()
-    with _shown(console, name) if console.is_terminal and not console.quiet else nullcontext():
+    with _shown(console, name) if spinner and console.is_terminal and not console.quiet else nullcontext():
         yield
     console.print(f"{name}: {time.monotonic() - begun:.1f} s", highlight=False, markup=False)
 

@@ -19,7 +19,7 @@ from temp_processors.experiment.run import run_experiment
 
 SMALL = ["samples_per_prompt=3", "max_new_tokens=6"]
 LINE = re.compile(r"18 texts, 108 tokens in 0:\d\d, [\d,]+ tokens/s, peak memory \d\.\d GB\n")
-STAGES = re.compile(LINE.pattern + r"scoring: \d+\.\d s\ntraces: \d+\.\d s\n")
+STAGES = re.compile(r"model: \d+\.\d s\n" + LINE.pattern + r"scoring: \d+\.\d s\ntraces: \d+\.\d s\n")
 
 
 def printed(terminal: bool) -> tuple[Console, io.StringIO]:
