@@ -41,8 +41,8 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="Print errors only.")]
 Verbose = Annotated[
     bool, typer.Option("--verbose", help="Show the signature of every score, all differences and whole texts.")
 ]
-Source = tuple[Path | dict[str, Any], Sequence[str]]
-"""Where a configuration comes from, its file or its data, and what `--set` changes of it."""
+Source = tuple[Path | dict[str, Any], Sequence[str], Path | None]
+"""Where a configuration comes from, its file or its data, and what `--set` and `--out` change of it."""
 
 
 def run_command(
@@ -90,10 +90,10 @@ def run_command(
     if not report and (plots or show):
         raise refused(f"{'--plots' if plots else '--open'}: --no-report leaves the page out")
     logged = trackers(log or ())
-    source = _source(config, chosen), overrides or ()
-    plan = planned(*source, out, console)
+    source = _source(config, chosen), overrides or (), out
+    plan = planned(*source, console)
     if dry_run:
-        _say_where(plan, console)
+        _say_where(plan, source, console)
         return
     if push_to_hub is not None:
         refuse_push(push_to_hub)
@@ -145,12 +145,12 @@ def planned(config: Path | dict[str, Any], overrides: Sequence[str], out: Path |
     from temp_processors.experiment.plan import Plan
 
     try:
-        plan = Plan(_with_checkpoint(load_config(config, overrides, out), (config, overrides)))
+        plan = Plan(_with_checkpoint(load_config(config, overrides, out), (config, overrides, out)))
         console.print(f"{plan.config.name}: {plan}", soft_wrap=True)
         for note in plan.config.task.notes() if plan.config.task is not None else ():
             console.print(note, soft_wrap=True)
     except PromptError as error:
-        raise refused(str(located(ConfigError([error.problem]), config, overrides))) from error
+        raise refused(str(located(ConfigError([error.problem]), config, overrides, out))) from error
     except ConfigError as error:
         raise refused(str(error)) from error
     return plan
@@ -173,18 +173,27 @@ def _with_checkpoint(config: ExperimentConfig, source: Source) -> ExperimentConf
         raise refused(str(error)) from error
 
 
-def _say_where(plan: Plan, console: Console) -> None:
-    """Look up the model of a plan, without reading its weights."""
+def _say_where(plan: Plan, source: Source, console: Console) -> None:
+    """Look up the model of a plan, without reading its weights; refuse what the run itself would refuse before it draws."""
+    from temp_processors.config.experiment import located
     from temp_processors.config.sections import model_spec
+    from temp_processors.config.yaml_lines import ConfigError
     from temp_processors.engines.model_errors import ModelError
     from temp_processors.engines.sources import find_model
+    from temp_processors.experiment.early import check_prompts, refuse_unwritable, scored_by
 
+    try:
+        refuse_unwritable(plan.config)
+        scored_by(plan.config)
+    except ConfigError as error:
+        raise refused(str(located(error, *source))) from error
     spec = model_spec(plan.config.model)
     if plan.config.engine == "openai":
         console.print(f"model: {spec.name}: at a server", markup=False, soft_wrap=True)
         return
     with told(ModelError):
         console.print(f"model: {spec.name}: {find_model(spec).described}", markup=False, soft_wrap=True)
+        check_prompts(plan)
     if any(named.policy.of_checkpoint for named in plan.config.policies):
         from temp_processors.experiment.sampler_stack import checkpoint_lines
 

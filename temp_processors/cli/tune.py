@@ -51,15 +51,17 @@ def tune_command(
     plan = planned(config, overrides or (), out, console)
     if compare_families or family:
         how = {"overwrite": overwrite, "resume": not overwrite, "allow_code_execution": allow_code_execution}
-        lines = _families(plan, (config, overrides or ()), console, family or [], how)
+        lines = _families(plan, (config, overrides or (), out), console, family or [], how)
     elif method == "turn":
         with told(TuneError):
             grid_of(plan.config)
-        run = run_planned(plan, (config, overrides or ()), console, overwrite=overwrite, resume=not overwrite)
+        run = run_planned(plan, (config, overrides or (), out), console, overwrite=overwrite, resume=not overwrite)
         with told(TuneError, ValueError):
             lines = list(turning_lines(turning_point_of(run, plan.config)))
     else:
-        lines = _race(plan, (config, list(overrides or ())), console, rounds, budget, overwrite, allow_code_execution)
+        lines = _race(
+            plan, (config, list(overrides or ()), out), console, rounds, budget, overwrite, allow_code_execution
+        )
     for line in lines:
         InertConsole().print(line, soft_wrap=True)
 

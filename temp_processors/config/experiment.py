@@ -360,9 +360,14 @@ def load_config(
     return config
 
 
-def located(error: ConfigError, path: Path | str | Mapping[str, Any], overrides: Sequence[str] = ()) -> ConfigError:
+def located(
+    error: ConfigError,
+    path: Path | str | Mapping[str, Any],
+    overrides: Sequence[str] = (),
+    out: Path | None = None,
+) -> ConfigError:
     """An error found after reading, such as a tag that the tokenizer splits, with the file and line of its fields."""
-    source = _read(path, overrides, None)
+    source = _read(path, overrides, out)
     policies = _written_out(source, _folder(path))
     problems = (source.problem(problem.path, problem.message) for problem in error.problems)
     return ConfigError(as_written(problem, source, policies) for problem in problems)
@@ -392,6 +397,7 @@ def _read(path: Path | str | Mapping[str, Any], overrides: Sequence[str], out: P
         source.set(assignment)
     if out is not None:
         source.data["out"] = str(out)
+        source.lines[("out",)] = ("--out", None)
     return source
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 from transformers import (
@@ -28,6 +29,39 @@ SPREAD = ("auto", "balanced", "balanced_low_0", "sequential")
 """Values of `device_map` that accelerate works out itself."""
 
 
+class PromptReader(NamedTuple):
+    """What makes tokens of prompts and knows how many the model takes: all of a model but its weights.
+
+    Args:
+        tokenizer: The model's.
+        model_config: transformers' configuration of the model.
+    """
+
+    tokenizer: Any
+    model_config: Any
+
+
+def read_prompts_with(spec: ModelSpec) -> PromptReader | None:
+    """The tokenizer and the configuration of a model whose files are on this machine; None for one that has to be fetched from the Hub.
+
+    Raises:
+        ModelError: As `read_model`.
+    """
+    check_options(spec)
+    source = find_model(spec)
+    here = source.local_only or all(Path(name).is_dir() for name in (source.name, source.base) if name is not None)
+    if not here:
+        return None
+    with loading(spec), reading_once(source):
+        return _prompt_reader(spec, source)
+
+
+def _prompt_reader(spec: ModelSpec, source: Source) -> PromptReader:
+    options = _of_adapter(source, source.options(spec.tokenizer_options))
+    tokenizer = AutoTokenizer.from_pretrained(source.tokenizer or source.name, **options)
+    return PromptReader(tokenizer, AutoConfig.from_pretrained(source.base or source.name, **options))
+
+
 def read_model(spec: ModelSpec) -> tuple[Any, Any]:
     """The model in evaluation mode, where `from_pretrained` puts it, and its tokenizer.
 
@@ -37,10 +71,8 @@ def read_model(spec: ModelSpec) -> tuple[Any, Any]:
     """
     check_options(spec)
     source = find_model(spec)
-    options = source.options(spec.tokenizer_options)
     with loading(spec), reading_once(source):
-        tokenizer = AutoTokenizer.from_pretrained(source.tokenizer or source.name, **_of_adapter(source, options))
-        config = AutoConfig.from_pretrained(source.base or source.name, **_of_adapter(source, options))
+        tokenizer, config = _prompt_reader(spec, source)
         model = kind_of(config).from_pretrained(source.name, **source.options(spec.load_options)).eval()
     return model, tokenizer
 

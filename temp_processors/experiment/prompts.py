@@ -6,12 +6,12 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from jinja2 import TemplateError
 
 from temp_processors.config.prompts import Messages, Prompt
-from temp_processors.engines.engine import Engine, ModelError
+from temp_processors.engines.engine import ModelError
 
 PROBE = "The quick  brown fox, don't 1234 ÀÉß ﬁ 敏捷的 ไทย \U0001f98a\n\tEnd."
 """A text with what tokenizers treat in ways of their own: spaces, digits, accents, ligatures, scripts, an emoji."""
@@ -32,6 +32,18 @@ class Prompts:
         return hashlib.blake2b(json.dumps(self.token_ids).encode(), digest_size=16).hexdigest()
 
 
+class Reader(Protocol):
+    """What makes tokens of prompts: an engine, or what `read_prompts_with` gives before there is one."""
+
+    @property
+    def tokenizer(self) -> Any:
+        """The model's tokenizer."""
+
+    @property
+    def model_config(self) -> Any:
+        """transformers' configuration of the model."""
+
+
 def tokenizer_digest(tokenizer: Any) -> str:
     """Changes when the tokenizer reads or writes texts otherwise: its tokens, its merges, and what it does to `PROBE`.
 
@@ -47,7 +59,7 @@ def tokenizer_digest(tokenizer: Any) -> str:
     return hashlib.blake2b(known.encode(), digest_size=16).hexdigest()
 
 
-def prepare(prompts: Sequence[Prompt], engine: Engine, system: str | None, max_new_tokens: int) -> Prompts:
+def prepare(prompts: Sequence[Prompt], reader: Reader, system: str | None, max_new_tokens: int) -> Prompts:
     """Tokenize every prompt. With `system`, texts become chats that begin with it.
 
     Raises:
@@ -55,17 +67,17 @@ def prepare(prompts: Sequence[Prompt], engine: Engine, system: str | None, max_n
     """
     chats = [prompt if isinstance(prompt, str) and system is None else _chat(prompt, system) for prompt in prompts]
     texts = [
-        chat if isinstance(chat, str) else _render(number, chat, engine.tokenizer) for number, chat in enumerate(chats)
+        chat if isinstance(chat, str) else _render(number, chat, reader.tokenizer) for number, chat in enumerate(chats)
     ]
     token_ids = [
-        tuple(engine.tokenizer(text, add_special_tokens=isinstance(chat, str))["input_ids"])
+        tuple(reader.tokenizer(text, add_special_tokens=isinstance(chat, str))["input_ids"])
         for chat, text in zip(chats, texts, strict=True)
     ]
-    if engine.model_config.is_encoder_decoder:
-        _check_decoder(max_new_tokens, _context(engine.model_config, decoder=True))
-        limit, new = _context(engine.model_config, encoder=True), 0
+    if reader.model_config.is_encoder_decoder:
+        _check_decoder(max_new_tokens, _context(reader.model_config, decoder=True))
+        limit, new = _context(reader.model_config, encoder=True), 0
     else:
-        limit, new = _context(engine.model_config), max_new_tokens
+        limit, new = _context(reader.model_config), max_new_tokens
     for number, ids in enumerate(token_ids):
         _check(number, texts[number], len(ids), new, limit)
     return Prompts(texts, token_ids)

@@ -12,13 +12,13 @@ from typing import Any
 
 from rich.console import Console
 
-from temp_processors.comparison.scoring import tokenizer_named
 from temp_processors.config.experiment import ExperimentConfig
 from temp_processors.config.yaml_lines import ConfigError, Problem
-from temp_processors.engines.engine import Engine, ModelError
+from temp_processors.engines.engine import ModelError
 from temp_processors.engines.load import loaded
 from temp_processors.experiment.checkpoint import before_loading, filled_in
 from temp_processors.experiment.drawing import Work
+from temp_processors.experiment.early import refuse_unwritable, scored_by
 from temp_processors.experiment.plan import Plan
 from temp_processors.experiment.processes import LaunchError, Processes
 from temp_processors.experiment.progress import default_progress
@@ -27,7 +27,6 @@ from temp_processors.experiment.results import Finished, conclude
 from temp_processors.experiment.sampler_stack import refuse_checkpoint_sampling, sampler_stack, stack_lines
 from temp_processors.experiment.stages import stage
 from temp_processors.inert import one_line
-from temp_processors.metrics.tokenizers import splitter
 from temp_processors.runs.checksums import differing, sum_of_file
 from temp_processors.runs.folder import Run, RunFolderError, start_files
 from temp_processors.runs.recovery import recover
@@ -67,11 +66,11 @@ def run_experiment(
 
     Raises:
         ConfigError: A policy has a tag or a token id that does not go with the tokenizer, `kind: checkpoint` meets a generation_config
-            that no policy can carry, or a scorer cannot work here.
+            that no policy can carry, a scorer cannot work here, the folder cannot be written, or `tokenizer` names none.
         ModelError: The model cannot be loaded, sets its own sampling values where the configuration refuses that, or
             gives NaN for every text.
         PromptError: The prompts cannot be read.
-        RunFolderError: The folder holds a run, was begun with other settings, is in use, damaged, or cannot be written.
+        RunFolderError: The folder holds a run, was begun with other settings, is in use, damaged, or cannot be written any more.
         TypeError: `config` is none, such as the name of one.
         LaunchError: Several processes were started without what they need to share the run.
 
@@ -98,6 +97,7 @@ def run_experiment(
     plan.prompts  # noqa: B018  (errors in reading them come before the model is loaded)
     tools = Tools(allow_code_execution, folder.path)
     _prepare_task(config, tools)
+    tokenizer = scored_by(config)
     with ExitStack() as held:
         with stage(progress, "model", spinner=False):
             engine = held.enter_context(loaded(config))
@@ -105,7 +105,7 @@ def run_experiment(
             filled_in(config, engine.generation_config)
             refuse_checkpoint_sampling(engine, config)
             policies = engine.prepare(config)
-            tokenizer = _scored_by(config, engine)
+            tokenizer = engine.tokenizer if tokenizer is None else tokenizer
             prompts = prepare(plan.prompts, engine, config.system_prompt, config.max_new_tokens)
         work = Work(config, plan, engine, tokenizer, prompts, policies, folder, console, progress, processes)
         begin = partial(_begin, work, overwrite, resume, held)
@@ -132,20 +132,14 @@ def _prepare_task(config: ExperimentConfig, tools: Tools) -> None:
         raise ConfigError([Problem("the configuration", None, ("task", *error.below), str(error))]) from error
 
 
-def _scored_by(config: ExperimentConfig, engine: Engine) -> Any:
-    """The tokenizer that scores count by; a mistake in it is told before anything is drawn."""
-    if config.tokenizer == "model":
-        return engine.tokenizer
-    try:
-        chosen = tokenizer_named(config.tokenizer)
-        splitter(chosen)
-    except ValueError as error:
-        raise ModelError(f"tokenizer: {error}") from error
-    return chosen
-
-
 def _refuse_early(folder: Run, config: ExperimentConfig, overwrite: bool, resume: bool) -> None:
-    """Raise `RunFolderError` for what can be known before a model is loaded: a run is in the way, or was begun with other settings."""
+    """Refuse what can be known of the folder before a model is loaded.
+
+    Raises:
+        ConfigError: It cannot be written.
+        RunFolderError: A run is in the way, or was begun with other settings.
+    """
+    refuse_unwritable(config)
     if not resume:
         folder.refuse_if_used(overwrite)
     elif folder.complete and not differing(folder.path, ["config.yaml"]):
@@ -156,7 +150,7 @@ def _or_error(work: Callable[[], Any]) -> Any:
     """What `work` returns or the error it raises, to be told to every process."""
     try:
         return work()
-    except RunFolderError as error:
+    except (ConfigError, RunFolderError) as error:
         return error
 
 

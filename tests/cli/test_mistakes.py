@@ -34,6 +34,14 @@ MISTAKES = [
     (("run", "fox", "--set", "primary=ttr"), "primary"),
     (("run", "fox", "--set", "engine=onnx"), "engine"),
     (("run", "fox", "--set", "model=/no/such/folder", "--dry-run"), "/no/such/folder"),
+    (("run", "fox", "--out", "x" * 300, "--dry-run"), "--out: out: xxxx"),
+    (("run", "fox", "--out", "there.yaml", "--dry-run"), "--out: out: there.yaml: cannot be written: Not a directory"),
+    (("run", "fox", "--out", "there.yaml/run"), "--out: out: there.yaml/run: cannot be written: Not a directory"),
+    (("run", "fox", "--set", f"name={'x' * 300}"), "...: name: runs/xxxx"),
+    (("run", "fox", "--set", "tokenizer=./nowhere", "--dry-run"), "tokenizer: ./nowhere: is neither whitespace"),
+    (("run", "fox", "--set", "tokenizer=./nowhere"), "tokenizer: ./nowhere: is neither whitespace"),
+    (("run", "fox", "--set", "max_new_tokens=1000000", "--dry-run"), "prompts.0: has 5 tokens, and 1000000 new ones"),
+    (("run", "fox", "--set", "model={name: fox, device_map: gpu}", "--dry-run"), "model.device_map: is 'gpu', which"),
     ((*WITHOUT_FILE, "warm"), "--temperatures: has to be numbers"),
     ((*WITHOUT_FILE, "0.1:1"), "--temperatures: has to have three parts"),
     ((*WITHOUT_FILE, "1:0.1:0.1"), "at least `from`"),
@@ -60,7 +68,7 @@ MISTAKES = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "said"), MISTAKES, ids=[" ".join(arguments) for arguments, _ in MISTAKES])
+@pytest.mark.parametrize(("arguments", "said"), MISTAKES, ids=[" ".join(arguments)[:100] for arguments, _ in MISTAKES])
 def test_a_mistake_is_one_line(
     arguments: tuple[str, ...], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

