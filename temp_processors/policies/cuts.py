@@ -14,10 +14,10 @@ from torch import Tensor
 from transformers import TypicalLogitsWarper
 
 from temp_processors.policies.base import PolicyLogitsWarper, no_temperature
+from temp_processors.policies.blocks import Rows
 from temp_processors.policies.checks import AtLeastOne, Inside, Share, Unit, checked
 from temp_processors.policies.distribution import top_score, without_sync
 from temp_processors.policies.nucleus import boundary_among, nucleus
-from temp_processors.policies.threads import Rows
 from temp_processors.policies.thresholds import keep_from
 from temp_processors.policies.typical import most_untypical
 

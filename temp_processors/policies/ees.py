@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from temp_processors.policies.blocks import Rows
 from temp_processors.policies.cuts import FloorLogitsWarper
 from temp_processors.policies.distribution import exp_floor, precise_dtype, whole_gap, without_sync
-from temp_processors.policies.threads import Rows
 from temp_processors.policies.thresholds import Decide, first_where, leading, total_weight
 
 

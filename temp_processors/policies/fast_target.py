@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from temp_processors.policies.blocks import BLOCK, ONES, PIECE, Rows, dot, in_blocks
 from temp_processors.policies.distribution import working_dtype
-from temp_processors.policies.threads import BLOCK, ONES, PIECE, Rows, dot, in_blocks
 
 MASKED = -1e15
 """Where d = -inf is moved: its weight is 0 at every temperature, and its square still fits into float32."""

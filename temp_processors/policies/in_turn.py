@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from temp_processors.policies.blocks import Rows
 from temp_processors.policies.cuts import CutLogitsWarper
 from temp_processors.policies.distribution import without_sync
-from temp_processors.policies.threads import Rows
 from temp_processors.policies.thresholds import falling, keep_from
 
 FEW = 1024

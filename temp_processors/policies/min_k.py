@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from temp_processors.policies.blocks import Rows
 from temp_processors.policies.cuts import FloorLogitsWarper
 from temp_processors.policies.distribution import without_sync, working_dtype
-from temp_processors.policies.threads import Rows
 from temp_processors.policies.thresholds import Decide, leading
 
 

@@ -23,8 +23,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from temp_processors.policies.blocks import Rows, in_blocks
 from temp_processors.policies.distribution import without_sync, working_dtype
-from temp_processors.policies.threads import Rows, in_blocks
 from temp_processors.policies.thresholds import falling, keep_from, rising, without_first
 
 REACH = 32

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import threshold
 
+from temp_processors.policies.blocks import Rows, in_blocks
 from temp_processors.policies.distribution import without_sync, working_dtype
-from temp_processors.policies.threads import Rows, in_blocks
 
 DEPTHS = (5.0, 8.0, 12.0, 18.0, 30.0, np.inf)
 """How far below the maximum to look, in nats: one after the other, until a row is decided."""

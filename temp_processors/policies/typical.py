@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from temp_processors.policies.threads import Rows
+from temp_processors.policies.blocks import Rows
 from temp_processors.policies.thresholds import WIDE, has_radix_sort
 
 TIES = 2.0**-21

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from temp_processors.policies.base import PolicyLogitsWarper, no_temperature
+from temp_processors.policies.blocks import Rows
 from temp_processors.policies.checks import Unit, checked
 from temp_processors.policies.distribution import may_overflow, without_sync, working_dtype
-from temp_processors.policies.threads import Rows
 
 
 class XTCLogitsWarper(PolicyLogitsWarper):

@@ -1,14 +1,12 @@
-"""Work on a few rows at once on the CPU: blocks that stay in the cache, on as many threads as torch would take."""
+"""Work on a few rows at once on the CPU, in blocks that stay in the cache."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 Rows: TypeAlias = npt.NDArray[Any]
 
@@ -22,17 +20,13 @@ ONES = {np.dtype(kind): np.ones((PIECE, 1), dtype=kind) for kind in (np.float32,
 def in_blocks(work: Callable[[Rows, slice], Rows], rows: Rows) -> Rows:
     """`work` on blocks of rows, (rows, vocab), and the places of each block among all; what it returns, one below the other.
 
-    The vocabulary alone decides how many rows are a block. numpy gives up the interpreter's lock while it computes, so that
-    threads run at the same time; starting them pays from two blocks on, each of which takes most of a millisecond.
+    The vocabulary alone decides how many rows are a block. One thread does it all: numpy's calls on a block take some 30 us, and handing
+    the interpreter's lock over after each made two threads 2 to 8 times as slow as one from 64 x 2,048 to 64 x 50,257, and no
+    faster at 64 x 151,936.
     """
     height = max(1, BLOCK // max(rows.shape[-1], 1))
-    places = [slice(row, row + height) for row in range(0, len(rows), height)]
-    threads = min(len(places), torch.get_num_threads())
-    if threads < 2:
-        found = [work(rows[place], place) for place in places]
-    else:
-        with ThreadPoolExecutor(threads) as pool:
-            found = list(pool.map(lambda place: work(rows[place], place), places))
+    places = (slice(row, row + height) for row in range(0, len(rows), height))
+    found = [work(rows[place], place) for place in places]
     if len(found) == 1:
         return found[0]
     return np.concatenate(found) if found else np.empty((0, 1), dtype=rows.dtype)
