@@ -9,7 +9,7 @@ import typer
 
 from temp_processors.cli.console import say
 from temp_processors.cli.errors import refused, told
-from temp_processors.cli.scoring import Split
+from temp_processors.cli.scoring import Split, split_of
 
 
 def calibrate_command(
@@ -20,7 +20,7 @@ def calibrate_command(
         str | None,
         typer.Option(help="Column of what it continues: a text or a chat.", show_default="prompt, where there is one"),
     ] = None,
-    split: Split = "train",
+    split: Split = None,
     out: Annotated[Path | None, typer.Option(help="File to write the YAML to.")] = None,
 ) -> None:
     """Fit one temperature to reference texts, and print it as a policy of a configuration."""
@@ -35,13 +35,14 @@ def calibrate_command(
     from temp_processors.tuning.references import read_references, tokenized
 
     transformers_logging.disable_progress_bar()
+    part = split_of(split, [source])
     try:
         spec = ModelSpec(name=model)
     except ValidationError as error:
         raise refused(f"--model: has to name a model, but is {model!r}") from error
     try:
         out = None if out is None else expanded_path(out)
-        references = read_references(source, text_column=text_column, prompt_column=prompt_column, split=split)
+        references = read_references(source, text_column=text_column, prompt_column=prompt_column, split=part)
     except PromptError as error:
         raise refused(error.problem.message) from error
     except ValueError as error:

@@ -21,6 +21,7 @@ from temp_processors.cli.scoring import (
     Verbose,
     scores_of,
     show,
+    split_of,
 )
 from temp_processors.cli.traced import show_reweighted, show_traced
 
@@ -33,7 +34,7 @@ def compare_command(
     text_column: TextColumn = "text",
     group_by: GroupBy = None,
     prompt_column: PromptColumn = None,
-    split: Split = "train",
+    split: Split = None,
     length: Length = None,
     tokenizer: TokenizerName = "auto",
     verbose: Verbose = False,
@@ -49,6 +50,7 @@ def compare_command(
 
     with told(ValueError):
         sources = [expanded(source) for source in sources]
+    part = split_of(split, sources)
     if at is not None:
         show_reweighted(sources, at, metrics, tokenizer)
         return
@@ -56,7 +58,7 @@ def compare_command(
         "text_column": text_column,
         "group_by": group_by,
         "prompt_column": prompt_column,
-        "split": split,
+        "split": part,
         "length": length or "paired",
         "tokenizer": tokenizer,
     }

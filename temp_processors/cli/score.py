@@ -24,6 +24,7 @@ from temp_processors.cli.scoring import (
     Verbose,
     scores_of,
     show,
+    split_of,
 )
 
 
@@ -35,7 +36,7 @@ def score_command(
     text_column: TextColumn = "text",
     group_by: GroupBy = None,
     prompt_column: PromptColumn = None,
-    split: Split = "train",
+    split: Split = None,
     length: Length = None,
     tokenizer: TokenizerName = "auto",
     stream: Annotated[
@@ -62,9 +63,10 @@ def score_command(
     with told(ValueError):
         out = expanded_path(out)
     if task is not None:
-        if stream or metrics or baseline or primary or length:
+        if stream or metrics or baseline or primary or length or split or tokenizer != "auto":
             raise refused(
-                "--task: takes no --stream, --metric, --baseline, --primary or --length: its scores are those of the file"
+                "--task: takes no --stream, --metric, --baseline, --primary, --length, --split or --tokenizer: "
+                "its scores are those of the file"
             )
         score_on_task(sources, task, (text_column, group_by, prompt_column), out, rows, allow=allow_code_execution)
         return
@@ -77,7 +79,7 @@ def score_command(
         "text_column": text_column,
         "group_by": group_by,
         "prompt_column": prompt_column,
-        "split": split,
+        "split": split_of(split, sources),
         "baseline": baseline,
         "primary": primary,
         "length": cut,

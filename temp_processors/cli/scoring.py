@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from temp_processors.cli.console import InertConsole
-from temp_processors.cli.errors import told
+from temp_processors.cli.errors import refused, told
 
 if TYPE_CHECKING:
     from temp_processors.comparison.scoring import Scored
@@ -30,7 +31,7 @@ PromptColumn = Annotated[
         show_default="prompt_id",
     ),
 ]
-Split = Annotated[str, typer.Option(help="Part of a dataset.")]
+Split = Annotated[str | None, typer.Option(help="Part of a dataset.", show_default="train")]
 Length = Annotated[
     str | None,
     typer.Option(
@@ -51,10 +52,28 @@ Verbose = Annotated[
 ]
 
 
+def split_of(split: str | None, sources: Sequence[str]) -> str:
+    """The part of a dataset that is read, `train` by default; a choice of it ends the command where no source is a dataset."""
+    if split is None:
+        return "train"
+    from temp_processors.comparison.sources import is_dataset
+    from temp_processors.datafiles import expanded
+
+    with told(ValueError):
+        found = any(is_dataset(expanded(source)) for source in sources)
+    if not found:
+        raise refused(f"--split: is for datasets, but {', '.join(sources)} {'is' if len(sources) == 1 else 'are'} none")
+    return split
+
+
 def scores_of(
     sources: list[str], metrics: list[str] | None, options: dict[str, Any], *, stream: bool = False
 ) -> Scored:
     """The scores of the sources; a mistake in options or files ends the command."""
+    named = metrics or []
+    for place, name in enumerate(named):
+        if name in named[:place]:
+            raise refused(f"--metric: names {name} twice")
     from temp_processors.comparison.scoring import scored_sources, streamed_sources, tokenizer_named
 
     with told(ValueError):

@@ -221,6 +221,11 @@ def _is_run(source: str) -> bool:
     return Path(source, "samples.jsonl").is_file()
 
 
+def is_dataset(source: str) -> bool:
+    """Whether a source is read as a dataset, which has splits: a folder that is no run, or an id on the Hub."""
+    return not (_is_run(source) or is_file_name(source))
+
+
 def grouped(rows: Sequence[Row], order: Sequence[str]) -> dict[str, Group]:
     """The rows of one source as groups: those of `order` first, then the others as they come."""
     held: dict[str, list[tuple[Row, tuple[Any, int]]]] = {name: [] for name in order}

@@ -252,6 +252,13 @@ class ExperimentConfig(BaseModel):
             raise ValueError(f"names {given[repeated[1]]} twice")
         return given
 
+    @pydantic.field_validator("metrics")
+    @classmethod
+    def _no_metric_twice(cls, metrics: list[str]) -> list[str]:
+        if repeated := _first_repeat(metrics):
+            raise ValueError(f"names {metrics[repeated[1]]} twice")
+        return metrics
+
     @pydantic.field_validator("prompts")
     @classmethod
     def _no_prompt_twice(cls, prompts: list[str] | PromptSource) -> list[str] | PromptSource:

@@ -79,6 +79,9 @@ class PromptSource(BaseModel):
     def _one_source(self) -> PromptSource:
         if (self.file is None) == (self.dataset is None):
             raise ValueError("has to name a `file` or a `dataset`, one of them")
+        for field in ("name", "split", "streaming"):
+            if self.file is not None and getattr(self, field) != type(self).model_fields[field].default:
+                raise ValueError(f"has a `{field}`, which is for a `dataset`: a `file` is read as a whole")
         return self
 
     def read(self) -> list[Prompt]:

@@ -43,7 +43,7 @@ def read_rows(
     except OSError as error:
         raise RowsError(f"{path}: {reason_of(error)}") from error
     if not present:
-        raise RowsError(f"{path}: no such file")
+        raise RowsError(f"{path}: {'is a folder, not a file' if path.is_dir() else 'no such file'}")
     file = DataFile.named(path)
     if file.format == "text":
         return ({column: line} for line in _plain(file, position))
