@@ -87,12 +87,12 @@ def _policies(text: str, model: str) -> dict[str, dict[str, Any]]:
 
     data: dict[str, Any] = {"name": "eval", "model": model, "prompts": ["-"], "checkpoint_sampling": "neutralise"}
     if text.lstrip().startswith(("[", "{")):
-        held = parse_yaml(text, "--policies").data
+        held = parse_yaml(text, "--policies").sound_data()
         data["policies"] = held if isinstance(held, list) else [held]
     elif re.fullmatch(r"[\d.,:\s]+", text):
         data = {**config_data(model, ["-"], text), **data}
     else:
-        held = read_yaml(find_config(Path(text))).data
+        held = read_yaml(find_config(Path(text))).sound_data()
         if not isinstance(held, dict) or "policies" not in held:
             raise ValueError(f"--policies: {text}: has no field `policies`")
         data["policies"] = held["policies"]

@@ -41,7 +41,7 @@ def _read(file: Path) -> Any:
 
     if file.suffix.lower() != ".json":
         with told(ValueError):
-            return read_yaml(file).data
+            return read_yaml(file).sound_data()
     try:
         text = file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:

@@ -43,7 +43,7 @@ def config_data(
     if task is not None:
         from temp_processors.config.yaml_lines import read_yaml
 
-        data["task"] = read_yaml(task).data
+        data["task"] = read_yaml(task).sound_data()
     return data
 
 

@@ -17,7 +17,7 @@ from yaml.constructor import ConstructorError
 from yaml.reader import ReaderError
 
 from temp_processors.addresses import redacted
-from temp_processors.config.yaml_loader import DEEPEST, Bounded, compose
+from temp_processors.config.yaml_loader import DEEPEST, Bounded, MisreadError, compose
 from temp_processors.inert import one_line
 
 Location = tuple[str | int, ...]
@@ -74,6 +74,12 @@ class YamlSource:
                 source, line = self.lines[path[:length]]
                 return Problem(source, line, path, message)
         return Problem(self.name, None, path, message)
+
+    def sound_data(self) -> Any:
+        """The data, where reading it found nothing wrong. Raises `ConfigError` with the problems."""
+        if self.problems:
+            raise ConfigError(self.problems)
+        return self.data
 
     def set(self, assignment: str) -> None:
         """Apply one `a.0.b=value` override; the value is parsed as YAML, list items are addressed by their index."""
@@ -150,7 +156,11 @@ def read_yaml(path: Path, shown_as: str | None = None) -> YamlSource:
 
 
 def parse_yaml(text: str, name: str) -> YamlSource:
-    """Parse YAML text. What is not valid or too large raises `ConfigError`; repeated keys are collected in `problems`."""
+    """Parse YAML text; repeated keys are collected in `problems`.
+
+    Raises:
+        ConfigError: It is not valid YAML, is too large, or holds a number that a person reads otherwise (`1:30`, `010`).
+    """
     source = YamlSource(name, None)
     try:
         loader, node = compose(text)
@@ -175,7 +185,7 @@ def _not_valid(error: yaml.YAMLError, text: str, name: str) -> Problem:
     elif isinstance(error, ReaderError):
         line = text.count("\n", 0, error.position) + 1
         said = f"the character U+{ord(text[error.position]):04X} may stand in double quotes only, as an escape"
-    return Problem(name, line, (), f"is not valid YAML: {said}")
+    return Problem(name, line, (), said if isinstance(error, MisreadError) else f"is not valid YAML: {said}")
 
 
 def _construct(loader: Bounded, node: yaml.Node, path: Location, source: YamlSource) -> Any:

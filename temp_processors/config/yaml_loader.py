@@ -6,6 +6,7 @@ KeyError for a scalar that is not what its tag says, and gigabytes for a few ali
 
 from __future__ import annotations
 
+import re
 from typing import Any, ClassVar
 
 import yaml
@@ -29,8 +30,14 @@ LONGEST_TEXT = 10_000_000
 LONG_TEXT = 50_000
 """Characters from which libyaml's parser saves more time than it can cost."""
 MERGE = "tag:yaml.org,2002:merge"
+OCTAL = re.compile(r"[-+]?0[0-7_]+")
+"""A whole number that YAML 1.1 reads in base 8; YAML 1.2 and Python write 0o10."""
 FAILURES = (ValueError, KeyError, IndexError, AttributeError, TypeError, OverflowError)
 """What PyYAML's constructors raise for `2020-13-45`, `!!bool maybe`, `!!int ""`, `!!timestamp x` and their like."""
+
+
+class MisreadError(ConstructorError):
+    """A number that YAML 1.1 reads otherwise than a person does, who wrote a time or put a zero in front: `1:30` as 90, `010` as 8."""
 
 
 class Bounded(Composer, SafeConstructor, Resolver):
@@ -98,16 +105,25 @@ class Bounded(Composer, SafeConstructor, Resolver):
             raise ConstructorError(None, None, message, node.start_mark) from error
 
     def construct_number(self, node: Any) -> Any:
-        """A whole number or a float, of a length that can be shown and computed with."""
-        length = len(str(self.construct_scalar(node)))
+        """A whole number or a float, of a length that can be shown and computed with, if a person reads the same number there."""
+        text = str(self.construct_scalar(node))
+        length = len(text)
         if length > LONGEST_NUMBER:
             message = (
                 f"a number of {length:,} characters; at most {LONGEST_NUMBER} are read: if it is text, put it in quotes"
             )
             raise ConstructorError(None, None, message, node.start_mark)
-        if node.tag.endswith(":int"):
-            return self.construct_yaml_int(node)
-        return self.construct_yaml_float(node)
+        whole = node.tag.endswith(":int")
+        number = self.construct_yaml_int(node) if whole else self.construct_yaml_float(node)
+        if ":" in text:
+            message = (
+                f"{text} is {number} to YAML 1.1, in base 60: write {number} if that is meant, or '{text}' as a text"
+            )
+            raise MisreadError(None, None, message, node.start_mark)
+        if whole and OCTAL.fullmatch(text) and number != (decimal := int(text.replace("_", ""))):
+            message = f"{text} is {number} to YAML 1.1, in base 8: write {decimal} or {number}, or '{text}' as a text"
+            raise MisreadError(None, None, message, node.start_mark)
+        return number
 
     yaml_constructors: ClassVar[dict[str | None, Any]] = {
         **SafeConstructor.yaml_constructors,

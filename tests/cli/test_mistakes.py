@@ -29,6 +29,7 @@ MISTAKES = [
     (("run", "fox", "--set", "prompts={file: ., column: x}"), "prompts: .: is a folder, not a file"),
     (("run", "fox", "--set", "prompts={file: a.txt, split: test}"), "prompts: has a `split`, which is for a `dataset`"),
     (("run", "fox", "--set", "policies.0.temperature=-1"), "policies.0.temperature"),
+    (("run", "fox", "--set", "policies.0.temperature=1:30"), "1:30 is 90 to YAML 1.1, in base 60: write 90 if"),
     (("run", "fox", "--set", "policies.0.kind=fixd"), "did you mean 'fixed'"),
     (("run", "fox", "--set", TWO), "both named 'a'"),
     (("run", "fox", "--set", "prompts=[]"), "prompts"),

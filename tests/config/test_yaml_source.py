@@ -135,6 +135,24 @@ def test_what_cannot_be_read_is_one_line_with_its_place(text: str, line: int, me
     assert "\n" not in str(caught.value)
 
 
+MISREAD = [
+    ("a: 1\nb: 1:30", 2, "1:30 is 90 to YAML 1.1, in base 60: write 90 if that is meant, or '1:30' as a text"),
+    ("a: [1, -1:30:00]", 1, "-1:30:00 is -5400 to YAML 1.1, in base 60"),
+    ("a: 1:30.5", 1, "1:30.5 is 90.5 to YAML 1.1, in base 60"),
+    ("12:30: a", 1, "12:30 is 750 to YAML 1.1, in base 60"),
+    ("a: 010", 1, "010 is 8 to YAML 1.1, in base 8: write 10 or 8, or '010' as a text"),
+    ("a: -0_17", 1, "-0_17 is -15 to YAML 1.1, in base 8: write -17 or -15"),
+    ("a: !!int 010", 1, "010 is 8 to YAML 1.1"),
+]
+
+
+@pytest.mark.parametrize(("text", "line", "message"), MISREAD)
+def test_a_number_that_a_person_reads_otherwise_is_refused(text: str, line: int, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_yaml(text, "x.yaml")
+    assert str(caught.value).startswith(f"x.yaml:{line}: {message}")
+
+
 @pytest.mark.parametrize(("text", "line", "message"), NOT_YAML[:20], ids=range(20))
 def test_set_reads_values_with_the_same_parser(text: str, line: int, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
@@ -152,7 +170,7 @@ def test_a_text_that_is_too_long_is_not_parsed() -> None:
     "text",
     [
         "a: !!set {x, y}\nb: !!omap [k: 1, l: 2]\nc: !!pairs [k: 1, k: 2]",
-        "a: 1:30:00\nb: 0x1F\nc: 0o17\nd: 017\ne: 1_000\nf: .inf\ng: 1e3\nh: 190:20:30.15",
+        "a: 007\nb: 0x1F\nc: 0o17\nd: -00\ne: 1_000\nf: .inf\ng: 1e3\nh: 010.5\ni: '010'\nj: 12:30 o'clock\nk: 0b11",
         "a: 2001-12-14t21:59:43.10-05:00\nb: 2001-12-14\nc: !!binary aGVsbG8=",
         "a: yes\nb: Off\nc: ~\nd: null\ne: !!str 1\nf: !!float 1\n3: a\n2.5: b\ntrue: c\nnull: d",
         "a: |\n  one\n  two\nb: >-\n  one\n  two\n? long key\n: value",
