@@ -31,6 +31,8 @@ def import_command(
     tell_not_carried(found.not_carried, partial=partial)
     if found.beside:
         say(f"no part of a policy: {', '.join(found.beside)}", error=True)
+    for note in found.notes:
+        say(note, error=True)
     typer.echo(write_yaml({"policies": [{"name": file.stem, **found.policy}]}), nl=False)
 
 

@@ -6,7 +6,7 @@ it, it is greedy, and what `temperature` and the cuts say has no effect.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from temp_processors.audit.neutral import SAMPLING_FIELDS, values_on
@@ -70,9 +70,20 @@ def read(fields: Mapping[str, Any]) -> Imported:
         held = {name: acting[name] for name in PENALTIES if name in acting}
         idle = tuple(name for name in acting if SAMPLING_FIELDS[name].only_sampling)
         steps = [one(name, value) for name, value in held.items()]
-        return Imported(policy_of([*steps, one("fixed", 0.0)]), tuple(problems), (*beside, *idle))
+        policy = policy_of([*steps, one("fixed", 0.0)])
+        return Imported(policy, tuple(problems), (*beside, *idle), _without_sampling(fields, idle))
     given = {name: value for name, value in fields.items() if name in ours and name != "kind" and value is not None}
     return Imported({"kind": "generate", **given}, tuple(problems), beside)
+
+
+def _without_sampling(fields: Mapping[str, Any], idle: Sequence[str]) -> tuple[str, ...]:
+    """Why the policy is greedy, where the fields do not say so themselves or hold others that act on sampling alone."""
+    said = fields.get("do_sample") is not None
+    if said and not idle:
+        return ()
+    why = "do_sample is false" if said else "do_sample is not set, and transformers does not sample by default"
+    without = f" and {', '.join(idle)} without effect" if idle else ""
+    return (f"{why}: this is greedy (temperature 0){without}; to sample, set do_sample: true",)
 
 
 def _carried(fields: Mapping[str, Any], acting: Mapping[str, Any], problems: list[str]) -> Imported:

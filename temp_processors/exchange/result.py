@@ -43,8 +43,10 @@ class Imported:
         policy: `{"kind": ..., parameters}`.
         not_carried: Fields about the choice of tokens that it does not say, one sentence each.
         beside: Names of the fields that are not about the choice of tokens, such as a seed or a length.
+        notes: What may surprise whoever wrote the fields, in sentences.
     """
 
     policy: Fields
     not_carried: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()

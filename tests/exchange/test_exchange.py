@@ -293,6 +293,31 @@ def test_fields_that_are_no_part_of_a_policy_are_listed() -> None:
     assert imported({"temperature": 0.7, "max_length": 9}, "generation_config").beside == ("max_length", "temperature")
 
 
+@pytest.mark.parametrize(
+    ("fields", "note"),
+    [
+        (
+            {"temperature": 0.7, "top_k": 20},
+            "do_sample is not set, and .* greedy .* and temperature, top_k without effect; to",
+        ),
+        (
+            {"max_length": 9},
+            r"do_sample is not set, and .* this is greedy \(temperature 0\); to sample, set do_sample: true",
+        ),
+        (
+            {"do_sample": False, "temperature": 0.7},
+            "do_sample is false: this is greedy .* and temperature without effect",
+        ),
+        ({"do_sample": False}, None),
+        ({"do_sample": True, "temperature": 0.7}, None),
+    ],
+)
+def test_fields_that_do_not_sample_are_noted(fields: dict[str, Any], note: str | None) -> None:
+    notes = imported(fields, "generation_config").notes
+    assert len(notes) == (note is not None)
+    assert note is None or re.match(note, notes[0])
+
+
 def run(*arguments: str) -> tuple[int, str, str]:
     result = CliRunner().invoke(app, arguments)
     return result.exit_code, result.stdout, result.stderr
@@ -315,6 +340,14 @@ def test_the_commands(tmp_path: Path) -> None:
     assert (
         "none is named 'hit' (did you mean 'hot'?)" in run("export", str(config), "--policy", "hit", "--to", "vllm")[2]
     )
+
+
+def test_the_command_says_why_a_policy_is_greedy(tmp_path: Path) -> None:
+    file = tmp_path / "generation_config.json"
+    file.write_text('{"temperature": 0.7}')
+    code, out, told = run("import", str(file), "--from", "generation_config")
+    assert (code, "temperature: 0.0" in out) == (0, True)
+    assert told.startswith("no part of a policy: temperature\ndo_sample is not set, and transformers does not sample")
 
 
 @pytest.mark.parametrize(
