@@ -83,7 +83,7 @@ def _policies(text: str, model: str) -> dict[str, dict[str, Any]]:
     """Policies by name, as data."""
     from temp_processors.cli.without_file import config_data
     from temp_processors.config.experiment import find_config, load_config
-    from temp_processors.config.yaml_lines import parse_yaml, read_yaml
+    from temp_processors.config.yaml_lines import YamlSource, parse_yaml, read_yaml
 
     data: dict[str, Any] = {"name": "eval", "model": model, "prompts": ["-"], "checkpoint_sampling": "neutralise"}
     if text.lstrip().startswith(("[", "{")):
@@ -96,7 +96,8 @@ def _policies(text: str, model: str) -> dict[str, dict[str, Any]]:
         if not isinstance(held, dict) or "policies" not in held:
             raise ValueError(f"--policies: {text}: has no field `policies`")
         data["policies"] = held["policies"]
-    return {one.name: one.policy.model_dump(mode="json", exclude_none=True) for one in load_config(data).policies}
+    policies = load_config(YamlSource("--policies", data)).policies
+    return {one.name: one.policy.model_dump(mode="json", exclude_none=True) for one in policies}
 
 
 def _evaluated(model: str, tasks: list[str], policies: dict[str, Any], options: dict[str, Any]) -> Evaluation:

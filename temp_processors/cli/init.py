@@ -66,11 +66,11 @@ def text_of(model: str, prompts: list[str], temperatures: str, path: Path) -> st
         ValueError: Temperatures that are none.
     """
     from temp_processors.config.experiment import load_config
-    from temp_processors.config.yaml_lines import write_yaml
+    from temp_processors.config.yaml_lines import YamlSource, write_yaml
     from temp_processors.inert import one_line
 
     data = config_data(model, prompts, temperatures)
-    load_config(data)
+    load_config(YamlSource("the command line", data))
     head = write_yaml({name: data[name] for name in ("name", "model", "prompts")}).rstrip()
     policies = write_yaml({"policies": data["policies"]}).rstrip()
     return TEXT.format(model=one_line(model), path=one_line(str(path)), head=head, policies=policies)

@@ -26,6 +26,7 @@ from temp_processors.cli.tracking import log_run, trackers
 
 if TYPE_CHECKING:
     from temp_processors.config.experiment import ExperimentConfig
+    from temp_processors.config.yaml_lines import YamlSource
     from temp_processors.experiment.plan import Plan
     from temp_processors.runs.folder import Run
 
@@ -41,7 +42,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="Print errors only.")]
 Verbose = Annotated[
     bool, typer.Option("--verbose", help="Show the signature of every score, all differences and whole texts.")
 ]
-Source = tuple[Path | dict[str, Any], Sequence[str], Path | None]
+Source = tuple["Path | YamlSource", Sequence[str], Path | None]
 """Where a configuration comes from, its file or its data, and what `--set` and `--out` change of it."""
 
 
@@ -115,7 +116,7 @@ def run_command(
         raise failed(run.failures)
 
 
-def _source(config: Path | None, chosen: dict[str, Any]) -> Path | dict[str, Any]:
+def _source(config: Path | None, chosen: dict[str, Any]) -> Path | YamlSource:
     """The file of a configuration, or the data of one that options describe."""
     given = [option for option, value in chosen.items() if value not in (None, [])]
     if config is not None:
@@ -127,17 +128,20 @@ def _source(config: Path | None, chosen: dict[str, Any]) -> Path | dict[str, Any
     missing = [option for option in ("--prompt", "--temperatures") if not chosen[option]]
     if missing:
         raise refused(f"give CONFIG, or a run without a file: {missing[0]} is missing")
+    from temp_processors.config.yaml_lines import YamlSource
+
     with told(ValueError):
-        return config_data(
+        data = config_data(
             chosen["--model"] or "fox",
             chosen["--prompt"],
             chosen["--temperatures"],
             chosen["--task"],
             samples=chosen["--samples"],
         )
+    return YamlSource("the command line", data)
 
 
-def planned(config: Path | dict[str, Any], overrides: Sequence[str], out: Path | None, console: Console) -> Plan:
+def planned(config: Path | YamlSource, overrides: Sequence[str], out: Path | None, console: Console) -> Plan:
     """What to run, after a line that says how much it is."""
     from temp_processors.config.experiment import load_config, located
     from temp_processors.config.prompts import PromptError

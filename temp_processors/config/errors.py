@@ -8,21 +8,20 @@ from typing import Any
 import pydantic
 
 from temp_processors.config.yaml_lines import Problem, YamlSource
-from temp_processors.policies.mistakes import mistake_of
+from temp_processors.policies.mistakes import mistakes_in
 
 NAMED = re.compile(r"`(\w+)`")
 
 
 def problems_of(error: pydantic.ValidationError, source: YamlSource, model: Any) -> list[Problem]:
-    """One `Problem` for every error that pydantic found, at the line of the value that caused it.
+    """One `Problem` for every mistake that pydantic found, at the line of the value that caused it.
 
     Args:
         error: What validation raised.
         source: The data that was validated, with its lines.
         model: The type it was validated against: a model, or an annotation such as a union of models.
     """
-    found = (mistake_of(details, source.data, model) for details in error.errors(include_url=False))
-    return [problem_at(source, path, message) for path, message in found]
+    return [problem_at(source, path, message) for path, message in mistakes_in(error, source.data, model)]
 
 
 def problem_at(source: YamlSource, path: tuple[str | int, ...], message: str) -> Problem:

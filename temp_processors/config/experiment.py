@@ -16,7 +16,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 import pydantic
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_serializer, model_validator
@@ -338,14 +338,15 @@ def _first_repeat(names: Sequence[str]) -> tuple[int, int] | None:
     return None
 
 
-def load_config(
-    path: Path | str | Mapping[str, Any], overrides: Sequence[str] = (), out: Path | None = None
-) -> ExperimentConfig:
+Given: TypeAlias = Path | str | Mapping[str, Any] | YamlSource
+"""A configuration as it is given: a file, the name of a shipped one, its data, or its data with a name for errors."""
+
+
+def load_config(path: Given, overrides: Sequence[str] = (), out: Path | None = None) -> ExperimentConfig:
     """Read a YAML file, apply `--set` overrides, validate.
 
     Args:
-        path: A file, the name of a configuration that ships with the package (`fox`, `fox.yaml`), or the data of one, as options of a
-            command give it.
+        path: A file, the name of a configuration that ships with the package (`fox`, `fox.yaml`), or the data of one.
         overrides: `path.to.field=value`, applied in order before validation; values are parsed as YAML.
         out: Run folder that replaces the one in the file.
 
@@ -369,7 +370,7 @@ def load_config(
 
 def located(
     error: ConfigError,
-    path: Path | str | Mapping[str, Any],
+    path: Given,
     overrides: Sequence[str] = (),
     out: Path | None = None,
 ) -> ConfigError:
@@ -380,9 +381,9 @@ def located(
     return ConfigError(as_written(problem, source, policies) for problem in problems)
 
 
-def _folder(path: Path | str | Mapping[str, Any]) -> Path:
+def _folder(path: Given) -> Path:
     """Where a configuration stands, for the paths in it."""
-    return Path.cwd() if isinstance(path, Mapping) else find_config(Path(path)).resolve().parent
+    return Path.cwd() if isinstance(path, (Mapping, YamlSource)) else find_config(Path(path)).resolve().parent
 
 
 def _written_out(source: YamlSource, folder: Path) -> list[Expanded]:
@@ -391,10 +392,12 @@ def _written_out(source: YamlSource, folder: Path) -> list[Expanded]:
     return write_out(source)
 
 
-def _read(path: Path | str | Mapping[str, Any], overrides: Sequence[str], out: Path | None) -> YamlSource:
+def _read(path: Given, overrides: Sequence[str], out: Path | None) -> YamlSource:
     """The data of a configuration with the overrides applied, not validated."""
     if isinstance(path, Mapping):
-        source = YamlSource("the command line", deepcopy(dict(path)))
+        source = YamlSource("the configuration", deepcopy(dict(path)))
+    elif isinstance(path, YamlSource):
+        source = YamlSource(path.name, deepcopy(path.data))
     else:
         found = find_config(Path(path))
         source = read_yaml(found, shown_as=str(path) if found == Path(path) else str(found))

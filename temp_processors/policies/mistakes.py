@@ -33,6 +33,8 @@ SHAPES = {
     "finite_number": "a finite number",
 }
 """What a value of the wrong type has to be, by the type of pydantic's error."""
+EITHER = re.compile(r"has to be (.+?), but is (.+)", re.DOTALL)
+"""A message with what is allowed and what was given."""
 LIKE_A_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
 
@@ -57,7 +59,30 @@ class PolicyMistakesError(ValueError):
 
 def mistakes_of(error: pydantic.ValidationError, data: Any, model: Any) -> PolicyMistakesError:
     """What pydantic found wrong with a policy; arguments as for `mistake_of`."""
-    return PolicyMistakesError([mistake_of(details, data, model) for details in error.errors(include_url=False)])
+    return PolicyMistakesError(mistakes_in(error, data, model))
+
+
+def mistakes_in(error: pydantic.ValidationError, data: Any, model: Any) -> list[tuple[Location, str]]:
+    """Place and message of everything that pydantic found; arguments as for `mistake_of`.
+
+    The members of a union that all refuse one value are one mistake: `has to be a whole number or 'auto', but is 'automatic'`.
+    """
+    found: dict[Location, list[str]] = {}
+    for details in error.errors(include_url=False):
+        place, message = mistake_of(details, data, model)
+        messages = found.setdefault(place, [])
+        if message not in messages:
+            messages.append(message)
+    return [(place, message) for place, messages in found.items() for message in _as_one(messages)]
+
+
+def _as_one(messages: list[str]) -> list[str]:
+    """Messages about one value, as one where they differ in what is allowed, or in a hint behind the value, alone."""
+    parts = [part for part in map(EITHER.fullmatch, messages) if part is not None]
+    given = sorted((part[2] for part in parts), key=len)
+    if len(parts) < len(messages) or not all(one.startswith(given[0]) for one in given):
+        return messages
+    return [f"has to be {' or '.join(part[1] for part in parts)}, but is {given[-1]}"]
 
 
 def mistake_of(details: ErrorDetails, data: Any, model: Any) -> tuple[Location, str]:
@@ -121,9 +146,8 @@ def _message(details: ErrorDetails, place: Place) -> str:
     if kind == "value_error":
         return str(context["error"]).removeprefix(f"`{name}` ")
     if kind in SHAPES:
-        return (
-            f"has to be {SHAPES[kind]}, but is {_quoted(given)}{_unquoted(given) if SHAPES[kind] == 'a text' else ''}"
-        )
+        hint = _unquoted(given) if SHAPES[kind] == "a text" else _as_policy(given, place)
+        return f"has to be {SHAPES[kind]}, but is {_quoted(given)}{hint}"
     if kind == "string_pattern_mismatch":
         return f"has to hold some text, but is {_quoted(given)}"
     if kind in ("too_short", "string_too_short"):
@@ -149,6 +173,18 @@ def _unquoted(given: Any) -> str:
     if isinstance(given, dict):
         return ": a text with a colon and a space in it stands in quotes"
     return ": as a text it stands in quotes" if isinstance(given, (bool, int, float, date)) else ""
+
+
+def _as_policy(given: Any, place: Place) -> str:
+    """What to write where a number stands for a policy: that of one temperature, which has a name in a list of an experiment's."""
+    if isinstance(given, bool) or not isinstance(given, (int, float)) or not math.isfinite(given):
+        return ""
+    fields = {} if place.owner is None else place.owner.model_fields
+    named = any(INLINE in field.metadata for field in fields.values())
+    if not named and not ({"fixed"} & set(place.known)):
+        return ""
+    name = f"name: T={given}, " if named else ""
+    return f": a temperature is written {{{name}kind: fixed, temperature: {given}}}"
 
 
 def _unknown_field(place: Place) -> str:

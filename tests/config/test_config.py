@@ -125,6 +125,27 @@ def test_shipped_configs_are_valid_and_found_by_name(name: str) -> None:
             "- Q: The quick",
             "demo.yaml:3: prompts.0: has to be a text, but is {'Q': 'The quick brown fox'}: a text with a colon",
         ),
+        (
+            "name: demo",
+            "name: demo\nbatch_size: automatic",
+            "demo.yaml:2: batch_size: has to be a whole number or 'auto', but is 'automatic'",
+        ),
+        (
+            "name: demo",
+            "name: demo\nmodel: {device_map: [1]}",
+            "demo.yaml:2: model.device_map: has to be a text or a mapping, but is [1]",
+        ),
+        (
+            "- name: cold",
+            "- 0.5\n  - name: cold",
+            "demo.yaml:5: policies.0: has to be a mapping, but is 0.5: a temperature is written "
+            "{name: T=0.5, kind: fixed, temperature: 0.5}",
+        ),
+        (
+            "- name: cold",
+            "- {name: x, kind: phase, open_ids: 1, close_ids: 2, inside: 0.5, outside: 1}\n  - name: cold",
+            "demo.yaml:5: policies.0.inside: has to be a mapping with a `kind`, but is 0.5: a temperature is written {kind: fixed, ",
+        ),
         ("name: demo", "name: demo\nmodel: ''", "demo.yaml:2: model: has to hold some text, but is ''"),
         ("name: demo", "name: demo\nout: ' '", "demo.yaml:2: out: has to hold some text, but is ' '"),
         (
@@ -257,6 +278,18 @@ def test_an_unknown_field_is_told_with_the_fields_of_its_owner(setting: str, mes
     with pytest.raises(ConfigError) as caught:
         load_config("fox", [setting])
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("setting", ["batch_size=automatic", "batch_size='8'", "model={device_map: 1.5}"])
+def test_a_value_that_no_form_of_a_field_takes_is_one_mistake(setting: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config("fox", [setting])
+    assert len(caught.value.problems) == 1
+
+
+def test_data_of_a_program_is_not_called_the_command_line() -> None:
+    with pytest.raises(ConfigError, match=r"^the configuration: prompts: has to hold at least 1 item, but is \[\]$"):
+        load_config({**yaml.safe_load(GOOD), "prompts": []})
 
 
 def test_one_text_instead_of_a_list_of_overrides_is_one_complaint() -> None:
