@@ -82,7 +82,7 @@ class SeededSampling(LogitsProcessor):
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """0 at each row's choice, -inf elsewhere, in a new tensor of the shape and dtype of `scores`."""
-        if not (scores.ndim > 2 or self.coupled or without_sync(scores)) and scores.numel():
+        if not (without_sync(scores) or scores.ndim > 2 or self.coupled) and scores.numel():
             return _drawn(scores, self._uniform(input_ids, scores))
         step = steps_after(input_ids, scores, self.prompt_length, self._longest_prompt)
         choice, total = choose(scores, per_row(self.seeds, "seeds", scores), step, coupled=self.coupled)

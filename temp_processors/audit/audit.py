@@ -19,6 +19,7 @@ from temp_processors.audit.findings import Finding, dropped_values, find_problem
 from temp_processors.audit.neutral import SAMPLING_FIELDS, off_values
 from temp_processors.audit.prompt_length import prompt_lengths
 from temp_processors.audit.stack import StackEntry, asked_for, describe, record
+from temp_processors.inert import one_line
 from temp_processors.sampling import SeededSampling
 
 
@@ -78,6 +79,7 @@ def audit(
             `pipeline("text-generation")` says `do_sample=True, temperature=0.7` where the call and the model do not.
 
     Raises:
+        TypeError: `model` is none, such as the name of one, or `processors` is no list, such as a single one.
         ValueError: For `custom_generate`, whose code replaces the stack. What `generate` refuses with a ValueError does
             not raise here: it is the finding "generate-refuses".
 
@@ -92,6 +94,7 @@ def audit(
         effective temperature: 0.5
         warning: truncation-by-default: top_k=50 is on unasked; pass top_k=0 to sample from every token
     """
+    _check_types(model, processors)
     if generate_kwargs.get("custom_generate") is not None:
         raise ValueError("custom_generate runs its own decoding code, so there is no stack of generate() to audit")
     arguments = dict(generate_kwargs)
@@ -110,6 +113,19 @@ def audit(
     if not paged:
         findings += prompt_lengths(stack, seen.rows, seen.prompt)
     return Audit("continuous_batching" if paged else seen.mode, stack, temperature, effective, tuple(findings))
+
+
+def _check_types(model: Any, processors: Any) -> None:
+    if not callable(getattr(model, "generate", None)):
+        raise TypeError(f"`model` has to be a model of transformers with `generate`, but is {_shown(model)}")
+    if not isinstance(processors, Sequence) or isinstance(processors, str):
+        raise TypeError(
+            f"`processors` has to be a list, as `logits_processor` of generate(), but is {_shown(processors)}"
+        )
+
+
+def _shown(value: object) -> str:
+    return one_line(repr(value)[:80])
 
 
 def plain_sampling_kwargs() -> dict[str, Any]:

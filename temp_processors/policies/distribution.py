@@ -15,7 +15,10 @@ from torch import Tensor
 
 def working_dtype(scores: Tensor) -> torch.dtype:
     """float64 for float64 scores, else float32: the dtype in which temperatures and entropies are computed."""
-    return torch.float64 if scores.dtype == torch.float64 else torch.float32
+    try:
+        return torch.float64 if scores.dtype == torch.float64 else torch.float32
+    except AttributeError as error:
+        raise no_tensor(scores) from error
 
 
 def precise_dtype(values: Tensor) -> torch.dtype:
@@ -46,10 +49,24 @@ def without_sync(scores: Tensor) -> bool:
     """Whether `scores` must go through plain tensor operations: on an accelerator, traced, or differentiated.
 
     Elsewhere, which is eager code on the CPU, looking at a value costs nothing and buffers may be used again.
+
+    Raises:
+        TypeError: They are no tensor.
     """
-    if not scores.is_cpu or torch.compiler.is_compiling():
+    try:
+        on_cpu = scores.is_cpu
+    except AttributeError as error:
+        raise no_tensor(scores) from error
+    if not on_cpu or torch.compiler.is_compiling():
         return True
     return scores.requires_grad and torch.is_grad_enabled()
+
+
+def no_tensor(scores: object) -> TypeError:
+    """The error for scores that have no attribute of a tensor: found by its absence, so that scores that are one cost no check."""
+    return TypeError(
+        f"scores have to be a tensor, but are of type {type(scores).__name__}: write torch.as_tensor(scores)"
+    )
 
 
 def exp_floor(dtype: torch.dtype) -> float:
@@ -96,9 +113,11 @@ def may_overflow(dtype: torch.dtype) -> float:
     """Temperatures below this may overflow a division of `dtype` scores; the row decides. At most 1.
 
     Raises:
-        TypeError: It is no dtype of scores: whole numbers, for one.
+        TypeError: It is no dtype of scores: whole numbers, for one, or numpy's.
     """
     if dtype not in _MAY_OVERFLOW:
+        if not isinstance(dtype, torch.dtype):
+            raise TypeError(f"scores have to be a tensor, but their dtype is none of torch's: {dtype}")
         raise TypeError(f"scores have to be float32, bfloat16, float16 or float64, but are {dtype}")
     return _MAY_OVERFLOW[dtype]
 

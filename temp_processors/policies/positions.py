@@ -62,7 +62,7 @@ def steps_after(input_ids: Tensor, scores: Tensor, prompt_length: int | Tensor, 
 
 def few_steps_after(input_ids: Tensor, scores: Tensor, prompt_length: int | Tensor, longest: int) -> Few:
     """[`steps_after`] for formulas on few numbers: float64 in an array, or a tensor in the working dtype."""
-    if scores.ndim > 2 or without_sync(scores):
+    if without_sync(scores) or scores.ndim > 2:
         return steps_after(input_ids, scores, prompt_length, longest).to(working_dtype(scores))
     _check_prompt(input_ids, longest)
     length = input_ids.shape[-1]

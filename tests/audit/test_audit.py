@@ -232,6 +232,23 @@ def test_encoder_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found.temperature == 0.5
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((None,), "`model` has to be a model of transformers with `generate`, but is None"),
+        (("fox",), "`model` has to be a model of transformers with `generate`, but is 'fox'"),
+        (
+            (tiny_llama(), None, FixedTemperatureLogitsWarper(2.0)),
+            r"`processors` has to be a list, .* but is Fixed.*\(temp",
+        ),
+        ((tiny_llama(), None, "fox"), "`processors` has to be a list, .* but is 'fox'"),
+    ],
+)
+def test_what_is_no_call_of_generate_is_refused(arguments: tuple[Any, ...], message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        audit(*arguments)
+
+
 @pytest.mark.parametrize("where", ["fox", "stories260k"])
 def test_a_pipeline_multiplies_by_its_own_temperature(
     where: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
