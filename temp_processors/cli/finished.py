@@ -13,6 +13,7 @@ from rich.console import Console
 
 from temp_processors.cli.console import say
 from temp_processors.cli.errors import FAILED, refused, told
+from temp_processors.config.counts import counted
 
 if TYPE_CHECKING:
     from temp_processors.config.experiment import ExperimentConfig
@@ -101,4 +102,6 @@ def failed(failures: Sequence[dict[str, Any]]) -> typer.Exit:
     for failure in failures[:5]:
         place = "policy {policy!r}, prompt {prompt_id}, sample {sample_id}, step {step}".format(**failure)
         say(f"{place}: {failure['reason']}", error=True)
-    return refused(f"{len(failures)} texts could not be drawn (failures.json); the scores leave them out", FAILED)
+    return refused(
+        f"{counted(len(failures), 'text')} could not be drawn (failures.json); the scores leave them out", FAILED
+    )

@@ -11,6 +11,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import NamedTuple
 
 from temp_processors.comparison.groups import Group
+from temp_processors.config.counts import counted
 
 Key = tuple[Hashable, int]
 """A prompt and a sample number."""
@@ -118,9 +119,9 @@ def pairing_notes(groups: Mapping[str, Group], baselines: Mapping[str, str]) -> 
     shared = every.intersection(*prompts)
     notes = []
     if 0 < len(shared) < len(every):
-        notes.append(
-            f"compared on the {len(shared)} prompts that all groups have; {len(every) - len(shared)} are left out"
-        )
+        others = len(every) - len(shared)
+        left = f"{others:,} {'is' if others == 1 else 'are'} left out"
+        notes.append(f"compared on the {counted(len(shared), 'prompt')} that all groups have; {left}")
     if len(set(baselines.values())) > 1:
         notes.append("groups of one name are compared with each other; --baseline NAME compares all with one")
     return notes

@@ -12,6 +12,7 @@ Example:
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
@@ -22,6 +23,7 @@ import pydantic
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_serializer, model_validator
 
 from temp_processors.addresses import Address
+from temp_processors.config.counts import counted
 from temp_processors.config.errors import problems_of
 from temp_processors.config.grids import Expanded, as_written, expand, write_out
 from temp_processors.config.launcher import Launcher
@@ -276,11 +278,12 @@ class ExperimentConfig(BaseModel):
 
     def refuse_too_many(self, prompts: int) -> None:
         """Raise ValueError where a run over this many prompts would be more than `MOST_TEXTS` texts."""
-        texts = prompts * len(self.policies) * self.samples_per_prompt
+        numbers = len(self.policies), prompts, self.samples_per_prompt
+        texts = math.prod(numbers)
         if texts > MOST_TEXTS:
+            product = " x ".join(map(counted, numbers, ("policy", "prompt", "sample")))
             raise ValueError(
-                f"`samples_per_prompt` is too large: {len(self.policies)} policies x {prompts:,} prompts x "
-                f"{self.samples_per_prompt:,} samples = {texts:,} texts, and a run holds at most {MOST_TEXTS:,}"
+                f"`samples_per_prompt` is too large: {product} = {texts:,} texts, and a run holds at most {MOST_TEXTS:,}"
             )
 
     @model_validator(mode="after")

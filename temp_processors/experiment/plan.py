@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from temp_processors.config.counts import counted
 from temp_processors.config.experiment import ExperimentConfig
 from temp_processors.config.prompts import Prompt, PromptError, PromptRows, PromptSource
 from temp_processors.config.yaml_lines import ConfigError, Problem
@@ -82,11 +83,11 @@ class Plan:
         return len(self.prompts) * len(self.config.policies) * self.config.samples_per_prompt
 
     def __str__(self) -> str:
-        config = self.config
-        return (
-            f"{len(config.policies)} policies x {len(self.prompts)} prompts x {config.samples_per_prompt} samples"
-            f" = {len(self):,} texts, at most {len(self) * config.max_new_tokens:,} new tokens, into {config.folder}"
-        )
+        config, texts = self.config, len(self)
+        product = len(config.policies), len(self.prompts), config.samples_per_prompt
+        parts = " x ".join(map(counted, product, ("policy", "prompt", "sample")))
+        tokens = counted(texts * config.max_new_tokens, "new token")
+        return f"{parts} = {counted(texts, 'text')}, at most {tokens}, into {config.folder}"
 
 
 def _refuse_repeated(found: PromptRows) -> None:

@@ -16,6 +16,7 @@ from temp_processors.comparison.sample_size import (
     smallest_difference,
     spread_from_pilot,
 )
+from temp_processors.config.counts import counted
 from temp_processors.metrics.arrays import Floats
 
 
@@ -93,4 +94,4 @@ def plan_lines(
     judged = (
         "too few to show any difference" if here >= 1 else f"{'enough' if here <= difference else 'too few'}: {shows}"
     )
-    return [*lines, f"the configuration has {prompts:,} prompts x {samples:,} samples, {judged}"]
+    return [*lines, f"the configuration has {counted(prompts, 'prompt')} x {counted(samples, 'sample')}, {judged}"]

@@ -133,7 +133,7 @@ def test_runs_are_paired_by_the_text_of_the_prompt(tmp_path: Path) -> None:
     assert x["value"] == distinct_n(b).value
     assert y["value"] == distinct_n(again).value
     assert y["difference"]["value"] == pytest.approx(distinct_n(again).value - distinct_n(b).value)
-    assert "compared on the 1 prompts that all groups have; 1 are left out" in found.notes
+    assert "compared on the 1 prompt that all groups have; 1 is left out" in found.notes
     other = write_run(tmp_path / "Z", {"warm": {"C": a}}, ["warm"])
     with pytest.raises(ValueError, match="no prompt and sample number in common"):
         score_sources([str(one), str(other)], ["distinct_2"])

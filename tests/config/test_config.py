@@ -227,7 +227,7 @@ def test_plan_counts_and_seeds_depend_on_the_sample_alone(tmp_path: Path) -> Non
     assert len(jobs) == len(plan) == 2 * 1 * 16
     assert len({job.seed for job in jobs}) == len(jobs)
     assert jobs[3].seed == sample_seed(0, 0, 3, "cold")
-    assert "2 policies x 1 prompts x 16 samples = 32 texts, at most 1,536 new tokens" in str(plan)
+    assert "2 policies x 1 prompt x 16 samples = 32 texts, at most 1,536 new tokens" in str(plan)
 
 
 def test_frozen(tmp_path: Path) -> None:

@@ -183,7 +183,7 @@ def test_the_command_prints_stack_table_texts_and_folder(tmp_path: Path) -> None
 def test_dry_run_says_what_would_run_and_writes_nothing(tmp_path: Path) -> None:
     done = invoke("run", "fox", "--dry-run", "--out", str(tmp_path / "run"))
     assert done.exit_code == 0
-    assert "6 policies x 1 prompts x 64 samples = 384 texts" in done.stdout
+    assert "6 policies x 1 prompt x 64 samples = 384 texts" in done.stdout
     assert list(tmp_path.iterdir()) == []
 
 

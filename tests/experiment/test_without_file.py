@@ -43,7 +43,7 @@ def test_a_task_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     (tmp_path / "task.yaml").write_text("score: json_valid\n")
     code, output = command("--prompt", "a", "--temperatures", "0.1,1", "--task", "task.yaml", "--dry-run")
     assert code == 0, output
-    assert output.startswith("fox-temperatures: 2 policies x 1 prompts x 16 samples")
+    assert output.startswith("fox-temperatures: 2 policies x 1 prompt x 16 samples")
     code, output = command("--prompt", "a", "--temperatures", "0.1,1", "--task", "no.yaml")
     assert (code, output) == (2, "no.yaml: cannot be read: No such file or directory\n")
 

@@ -51,7 +51,7 @@ def test_a_plan_in_words() -> None:
     assert "20 prompts x 4 samples, too few: it shows" in plan_lines(spread, 0.05, 2, 20, 4, told="")[-1]
     assert (
         plan_lines(spread, 0.05, 2, 1, 4, told="")[-1]
-        == "the configuration has 1 prompts x 4 samples, too few to show any difference"
+        == "the configuration has 1 prompt x 4 samples, too few to show any difference"
     )
     assert smallest_difference(375, spread.at(4)) == pytest.approx(0.05, abs=1e-3)
 
