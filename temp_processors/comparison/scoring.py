@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from temp_processors.comparison.compare import compare_groups, references_of
@@ -22,7 +23,7 @@ from temp_processors.comparison.sources import (
     with_progress,
 )
 from temp_processors.comparison.streamed import StreamedGroup, score_streams
-from temp_processors.datafiles import Position, expanded
+from temp_processors.datafiles import Position, expanded, is_there
 from temp_processors.metrics import CATALOGUE, STREAMED, Needs, StreamedTexts, stream_needs
 from temp_processors.metrics.scratch import Scratch
 from temp_processors.metrics.streaming import DECIDING
@@ -183,9 +184,13 @@ def tokenizer_named(name: str) -> Any:
         return name
     from transformers import AutoTokenizer
 
+    from temp_processors.datafiles.hub import only_in_cache
     from temp_processors.fox import FOX_PATH
 
+    place, only_here = str(FOX_PATH) if name == "fox" else expanded(name), False
     try:
-        return AutoTokenizer.from_pretrained(FOX_PATH if name == "fox" else expanded(name))
+        only_here = not is_there(Path(place)) and only_in_cache(place)
+        return AutoTokenizer.from_pretrained(place, local_files_only=only_here)
     except (OSError, ValueError) as error:
-        raise ValueError(f"{name}: is neither {' nor '.join(TOKENIZERS)} nor a model with a tokenizer") from error
+        why = " in the cache, and the Hub cannot be reached" if only_here else ""
+        raise ValueError(f"{name}: is neither {' nor '.join(TOKENIZERS)} nor a model with a tokenizer{why}") from error

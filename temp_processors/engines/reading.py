@@ -100,12 +100,18 @@ def generation_config_in(name: str, model_config: Any, **options: Any) -> Genera
 
 
 def reading_once(source: Source) -> AbstractContextManager[None]:
-    """What lets a GGUF file be read once for configuration, tokenizer and weights; nothing for other sources."""
+    """What lets a GGUF file be read once for configuration, tokenizer and weights; nothing for other sources.
+
+    Raises:
+        ImportError: The package `gguf` is not installed.
+    """
     if source.gguf_file is None:
         return nullcontext()
     try:
         from temp_processors.engines.gguf_reader import read_once
-    except ImportError:  # no gguf here: transformers says so where it needs it
+    except ModuleNotFoundError:  # told by whoever called; transformers would say it in a line of its own too
+        raise
+    except ImportError:  # a gguf without what the quick reader takes of it
         return nullcontext()
     return read_once()
 

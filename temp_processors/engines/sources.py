@@ -8,10 +8,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from huggingface_hub import HfApi, hf_hub_download, try_to_load_from_cache
+from huggingface_hub import hf_hub_download, try_to_load_from_cache
 from huggingface_hub.errors import (
     GatedRepoError,
-    HfHubHTTPError,
     HFValidationError,
     OfflineModeIsEnabled,
     RepositoryNotFoundError,
@@ -19,6 +18,7 @@ from huggingface_hub.errors import (
 )
 
 from temp_processors.datafiles import expanded
+from temp_processors.datafiles.hub import UNREACHABLE, model_info
 from temp_processors.engines.model_errors import WOULD_WORK, ModelError, first_line, loading
 from temp_processors.fox import FOX_PATH
 
@@ -33,11 +33,6 @@ SMOLLM2_HINT = (
     "from the Hub, HuggingFaceTB/SmolLM2-135M-Instruct is the same model"
 )
 ADAPTER = "adapter_config.json"
-SECONDS = 10.0
-"""Time for the Hub's answer to whether it has a model."""
-
-UNREACHABLE: type[Exception] = HfHubHTTPError.__mro__[1]
-"""`HTTPError` of the HTTP library that huggingface_hub is built on (httpx, later httpx2): also what it raises for no connection."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +135,7 @@ def _adapter(spec: ModelSpec, name: str, file: Path, described: str, *, local_on
 def _on_hub(spec: ModelSpec) -> Source:
     """Ask the Hub, or the cache where the Hub does not answer."""
     try:
-        found = HfApi().model_info(spec.name, revision=spec.revision, timeout=SECONDS)
+        found = model_info(spec.name, spec.revision)
     except GatedRepoError as error:
         raise ModelError(
             f"model: {spec.name!r} is gated: ask for access on its page, then log in with `hf auth login`"
@@ -153,7 +148,7 @@ def _on_hub(spec: ModelSpec) -> Source:
             f"model: {spec.name!r} is neither a folder nor a model that can be fetched "
             f"(the Hub has none of that name{hidden}); {WOULD_WORK}"
         ) from error
-    except (OfflineModeIsEnabled, UNREACHABLE, OSError) as error:
+    except UNREACHABLE as error:
         return _in_cache(spec, error)
     files = {file.rfilename for file in found.siblings or []}
     if "config.json" not in files and ADAPTER in files:

@@ -197,17 +197,26 @@ for name in sys.argv[1:]:
 """
 
 
-def asked(endpoint: str, cache: Path, *names: str) -> list[str]:
-    """What is found of each name, in a process of its own that may use the network."""
-    environment = {
+def online(endpoint: str, cache: Path) -> dict[str, str]:
+    """The environment of a process that may ask this Hub."""
+    return {
         **os.environ,
         "HF_HUB_OFFLINE": "0",
         "HF_ENDPOINT": endpoint,
         "HF_HOME": str(cache),
         "PYTHONPATH": str(ROOT),
     }
+
+
+def asked(endpoint: str, cache: Path, *names: str) -> list[str]:
+    """What is found of each name, in a process of its own."""
     done = subprocess.run(
-        [sys.executable, "-c", ASK, *names], env=environment, capture_output=True, text=True, timeout=120, check=True
+        [sys.executable, "-c", ASK, *names],
+        env=online(endpoint, cache),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
     )
     return done.stdout.splitlines()
 
@@ -229,6 +238,26 @@ def test_without_network_it_is_told_at_once(tmp_path: Path) -> None:
     (line,) = asked("http://127.0.0.1:9", tmp_path, "nobody/nothing")
     assert "(the Hub cannot be reached: " in line
     assert "and it is not in the cache); `fox` ships" in line
+    assert time.monotonic() - begun < 15
+
+
+@pytest.mark.slow
+def test_a_tokenizer_without_network_is_told_at_once(tmp_path: Path) -> None:
+    begun = time.monotonic()
+    code = "import sys; from temp_processors.cli import main; sys.argv = ['x', 'score', 'a.txt', '--tokenizer', 'no/such']; main()"
+    (tmp_path / "a.txt").write_text("a fox\n")
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=online("http://127.0.0.1:9", tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("no/such: is neither whitespace nor ")
+    assert line.endswith(" nor a model with a tokenizer in the cache, and the Hub cannot be reached")
     assert time.monotonic() - begun < 15
 
 
