@@ -13,6 +13,7 @@ from torch import Tensor
 from transformers import LogitsProcessor
 
 from temp_processors.policies.base import short_repr
+from temp_processors.policies.blocks import as_torch
 from temp_processors.policies.checks import check_prompt_length, longest_prompt
 from temp_processors.policies.distribution import top_score, without_sync, working_dtype
 from temp_processors.policies.positions import few_steps_after, per_row, steps_after
@@ -149,7 +150,7 @@ def _draw_eagerly(values: Rows, u: Rows) -> tuple[Rows, Rows]:
     count, vocabulary = values.shape
     weight = np.zeros((count, -(-vocabulary // BLOCK) * BLOCK), dtype=values.dtype)
     entries, parts, rows = weight[:, :vocabulary], weight.reshape(count, -1, BLOCK), np.arange(count)
-    with np.errstate(invalid="ignore"):
+    with as_torch():
         top = np.maximum(values.max(axis=-1, keepdims=True), np.finfo(values.dtype).min)  # not -inf
         np.exp(np.subtract(values, top, out=entries), out=entries)
         sums = parts.sum(axis=-1)

@@ -12,7 +12,7 @@ from temp_processors.policies.base import PolicyLogitsWarper
 from temp_processors.policies.checks import TEMPERATURE, NotNegative, Positive, Share, Temperature, checked
 from temp_processors.policies.distribution import working_dtype
 from temp_processors.policies.fast_entropy import few_entropy, few_entropy_share
-from temp_processors.policies.few import as_tensor, at_least, exp, filled, precise, where
+from temp_processors.policies.few import as_tensor, at_least, divided, exp, filled, precise, where
 
 
 class DynamicTemperatureLogitsWarper(PolicyLogitsWarper):
@@ -114,7 +114,8 @@ class EDTLogitsWarper(PolicyLogitsWarper):
 
     def temperature(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         spread = precise(few_entropy(scores))
-        depth = math.log(self.base) * self.theta / at_least(spread, torch.finfo(working_dtype(scores)).tiny)
+        coldness = math.log(self.base) * self.theta
+        depth = divided(coldness, at_least(spread, torch.finfo(working_dtype(scores)).tiny))
         return as_tensor(self.ceiling * exp(depth), working_dtype(scores))
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from temp_processors.policies.base import PolicyLogitsWarper
 from temp_processors.policies.checks import Positive, Temperature, checked
 from temp_processors.policies.distribution import working_dtype
-from temp_processors.policies.few import as_tensor, at_least, exp
+from temp_processors.policies.few import as_tensor, at_least, divided, exp
 
 
 class AnnealedTemperatureLogitsWarper(PolicyLogitsWarper):
@@ -54,4 +54,4 @@ class AnnealedTemperatureLogitsWarper(PolicyLogitsWarper):
 
     def temperature(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         step = self.few_steps(input_ids, scores)
-        return as_tensor(at_least(1.0 + self.t_max - exp(step / self.decay), self.t_min), working_dtype(scores))
+        return as_tensor(at_least(1.0 + self.t_max - exp(divided(step, self.decay)), self.t_min), working_dtype(scores))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -17,6 +18,11 @@ PIECE = 1 << 12
 ONES = {np.dtype(kind): np.ones((PIECE, 1), dtype=kind) for kind in (np.float32, np.float64)}
 
 
+def as_torch() -> AbstractContextManager[Any]:
+    """While open, numpy says as little as torch of what is infinite or NaN: of scores 1e38 apart, rows of -inf, NaN among the scores."""
+    return np.errstate(over="ignore", invalid="ignore", divide="ignore")
+
+
 def in_blocks(work: Callable[[Rows, slice], Rows], rows: Rows) -> Rows:
     """`work` on blocks of rows, (rows, vocab), and the places of each block among all; what it returns, one below the other.
 
@@ -26,7 +32,8 @@ def in_blocks(work: Callable[[Rows, slice], Rows], rows: Rows) -> Rows:
     """
     height = max(1, BLOCK // max(rows.shape[-1], 1))
     places = (slice(row, row + height) for row in range(0, len(rows), height))
-    found = [work(rows[place], place) for place in places]
+    with as_torch():
+        found = [work(rows[place], place) for place in places]
     if len(found) == 1:
         return found[0]
     return np.concatenate(found) if found else np.empty((0, 1), dtype=rows.dtype)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from temp_processors.policies.blocks import BLOCK as BLOCK
-from temp_processors.policies.blocks import ONES, PIECE, Rows, dot, in_blocks
+from temp_processors.policies.blocks import ONES, PIECE, Rows, as_torch, dot, in_blocks
 from temp_processors.policies.distribution import below_top, finite_count, precise_dtype, without_sync, working_dtype
 from temp_processors.policies.few import Few, as_tensor, precise
 
@@ -125,7 +125,7 @@ def _measured(scores: Tensor) -> tuple[Rows, Rows]:
 
 def _measured_row(values: Rows) -> tuple[float, float]:
     """[`_measured_block`] of one short row, whose cost is the number of operations: the same ones on single numbers."""
-    with np.errstate(invalid="ignore"):
+    with as_torch():
         gap = values - values.max()
         weight = np.exp(gap)
         whole, tilt = float(weight.dot(ONES[weight.dtype][: len(weight), 0])), float(weight.dot(gap))
@@ -137,7 +137,7 @@ def _measured_row(values: Rows) -> tuple[float, float]:
 
 def _measured_block(values: Rows, _: slice) -> Rows:
     """Entropy and number of entries, (rows, 2), of some rows; each row's bits are its own, whatever stands beside it."""
-    with np.errstate(invalid="ignore"):
+    with as_torch():
         top = np.maximum(values.max(axis=-1, keepdims=True), np.finfo(values.dtype).min)  # not -inf
         gap = values - top
         weight = np.exp(gap)

@@ -121,19 +121,18 @@ def solve_rows(scores: Tensor, target: float, low: float, high: float) -> Tensor
 
 
 def _solve_block(values: Rows, target: float, low: float, high: float) -> Rows:
-    with np.errstate(over="ignore", invalid="ignore"):
-        gap = values - values.max(axis=-1, keepdims=True)
-        masked = not gap.min() > -np.inf
-        if masked:
-            np.maximum(gap, MASKED, out=gap)
-        betas, exact = [1.0] * len(gap), gap.dtype == np.float64
-        rough = not exact and gap.shape[-1] > FEW
-        fine = rough and target >= SMALL_TARGET and low >= COLDEST
-        if rough:
-            bounds = (max(low, COLDEST), high)
-            gap, betas = _newton(gap, betas, target, bounds, np.float32, enough=3e-4 if fine else NEAR)
-        if not fine:
-            _, betas = _newton(gap, betas, target, (low, high), np.float64, enough=1e-7 if exact else 3e-4)
+    gap = values - values.max(axis=-1, keepdims=True)
+    masked = not gap.min() > -np.inf
+    if masked:
+        np.maximum(gap, MASKED, out=gap)
+    betas, exact = [1.0] * len(gap), gap.dtype == np.float64
+    rough = not exact and gap.shape[-1] > FEW
+    fine = rough and target >= SMALL_TARGET and low >= COLDEST
+    if rough:
+        bounds = (max(low, COLDEST), high)
+        gap, betas = _newton(gap, betas, target, bounds, np.float32, enough=3e-4 if fine else NEAR)
+    if not fine:
+        _, betas = _newton(gap, betas, target, (low, high), np.float64, enough=1e-7 if exact else 3e-4)
     found = (1.0 / np.array(betas)[:, None]).astype(values.dtype)
     if masked:
         found[np.count_nonzero(values > -np.inf, axis=-1) < 2] = 1.0

@@ -21,7 +21,7 @@ from temp_processors.policies.checks import (
     checked,
 )
 from temp_processors.policies.distribution import working_dtype
-from temp_processors.policies.few import Few, as_tensor, at_least, at_most, cos, exp, filled, where
+from temp_processors.policies.few import Few, as_tensor, at_least, at_most, cos, divided, exp, filled, where
 from temp_processors.policies.positions import few_steps_since
 
 Shape = Literal["constant", "linear", "cosine", "exponential", "geometric", "piecewise"]
@@ -121,8 +121,8 @@ class ScheduledTemperatureLogitsWarper(PolicyLogitsWarper):
         if self.shape == "piecewise":
             return interpolate(self.points, step)
         if self.shape == "exponential":
-            return self.end + (self.start - self.end) * exp(-step / self.decay)
-        share = at_most(step / self.over, 1.0)
+            return self.end + (self.start - self.end) * exp(divided(-step, self.decay))
+        share = at_most(divided(step, self.over), 1.0)
         if self.shape == "linear":
             return self.start + (self.end - self.start) * share
         if self.shape == "cosine":

@@ -68,8 +68,7 @@ def leading(scores: Tensor, decide: Callable[[Rows, slice], Decide]) -> Tensor:
     values = scores.detach().reshape(-1, scores.shape[-1]).to(working_dtype(scores)).numpy()
 
     def lowest(rows: Rows, places: slice) -> Rows:
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return _deeper(rows, decide(rows, places))
+        return _deeper(rows, decide(rows, places))
 
     return torch.from_numpy(in_blocks(lowest, values)).to(scores.dtype).view(*scores.shape[:-1], 1)
 

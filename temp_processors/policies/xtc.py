@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from temp_processors.policies.base import PolicyLogitsWarper, no_temperature
-from temp_processors.policies.blocks import Rows
+from temp_processors.policies.blocks import Rows, as_torch
 from temp_processors.policies.checks import Unit, checked
 from temp_processors.policies.distribution import may_overflow, without_sync, working_dtype
 
@@ -115,7 +115,8 @@ class XTCLogitsWarper(PolicyLogitsWarper):
             spared = top[values[top] == values[top].min()][-1:]
             gone = top[top != spared]
             if len(gone):
-                mixed = _of_sets(into[row].to(working_dtype(rows)).numpy(), gone, self.probability)
+                with as_torch():
+                    mixed = _of_sets(into[row].to(working_dtype(rows)).numpy(), gone, self.probability)
                 into[row] = torch.from_numpy(mixed)
         return result
 

@@ -122,11 +122,14 @@ def read_drawn_texts(path: Path) -> Iterator[DrawnText]:
     with pq.ParquetFile(path, page_checksum_verification=True) as file:
         counted = [name for name in ("token_ids", "finish_reason", "tokens") if name in file.schema_arrow.names]
         for batch in file.iter_batches(batch_size=ROWS_AT_ONCE, columns=[*plain, *counted]):
-            ended = pc.cast(pc.equal(batch["finish_reason"], "stop"), pa.int64())
-            tokens = pc.add(pc.cast(pc.list_value_length(batch["token_ids"]), pa.int64()), ended)
-            if "tokens" in counted:
-                tokens = pc.coalesce(tokens, batch["tokens"])
-            yield from map(DrawnText, *(batch[name].to_pylist() for name in plain), tokens.to_pylist())
+            drawn = pc.list_value_length(batch["token_ids"]).to_pylist()
+            told = batch["tokens"].to_pylist() if "tokens" in counted else [None] * len(drawn)
+            ended = batch["finish_reason"].to_pylist()  # for a text to compare with, pyarrow would import pandas
+            tokens = [
+                other if own is None else own + (reason == "stop")
+                for own, other, reason in zip(drawn, told, ended, strict=True)
+            ]
+            yield from map(DrawnText, *(batch[name].to_pylist() for name in plain), tokens)
 
 
 def read_parquet(path: Path) -> Iterator[Sample]:

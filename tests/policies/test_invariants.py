@@ -80,6 +80,15 @@ def test_masked_entries_stay_masked_and_only_they_change_nothing(policy: PolicyL
     assert torch.equal(policy(input_ids, nothing), nothing)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_nothing_is_said_of_numbers_at_the_edge(policy: PolicyLogitsWarper, dtype: torch.dtype) -> None:
+    """numpy warns of what torch makes infinite or NaN, and a warning is an error here."""
+    one, far = [-torch.inf] * (VOCAB - 1) + [1.0], [3e38, -3e38] * (VOCAB // 2)
+    scores = torch.tensor([one, far, [torch.nan] * VOCAB, [-torch.inf] * VOCAB, [1e-45] * VOCAB], dtype=dtype)
+    for rows in (scores, scores.repeat(1, 400), *scores.split(1)):
+        policy(torch.ones(len(rows), 900, dtype=torch.long), rows)
+
+
 def test_the_most_likely_token_stays_the_most_likely(policy: PolicyLogitsWarper) -> None:
     if not policy.keeps_best:
         pytest.skip("may rule it out")

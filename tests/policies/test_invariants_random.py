@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 import pytest
@@ -64,7 +65,9 @@ def examples(test: Callable[..., None]) -> Callable[..., None]:
 
     @pytest.mark.parametrize("count", [50, pytest.param(500, marks=pytest.mark.slow)])
     def run(count: int) -> None:
-        settings(max_examples=count, deadline=None, derandomize=True, suppress_health_check=quiet)(test)()
+        own = FunctionType(test.__code__, test.__globals__, test.__name__, test.__defaults__, test.__closure__)
+        vars(own).update(vars(test))  # settings are put on a function, and once
+        settings(max_examples=count, deadline=None, derandomize=True, suppress_health_check=quiet)(own)()
 
     run.__name__ = test.__name__
     run.__doc__ = test.__doc__
