@@ -24,6 +24,7 @@ ORDER = (
     "version",
     "inert",
     "addresses",
+    "splitmix",
     "fox",
     "evaluate_modules",
     "policies",
@@ -53,7 +54,7 @@ ORDER = (
 )
 """Rooms and the few modules beside them, from the bottom up: each may import from itself and from those before it."""
 
-LONE = {"version", "inert", "addresses", "distribution", "sampling", "vllm", "sglang", "__main__"}
+LONE = {"version", "inert", "addresses", "splitmix", "distribution", "sampling", "vllm", "sglang", "__main__"}
 """The modules that stand outside of a room, beside `__init__`."""
 
 SCRIPTS = (

@@ -10,13 +10,12 @@ import numpy as np
 
 from temp_processors.metrics.arrays import Floats, Ints
 from temp_processors.metrics.scratch import Buckets
+from temp_processors.splitmix import GOLDEN_WORD
 
 BITS = 8
 """Numbers in a file lie in 2 ** BITS buckets."""
 TOGETHER = 1 << 21
 """Entries that are read from a file at a time, as far as buckets allow."""
-SPREADING = np.uint64(0x9E3779B97F4A7C15)
-"""Odd multiplier that spreads keys over buckets (2 ** 64 by the golden ratio, Knuth)."""
 
 
 class Sums(NamedTuple):
@@ -97,7 +96,7 @@ class SpilledSparse:
     def add(self, keys: Ints) -> None:
         """Count these sets too, named by 64-bit numbers."""
         found, times = np.unique(keys, return_counts=True)
-        by = found.astype(np.uint64) * SPREADING
+        by = found.astype(np.uint64) * GOLDEN_WORD  # spreads keys over buckets (Knuth's multiplicative hashing)
         order = np.argsort(by)
         self._parts[0][0].append(by[order], found[order], times[order])
 

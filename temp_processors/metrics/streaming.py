@@ -25,6 +25,7 @@ from temp_processors.metrics.spread import Spread, spread_of_blocks
 from temp_processors.metrics.statistics import Inside
 from temp_processors.metrics.texts import TokenizedTexts
 from temp_processors.metrics.tokenizers import Splitter, splitter
+from temp_processors.splitmix import GOLDEN_WORD, finalised
 
 CHUNK = 1 << 16
 """Tokens and texts that are kept before they go to the file."""
@@ -307,19 +308,13 @@ class StreamedTexts:
 
 
 def mixed(numbers: Ints) -> Ints:
-    """64-bit numbers as unsigned ones whose bits are as good as random; equal where these are equal (splitmix64, Steele et al. 2014).
+    """64-bit numbers as unsigned ones whose bits are as good as random; equal where these are equal.
 
     Example:
         >>> [f"{number:016x}" for number in mixed(np.array([0, 1])).tolist()]
         ['e220a8397b1dcdaf', '910a2dec89025cc1']
     """
-    found = numbers.astype(np.uint64)
-    found += np.uint64(0x9E3779B97F4A7C15)
-    for shift, odd in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-        found ^= found >> np.uint64(shift)
-        found *= np.uint64(odd)
-    found ^= found >> np.uint64(31)
-    return found
+    return finalised(numbers.astype(np.uint64) + GOLDEN_WORD)
 
 
 def starts_of(lengths: Ints) -> Ints:

@@ -12,8 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from temp_processors.policies.blocks import BLOCK as BLOCK
-from temp_processors.policies.blocks import ONES, PIECE, Rows, as_torch, dot, in_blocks
+from temp_processors.policies.blocks import BLOCK, ONES, PIECE, Rows, as_torch, dot, in_blocks
 from temp_processors.policies.distribution import below_top, finite_count, precise_dtype, without_sync, working_dtype
 from temp_processors.policies.few import Few, as_tensor, precise
 

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from temp_processors.policies.base import PolicyLogitsWarper, no_temperature
+from temp_processors.policies.blocks import BLOCK
 from temp_processors.policies.checks import Curve, Positive, checked
 from temp_processors.policies.distribution import top_score, without_sync
-from temp_processors.policies.fast_entropy import BLOCK
 
 
 class QuadraticLogitsWarper(PolicyLogitsWarper):

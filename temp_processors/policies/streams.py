@@ -12,14 +12,10 @@ from torch import Tensor
 
 from temp_processors.policies.checks import FINITE, check_whole
 from temp_processors.policies.distribution import without_sync
+from temp_processors.splitmix import FACTORS, GOLDEN, GOLDEN_WORD, SHIFTS, finalised
 
 _MASK = (1 << 64) - 1
-GOLDEN = 0x9E3779B97F4A7C15
-FACTORS = (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
-# As words, made once: making one costs as much as multiplying a few numbers by it.
-GOLDEN_WORD, SHIFT_11 = np.uint64(GOLDEN), np.uint64(11)
-_MIX = tuple((np.uint64(bits), np.uint64(factor)) for bits, factor in zip((30, 27), FACTORS, strict=True))
-_LAST = np.uint64(31)
+SHIFT_11 = np.uint64(11)
 
 
 def check_seeds(name: str, value: object) -> tuple[int, ...]:
@@ -55,7 +51,7 @@ def uniform_words(seeds: npt.NDArray[Any], step: npt.NDArray[Any]) -> npt.NDArra
     """[`uniform`] of arrays, bit by bit: operations on a few numbers cost numpy less than torch."""
     with np.errstate(over="ignore"):  # that of single numbers, which numpy tells
         counter = (step + 1).astype(np.uint64) * GOLDEN_WORD
-        bits = _mixed_words(_mixed_words(seeds.astype(np.uint64) + GOLDEN_WORD) + counter)
+        bits = finalised(finalised(seeds.astype(np.uint64) + GOLDEN_WORD) + counter)
     return ((bits >> SHIFT_11) + 0.5) * 2.0**-53
 
 
@@ -70,9 +66,9 @@ def uniform_number(stream: int, step: int) -> float:
 
 
 def _mixed_number(x: int) -> int:
-    """[`_mix`] on a whole number of any size, of which the lowest 64 bits count."""
+    """[`finalised`] on a whole number of any size, of which the lowest 64 bits count."""
     x &= _MASK
-    x = (x ^ (x >> 30)) * FACTORS[0] & _MASK
+    x = (x ^ (x >> 30)) * FACTORS[0] & _MASK  # written out: a loop would cost as much again
     x = (x ^ (x >> 27)) * FACTORS[1] & _MASK
     return x ^ (x >> 31)
 
@@ -88,17 +84,10 @@ def substream(seeds: Tensor, number: Tensor | int) -> Tensor:
 
 
 def _mix(x: Tensor) -> Tensor:
-    """The finaliser of SplitMix64 (Steele, Lea, Flood 2014) on int64, whose products wrap as 64-bit words do."""
-    x = (x ^ _shift(x, 30)) * signed(FACTORS[0])
-    x = (x ^ _shift(x, 27)) * signed(FACTORS[1])
-    return x ^ _shift(x, 31)
-
-
-def _mixed_words(x: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """[`_mix`] on unsigned words."""
-    for bits, factor in _MIX:
-        x = (x ^ (x >> bits)) * factor
-    return x ^ (x >> _LAST)
+    """[`finalised`] on int64, whose products wrap as 64-bit words do."""
+    for bits, factor in zip(SHIFTS, FACTORS, strict=False):
+        x = (x ^ _shift(x, bits)) * signed(factor)
+    return x ^ _shift(x, SHIFTS[-1])
 
 
 def _shift(x: Tensor, bits: int) -> Tensor:
