@@ -70,13 +70,11 @@ def compare_groups(
         (0.25, 0.75)
     """
     references = references_of(groups, baseline)
-    if primary is not None and primary not in metrics:
-        raise ValueError(f"`primary` has to be one of {', '.join(metrics)}, but is {primary!r}")
-    records = {metric: metric_record(metric) for metric in metrics}
+    records = records_of(metrics, primary)
     work = ScoredTexts(groups, "full" if length == "paired" else length, tokenizer)
     work.prepare(records.values())
     size = sum(len(text) // 5 for group in work.common.values() for text in group.texts) * len(records)
-    threads = min(cores(), len(groups)) if size >= WORTH_THREADS else 1
+    threads = threads_for(size, len(groups))
     values: dict[str, dict[str, Measured]] = {}
     changed: dict[str, dict[str, Change]] = {}
 
@@ -109,6 +107,18 @@ def compare_groups(
 
     add_differences(scores, changed, references, records, primary, confidence)
     return scores
+
+
+def records_of(metrics: Sequence[str], primary: str | None) -> dict[str, Metric]:
+    """The metrics by name. Raises ValueError for an unknown one, and where `primary` is none of them."""
+    if primary is not None and primary not in metrics:
+        raise ValueError(f"`primary` has to be one of {', '.join(metrics)}, but is {primary!r}")
+    return {metric: metric_record(metric) for metric in metrics}
+
+
+def threads_for(size: int, groups: int) -> int:
+    """Threads that measuring groups pays for, by their tokens times the metrics."""
+    return min(cores(), groups) if size >= WORTH_THREADS else 1
 
 
 def references_of(groups: Iterable[str], baseline: str | Mapping[str, str] | None) -> dict[str, str]:

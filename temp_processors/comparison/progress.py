@@ -70,5 +70,12 @@ class Meter:
         doing = f"{self._doing} {what}".strip()
         if self._total is None or not done:
             return f"{doing}: {done:,.0f} {self._unit}"
-        minutes, rest = divmod(round(seconds * (self._total - done) / done), 60)
-        return f"{doing}: {done:,.0f} of {self._total:,.0f} {self._unit}, {minutes}:{max(rest, 0):02} left"
+        left = clock(seconds * (self._total - done) / done)
+        return f"{doing}: {done:,.0f} of {self._total:,.0f} {self._unit}, {left} left"
+
+
+def clock(seconds: float) -> str:
+    """`h:mm:ss`, or `m:ss` below an hour."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

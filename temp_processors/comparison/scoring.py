@@ -14,6 +14,7 @@ from temp_processors.comparison.notes import length_notes, unpaired_notes
 from temp_processors.comparison.pairing import Row, baselines_of
 from temp_processors.comparison.sources import (
     Columns,
+    Configured,
     by_name,
     configured,
     configured_baselines,
@@ -152,9 +153,10 @@ def streamed_sources(
         [row.text for source in sources for row in islice(read(source), DECIDING)] if tokenizer == "auto" else []
     )
     chosen_tokenizer, without_spaces = splitter(tokenizer, first_texts), share_without_spaces(first_texts)
-    scratch, found = Scratch(), {}
+    scratch, found, configurations = Scratch(), {}, dict[str, Configured]()
     for source, rows in with_progress(sources, read):
-        order, _ = configured(source, group_by)
+        configurations[source] = configured(source, group_by)
+        order, _ = configurations[source]
         groups = {name: _group(needs, chosen_tokenizer, first, scratch) for name in order}
         for row in rows:
             if row.group not in groups:
@@ -162,7 +164,7 @@ def streamed_sources(
             groups[row.group].add(row)
         found.update({(source, name): group for name, group in groups.items() if len(group.texts)})
     named = by_name(found)
-    baselines = baselines_of(dict(zip(named, found, strict=True)), configured_baselines(sources, group_by))
+    baselines = baselines_of(dict(zip(named, found, strict=True)), configured_baselines(configurations))
     scores = score_streams(named, chosen, baseline or baselines, length=length, primary=primary)
     if without_spaces:
         for score in (score for row in scores.values() for score in row.values()):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from temp_processors.comparison.groups import Group
 from temp_processors.comparison.pairing import NO_PROMPT, Row, baselines_of, keys_of, pairing_notes
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from temp_processors.runs.writing import DrawnText
 
 
+Configured: TypeAlias = tuple[list[str], str | None]
 UPDATE_EVERY = 10_000
 """Texts between two progress updates."""
 PROMPT_COLUMN = "prompt_id"
@@ -83,19 +84,20 @@ def read_sources(sources: Sequence[str], columns: Columns = Columns(), *, split:
     """
     sources = [expanded(source) for source in sources]
     refuse_repeated(sources)
-    found, notes = {}, []
+    found, notes, configurations = {}, list[str](), dict[str, Configured]()
     for source, held in with_progress(
         sources, lambda source, position: _rows(source, columns, split, streaming=False, position=position)
     ):
         rows = list(held)
-        order, _ = configured(source, columns.group)
+        configurations[source] = configured(source, columns.group)
+        order, _ = configurations[source]
         found.update({(source, name): group for name, group in grouped(rows, order).items()})
         prompts = len({row.prompt for row in rows})
         if prompts > 1 and columns.prompt is None and not _is_run(source):
             notes.append(f"{source}: texts of one {PROMPT_COLUMN} belong together ({prompts} prompts)")
     found = _unnamed(found)
     groups = by_name(found)
-    baselines = baselines_of(dict(zip(groups, found, strict=True)), configured_baselines(sources, columns.group))
+    baselines = baselines_of(dict(zip(groups, found, strict=True)), configured_baselines(configurations))
     return Sourced(groups, baselines, [*notes, *pairing_notes(groups, baselines)])
 
 
@@ -128,7 +130,7 @@ def groups_of_run(samples: Iterable[Sample | DrawnText], names: Sequence[str]) -
     return {name: group for name, group in grouped(rows, names).items() if name in names}
 
 
-def configured(source: str, group_by: str | None = None) -> tuple[list[str], str | None]:
+def configured(source: str, group_by: str | None = None) -> Configured:
     """Names of the policies of a run, in the order of its configuration, and its baseline; the first policy by default.
 
     Args:
@@ -175,10 +177,9 @@ def size_of(sources: Iterable[str]) -> int | None:
     return sum(path.stat().st_size for path in paths) if all(path.is_file() for path in paths) else None
 
 
-def configured_baselines(sources: Sequence[str], group_by: str | None = None) -> dict[str, str]:
+def configured_baselines(found: Mapping[str, Configured]) -> dict[str, str]:
     """The baseline of every source whose configuration names one, by source."""
-    found = {source: configured(source, group_by)[1] for source in sources}
-    return {source: baseline for source, baseline in found.items() if baseline is not None}
+    return {source: baseline for source, (_, baseline) in found.items() if baseline is not None}
 
 
 def with_progress(

@@ -10,19 +10,27 @@ from array import array
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from itertools import count
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from temp_processors.comparison.compare import WORTH_THREADS, Change, add_differences, references_of, score_row
-from temp_processors.comparison.cores import at_once, cores
+from temp_processors.comparison.compare import (
+    Change,
+    add_differences,
+    records_of,
+    references_of,
+    score_row,
+    threads_for,
+)
+from temp_processors.comparison.cores import at_once
 from temp_processors.comparison.pairing import Row
 from temp_processors.comparison.progress import Meter
-from temp_processors.metrics import CATALOGUE, Metric, StreamedTexts
+from temp_processors.metrics import Metric, StreamedTexts
 from temp_processors.metrics.arrays import Ints
 from temp_processors.metrics.intervals import Measured, Units, difference_of, measure
 from temp_processors.metrics.scratch import Scratch
 
+Keys: TypeAlias = tuple[Ints, Ints, Ints]
 NO_SAMPLE = -1
 """Stands for the sample number of a text that has none."""
 
@@ -58,7 +66,7 @@ class StreamedGroup:
         """Different prompts; 1 where the source names none."""
         return int(self.prompts.max()) + 1
 
-    def keys(self) -> tuple[Ints, Ints, Ints]:
+    def keys(self) -> Keys:
         """The places of the texts by prompt and sample, and there the prompt (0 where there is one) and the number of the sample.
 
         The sample is counted where the source has no number that is unique.
@@ -76,11 +84,12 @@ class StreamedGroup:
             numbers = np.arange(len(order)) - np.searchsorted(prompts[order], prompts[order])
         return order.astype(np.int32), names[order] if self.number_of_prompts > 1 else prompts, numbers
 
-    def counterparts(self, other: StreamedGroup) -> Ints | None:
-        """The place in the other group of the text with the same prompt and sample, shape (texts,); None where these differ."""
-        if len(self.texts) != len(other.texts):
+    def counterparts(self, keys: Keys) -> Ints | None:
+        """The place in a group of these keys of the text with the same prompt and sample, shape (texts,); None where these differ."""
+        others_order, *others = keys
+        if len(self.texts) != len(others_order):
             return None
-        (order, *own), (others_order, *others) = self.keys(), other.keys()
+        order, *own = self.keys()
         if not all(np.array_equal(*sides) for sides in zip(own, others, strict=True)):
             return None
         places: Ints = np.empty(len(order), dtype=np.int32)
@@ -178,12 +187,12 @@ def score_streams(
         >>> scores["cold"]["distinct_1"]["value"], scores["warm"]["distinct_1"]["difference"]["value"]
         (0.25, 0.75)
     """
-    if primary is not None and primary not in metrics:
-        raise ValueError(f"`primary` has to be one of {', '.join(metrics)}, but is {primary!r}")
-    records = {name: CATALOGUE[name] for name in metrics}
+    records = records_of(metrics, primary)
     cut = length == "paired" and any(record.cut for record in records.values())
     references = references_of(groups, baseline)
-    places = {name: groups[name].counterparts(groups[other]) for name, other in references.items()}
+    keys = {other: groups[other].keys() for other in set(references.values())}
+    places = {name: groups[name].counterparts(keys[other]) for name, other in references.items()}
+    del keys
     for group in groups.values():
         group.forget_keys()
     pairs = {
@@ -193,7 +202,7 @@ def score_streams(
     }
     units = {name: group.units(places.get(name)) for name, group in groups.items()}
     tokens = sum(int(group.texts.counts["tokens"]) for group in groups.values())
-    threads = min(cores(), len(groups)) if tokens * len(records) >= WORTH_THREADS else 1
+    threads = threads_for(tokens * len(records), len(groups))
     scores: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in groups}
     changed: dict[str, dict[str, Change]] = {name: {} for name in pairs}
     steps = count(1)

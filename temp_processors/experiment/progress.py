@@ -12,7 +12,8 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-LINE_EVERY = 10.0  # seconds between two lines where there is no terminal
+from temp_processors.comparison.progress import LINE_EVERY, clock
+
 WIDTH = 20  # characters for the names of the current policies: the bar fits into 80 columns
 
 
@@ -58,7 +59,7 @@ class Meter:
             self._widget.close()
         seconds = time.monotonic() - self._begun
         self._print(
-            f"{self.texts:,} texts, {self.finished:,} tokens in {_clock(seconds)}, {self.rate:,.0f} tokens/s, "
+            f"{self.texts:,} texts, {self.finished:,} tokens in {clock(seconds)}, {self.rate:,.0f} tokens/s, "
             f"peak memory {peak_memory()}"
         )
 
@@ -106,7 +107,7 @@ class Meter:
             self._line_at = time.monotonic()
             left = (self.planned - self.drawn) / max(self.rate, 1e-9)
             self._print(
-                f"{self.drawn:,} of {self.planned:,} tokens, {self.rate:,.0f} tokens/s, {_clock(left)} left, "
+                f"{self.drawn:,} of {self.planned:,} tokens, {self.rate:,.0f} tokens/s, {clock(left)} left, "
                 f"{self.policies}, peak memory {peak_memory()}"
             )
 
@@ -150,10 +151,3 @@ def _joined(names: Sequence[str]) -> str:
         shown -= 1
         text = f"{', '.join(names[:shown])} +{len(names) - shown}"
     return text
-
-
-def _clock(seconds: float) -> str:
-    """`h:mm:ss`, or `m:ss` below an hour."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
