@@ -45,6 +45,16 @@ def one_line(text: str) -> str:
     return lines(text).replace("\n", r"\n").replace("\t", r"\t")
 
 
+def shown(value: object) -> str:
+    """The beginning of a value of the wrong type on one line, for an error.
+
+    Example:
+        >>> shown("fox"), len(shown("x" * 1000))
+        ("'fox'", 80)
+    """
+    return one_line(repr(value)[:80])
+
+
 def csv_cell(value: object) -> object:
     """A cell that no spreadsheet takes for a formula: a text that begins like one gets an apostrophe in front; numbers stay.
 

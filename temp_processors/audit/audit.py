@@ -19,7 +19,7 @@ from temp_processors.audit.findings import Finding, dropped_values, find_problem
 from temp_processors.audit.neutral import SAMPLING_FIELDS, off_values
 from temp_processors.audit.prompt_length import prompt_lengths
 from temp_processors.audit.stack import StackEntry, asked_for, describe, record
-from temp_processors.inert import one_line
+from temp_processors.inert import shown
 from temp_processors.sampling import SeededSampling
 
 
@@ -117,15 +117,11 @@ def audit(
 
 def _check_types(model: Any, processors: Any) -> None:
     if not callable(getattr(model, "generate", None)):
-        raise TypeError(f"`model` has to be a model of transformers with `generate`, but is {_shown(model)}")
+        raise TypeError(f"`model` has to be a model of transformers with `generate`, but is {shown(model)}")
     if not isinstance(processors, Sequence) or isinstance(processors, str):
         raise TypeError(
-            f"`processors` has to be a list, as `logits_processor` of generate(), but is {_shown(processors)}"
+            f"`processors` has to be a list, as `logits_processor` of generate(), but is {shown(processors)}"
         )
-
-
-def _shown(value: object) -> str:
-    return one_line(repr(value)[:80])
 
 
 def plain_sampling_kwargs() -> dict[str, Any]:

@@ -196,8 +196,9 @@ def _say_where(plan: Plan, source: Source, console: Console) -> None:
         console.print(f"model: {spec.name}: at a server", markup=False, soft_wrap=True)
         return
     with told(ModelError):
-        console.print(f"model: {spec.name}: {find_model(spec).described}", markup=False, soft_wrap=True)
-        check_prompts(plan)
+        found = find_model(spec)
+        console.print(f"model: {spec.name}: {found.described}", markup=False, soft_wrap=True)
+        check_prompts(plan, found)
     if any(named.policy.of_checkpoint for named in plan.config.policies):
         from temp_processors.experiment.sampler_stack import checkpoint_lines
 

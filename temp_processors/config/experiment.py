@@ -426,7 +426,7 @@ def find_config(path: Path) -> Path:
     try:
         path = Path(expanded(str(path)))
     except RowsError as error:
-        raise ConfigError([Problem("the configuration", None, (), str(error))]) from error
+        raise ConfigError.at((), str(error)) from error
     shipped = shipped_configs() / f"{path.stem}.yaml"
     if (is_there(path) and path.is_file()) or path.parent != Path() or not shipped.is_file():
         if not is_there(path):

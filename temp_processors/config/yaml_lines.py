@@ -54,6 +54,11 @@ class ConfigError(ValueError):
         lines = [str(problem) for problem in self.problems[:MOST_PROBLEMS]]
         super().__init__("\n".join([*lines, *([f"and {more:,} more problems"] if more > 0 else [])]))
 
+    @classmethod
+    def at(cls, path: Location, message: str) -> ConfigError:
+        """One mistake, found where its file is not known: `located` gives it file and line."""
+        return cls([Problem("the configuration", None, path, message)])
+
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.problems,)
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from temp_processors.config.launcher import LauncherSpec
-from temp_processors.config.yaml_lines import ConfigError, Problem
+from temp_processors.config.yaml_lines import ConfigError
 from temp_processors.engines.model_errors import ModelError, first_line
 
 PATIENCE = 10.0
@@ -38,7 +38,7 @@ def import_ray() -> Any:
 
 def wrong(field: str, message: str) -> ConfigError:
     """A mistake at a field of the launcher."""
-    return ConfigError([Problem("the configuration", None, ("launcher", field), message)])
+    return ConfigError.at(("launcher", field), message)
 
 
 @contextmanager

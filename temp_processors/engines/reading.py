@@ -41,14 +41,17 @@ class PromptReader(NamedTuple):
     model_config: Any
 
 
-def read_prompts_with(spec: ModelSpec) -> PromptReader | None:
+def read_prompts_with(spec: ModelSpec, source: Source) -> PromptReader | None:
     """The tokenizer and the configuration of a model whose files are on this machine; None for one that has to be fetched from the Hub.
+
+    Args:
+        spec: The model.
+        source: Where `find_model` found it.
 
     Raises:
         ModelError: As `read_model`.
     """
     check_options(spec)
-    source = find_model(spec)
     here = source.local_only or all(Path(name).is_dir() for name in (source.name, source.base) if name is not None)
     if not here:
         return None

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from temp_processors.config.counts import counted
 from temp_processors.config.experiment import ExperimentConfig
 from temp_processors.config.prompts import Prompt, PromptError, PromptRows, PromptSource
-from temp_processors.config.yaml_lines import ConfigError, Problem
+from temp_processors.config.yaml_lines import ConfigError
 from temp_processors.tasks.task import TaskError
 
 
@@ -55,7 +55,7 @@ class Plan:
             try:
                 self.config.refuse_too_many(len(found.prompts))
             except ValueError as error:
-                raise ConfigError([Problem("the configuration", None, ("samples_per_prompt",), str(error))]) from error
+                raise ConfigError.at(("samples_per_prompt",), str(error)) from error
         else:
             found = PromptRows(list(source), [{} for _ in source], "the list `prompts`")
         if self.config.task is None:

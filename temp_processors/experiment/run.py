@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 
 from temp_processors.config.experiment import ExperimentConfig
-from temp_processors.config.yaml_lines import ConfigError, Problem
+from temp_processors.config.yaml_lines import ConfigError
 from temp_processors.engines.engine import ModelError
 from temp_processors.engines.load import loaded
 from temp_processors.experiment.checkpoint import before_loading, filled_in
@@ -26,7 +26,7 @@ from temp_processors.experiment.prompts import prepare, tokenizer_digest
 from temp_processors.experiment.results import Finished, conclude
 from temp_processors.experiment.sampler_stack import refuse_checkpoint_sampling, sampler_stack, stack_lines
 from temp_processors.experiment.stages import stage
-from temp_processors.inert import one_line
+from temp_processors.inert import shown
 from temp_processors.runs.checksums import differing, sum_of_file
 from temp_processors.runs.folder import Run, RunFolderError, start_files
 from temp_processors.runs.recovery import recover
@@ -82,7 +82,7 @@ def run_experiment(
         (True, 12)
     """
     if not isinstance(config, ExperimentConfig):
-        raise TypeError(f"`config` has to be what load_config() gives, but is {one_line(repr(config)[:80])}")
+        raise TypeError(f"`config` has to be what load_config() gives, but is {shown(config)}")
     processes = Processes.join()
     if config.launcher is not None and processes.count > 1:
         raise LaunchError("launcher: hands out the work by itself: start the command once, without torchrun")
@@ -129,7 +129,7 @@ def _prepare_task(config: ExperimentConfig, tools: Tools) -> None:
     try:
         config.task.prepare(tools)
     except TaskError as error:
-        raise ConfigError([Problem("the configuration", None, ("task", *error.below), str(error))]) from error
+        raise ConfigError.at(("task", *error.below), str(error)) from error
 
 
 def _refuse_early(folder: Run, config: ExperimentConfig, overwrite: bool, resume: bool) -> None:
