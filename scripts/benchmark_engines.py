@@ -20,7 +20,8 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +165,21 @@ def plain_copy(engine: LocalEngine, folder: str) -> None:
     engine.tokenizer.save_pretrained(folder)
 
 
+@contextmanager
+def sides_of(
+    peers: Peers, options: argparse.Namespace, *, eager: bool = False
+) -> Iterator[dict[str, Callable[[], Any]]]:
+    """Ours and `generate`, and what `options` (generate_batch, vllm) ask for besides; vLLM without compiling where `eager`."""
+    sides: dict[str, Callable[[], Any]] = {"ours": peers.ours, "generate": peers.generate}
+    if options.generate_batch:
+        sides["generate_batch"] = peers.generate_batch
+    with tempfile.TemporaryDirectory() as folder:
+        if options.vllm:
+            plain_copy(peers.engine, folder)
+            sides["vLLM"] = vllm(options.vllm, folder, peers, eager)
+        yield sides
+
+
 def main() -> None:
     """Time all sides in turn and print their medians."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -179,13 +195,7 @@ def main() -> None:
     options = parser.parse_args()
     engine = LocalEngine.of(ModelSpec(name=options.model, dtype="float32"))
     peers = Peers(engine, options.batch, marks=MARKS[options.ends])
-    sides: dict[str, Callable[[], Any]] = {"ours": peers.ours, "generate": peers.generate}
-    if options.generate_batch:
-        sides["generate_batch"] = peers.generate_batch
-    with tempfile.TemporaryDirectory() as folder:
-        if options.vllm:
-            plain_copy(engine, folder)
-            sides["vLLM"] = vllm(options.vllm, folder, peers, options.eager)
+    with sides_of(peers, options, eager=options.eager) as sides:
         if options.llama:
             sides["llama.cpp, one by one"] = llama_cpp(options.llama, options.model, peers, 0)
             name = f"llama.cpp, {options.llama_rows} at once"

@@ -16,13 +16,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import benchmark_log_probs
 import torch
-from benchmark_engines import LENGTHS, Peers, plain_copy, rates_of, tell, vllm
+from benchmark_engines import LENGTHS, Peers, rates_of, sides_of, tell
 from benchmark_processors import BATCHES, POLICIES, VOCABULARIES, Call, candidates, extra_memory, medians
 
 from temp_processors.config.sections import ModelSpec
@@ -92,13 +91,7 @@ def engine(options: argparse.Namespace) -> None:
     """The engine and its peers, in turn."""
     own = LocalEngine.of(ModelSpec(name=options.model, dtype=options.dtype))
     peers = Peers(own, options.batch, options.lengths)
-    sides: dict[str, Callable[[], Any]] = {"ours": peers.ours, "generate": peers.generate}
-    if options.generate_batch:
-        sides["generate_batch"] = peers.generate_batch
-    with tempfile.TemporaryDirectory() as folder:
-        if options.vllm:
-            plain_copy(own, folder)
-            sides["vLLM"] = vllm(options.vllm, folder, peers, False)
+    with sides_of(peers, options) as sides:
         rates = rates_of(sides, options.rounds)
     print(
         f"\n{options.model}, {options.dtype}, {own.model.device}, {'continuous' if own.lean is not None else 'whole batches'}"
