@@ -14,6 +14,8 @@ from temp_processors.engines.model_errors import ModelError, first_line
 
 PATIENCE = 10.0
 """Seconds for a connection to the address: Ray itself tries one that nobody answers for minutes, and then ends the process."""
+CONNECTIONS = 3
+"""Attempts at a client's connection: the head starts a process for each client, and gives up on one that does not answer within 30 s."""
 QUIET = {"logging_level": "ERROR", "log_to_driver": False}
 DEFAULTS: dict[str, Any] = {"num_cpus": 1, "scheduling_strategy": "SPREAD"}
 """Options of a worker that the configuration does not give."""
@@ -56,15 +58,32 @@ def connected(spec: LauncherSpec) -> Iterator[Any]:
     address = spec.address or os.environ.get("RAY_ADDRESS") or None
     _refuse_unreachable(address)
     try:
-        ray.init(address=address, **{**QUIET, **spec.init})
+        _init(ray, address=address, **{**QUIET, **spec.init})
     except (OSError, RuntimeError, TypeError, ValueError) as error:
         field = "init" if isinstance(error, TypeError) or "keyword" in str(error) else "address"
         shown = f" at {address!r}" if field == "address" and address else ""
-        raise wrong(field, f"no connection to a Ray cluster{shown}: {first_line(error)}") from error
+        raise wrong(field, f"no connection to a Ray cluster{shown}: {_reason(error)}") from error
     try:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _init(ray: Any, **settings: Any) -> None:
+    """`ray.init`, again where the head has not brought up the process that serves this client."""
+    for attempts_left in reversed(range(CONNECTIONS)):
+        try:
+            ray.init(**settings)
+            return
+        except ConnectionAbortedError:
+            if not attempts_left:
+                raise
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong: the first line of the error, of a traceback that the head sent its last."""
+    lines = str(error).strip().splitlines()
+    return lines[-1] if any(line.startswith("Traceback ") for line in lines) else first_line(error)
 
 
 def _refuse_unreachable(address: str | None) -> None:

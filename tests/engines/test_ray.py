@@ -125,6 +125,20 @@ def test_by_the_address_of_a_client(cluster: Any, whole: Path, tmp_path: Path) -
     assert_same(out, whole)
 
 
+def test_a_client_whose_server_dies_at_its_start_is_connected_again(cluster: Any, whole: Path, tmp_path: Path) -> None:
+    before = servers_of_clients()
+    out = tmp_path / "run"
+    process = started(cluster.client, out)
+    end = time.monotonic() + 120
+    while not (new := servers_of_clients() - before):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    os.kill(new.pop(), signal.SIGKILL)
+    assert ended(process) == (0, "")
+    assert_same(out, whole)
+
+
 def test_a_policy_whose_rows_depend_on_each_other(cluster: Any, tmp_path: Path) -> None:
     power = [
         "policies=[{name: p, kind: power, alpha: 2.0, particles: 4}]",
@@ -180,13 +194,22 @@ def test_a_node_is_removed_in_the_middle(cluster: Any, whole: Path, tmp_path: Pa
 
 def workers_at_work() -> list[int]:
     """Process ids of actors of this package, by the title that Ray gives its processes."""
-    found = []
-    for place in Path("/proc").iterdir():
-        try:
-            title = (place / "cmdline").read_bytes() if place.name.isdecimal() else b""
-        except OSError:
-            continue
-        if title.startswith(b"ray::Worker"):
-            found.append(int(place.name))
+    found = [process for process, command in commands() if command.startswith(b"ray::Worker")]
     assert found
     return found
+
+
+def servers_of_clients() -> set[int]:
+    """Process ids of what a head starts for each client of ray://."""
+    return {process for process, command in commands() if b"--mode=specific-server" in command}
+
+
+def commands() -> Iterator[tuple[int, bytes]]:
+    """The processes of this machine, each with its command line."""
+    for place in Path("/proc").iterdir():
+        try:
+            command = (place / "cmdline").read_bytes() if place.name.isdecimal() else b""
+        except OSError:
+            continue
+        if command:
+            yield int(place.name), command
