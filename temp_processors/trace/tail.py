@@ -22,6 +22,7 @@ atan(pi / ln n) from the axis whatever the gap between the groups, so one grid s
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -29,8 +30,13 @@ from torch import Tensor
 TAIL_TEMPERATURES = (0.1, 5.0)
 TAIL_NODES = 97
 TAIL_LENGTHS = (13, 25, 49, TAIL_NODES)
-CONVERGED = 1e-8  # size of the last Chebyshev coefficients of ln of a weight below which it is interpolated
 BLOCK = {True: 2**17, False: 2**24}  # numbers at a time: on a CPU a megabyte, which its cache holds
+POWERS, BINS = 8, 192
+BIN_TOLERANCE = (
+    2.5e-9  # of a bin's polynomial, relative to exp(-d / T) + 1 / `LARGEST`: of a sum, which is at least 1, twice that
+)
+LARGEST = 2**18  # tokens for which the tolerance holds
+DEEPEST = math.log(LARGEST / 1e-9) * TAIL_TEMPERATURES[1]  # what lies deeper adds nothing at any temperature
 TAIL_TOLERANCE = 1e-7  # what thinning may change at the points it drops, in probability
 
 
@@ -48,45 +54,45 @@ def tail_temperatures(count: int = TAIL_NODES) -> Tensor:
 def tail_values(scores: Tensor, top_ids: Tensor) -> Tensor:
     """tail(T) where it is recorded: (..., vocab) and (..., k) -> float64 (..., 97); -inf where no token is left.
 
-    Every second value is summed over the vocabulary. Where the Chebyshev coefficients of these have died away (Trefethen, Approximation
-    Theory and Approximation Practice, chapters 3 and 8) the values between them are interpolated, to 1e-8, else summed as well.
+    A token that lies d below the best that is not recorded adds exp(-d / T). In a bin of sqrt(d) that is, for every T, a polynomial of the
+    place in the bin (to `BIN_TOLERANCE`). So the sums of the powers of these places, bin by bin, give the sums at all temperatures at once:
+    one product with a matrix that is the same for all rows, where each temperature would take an exponential of every token.
     """
-    gap = scores.double() - scores.amax(dim=-1, keepdim=True).double()
-    gap = gap.scatter(-1, top_ids, -torch.inf).reshape(-1, scores.shape[-1])
-    between = tail_temperatures()[1::2]
-    even = _log_sums(gap, tail_temperatures()[::2])
-    odd = even @ _weights(even.shape[-1], between).to(even.device).T
-    open_ = ~(_last_coefficients(even) < CONVERGED)  # nan, where nothing is left, is open too
-    if bool(open_.any()):
-        odd[open_] = _log_sums(gap[open_], between)
-    values = even.new_empty(len(even), TAIL_NODES)
-    values[:, ::2], values[:, 1::2] = even, odd
+    rows, recorded = scores.reshape(-1, scores.shape[-1]), top_ids.reshape(-1, top_ids.shape[-1])
+    cooling = 1 / tail_temperatures().to(rows.device)
+    sums_of = _exponentials().to(rows.device)
+    values = rows.new_empty(len(rows), TAIL_NODES, dtype=torch.float64)
+    size = max(1, BLOCK[rows.device.type == "cpu"] // rows.shape[-1])
+    for begin in range(0, len(rows), size):
+        here = slice(begin, begin + size)
+        gap = rows[here].double() - rows[here].amax(dim=-1, keepdim=True).double()
+        gap.scatter_(-1, recorded[here], -torch.inf)
+        best = gap.amax(dim=-1, keepdim=True)
+        depth = gap.neg_().add_(best.clamp(min=torch.finfo(gap.dtype).min))
+        values[here] = (_bin_sums(depth) @ sums_of).log_().add_(best * cooling)
     return values.reshape(*scores.shape[:-1], TAIL_NODES)
 
 
-def _log_sums(gap: Tensor, temperatures: Tensor) -> Tensor:
-    """ln sum exp(gap / T) for every temperature: (rows, vocab) -> (rows, temperatures); rows that the cache holds at a time."""
-    found = gap.new_empty(len(gap), len(temperatures))
-    size = max(1, BLOCK[gap.device.type == "cpu"] // gap.shape[-1])
-    for place in range(0, len(gap), size):
-        rows, out = gap[place : place + size], found[place : place + size]
-        first = rows.amax(dim=-1, keepdim=True).clamp(min=torch.finfo(gap.dtype).min)
-        rest, held = rows - first, torch.empty_like(rows)
-        for column, temperature in enumerate(temperatures.tolist()):
-            torch.mul(rest, 1 / temperature, out=held)
-            out[:, column] = held.exp_().sum(dim=-1).log_() + first[:, 0] / temperature
-    return found
+def _bin_sums(depth: Tensor) -> Tensor:
+    """Sums of the powers of the places in each bin: (rows, vocab), which is overwritten, -> (rows, `POWERS` * `BINS`)."""
+    place = depth.sqrt_().mul_(BINS / DEEPEST**0.5).clamp_(max=BINS * (1 - 2**-52))
+    bins = place.long().clamp_(min=0)  # nan is no bin; the best score of such a row is nan too
+    place.sub_(bins).sub_(0.5)
+    sums, power = place.new_zeros(len(place), POWERS, BINS), place.new_ones(()).expand_as(place)
+    for order in range(POWERS):
+        sums[:, order].scatter_add_(-1, bins, power)
+        power = power * place if order == 0 else power.mul_(place)
+    return sums.flatten(start_dim=1)
 
 
-def _last_coefficients(values: Tensor) -> Tensor:
-    """The largest of the last eight Chebyshev coefficients, in size: (rows, count) -> (rows,)."""
-    degree = values.shape[-1] - 1
-    order = torch.arange(degree - 7, degree + 1, dtype=torch.float64)
-    matrix = (
-        torch.cos(torch.outer(order, torch.arange(degree + 1, dtype=torch.float64)) * (math.pi / degree)) * 2 / degree
-    )
-    matrix[:, 0], matrix[:, -1] = matrix[:, 0] / 2, matrix[:, -1] / 2
-    return (values @ matrix.to(values.device).T).abs().amax(dim=-1)
+@cache
+def _exponentials() -> Tensor:
+    """exp(-d / T) as polynomials that agree with it at the Chebyshev points of every bin: float64 (`POWERS` * `BINS`, 97)."""
+    points = torch.cos((torch.arange(POWERS, dtype=torch.float64) + 0.5) * (math.pi / POWERS)) / 2
+    edges = torch.arange(BINS, dtype=torch.float64)[:, None]
+    depth = ((edges + 0.5 + points) / BINS).square() * DEEPEST
+    there = torch.exp(-depth[..., None] / tail_temperatures())
+    return torch.linalg.solve(torch.linalg.vander(points), there).transpose(0, 1).reshape(-1, TAIL_NODES)
 
 
 def interpolate_tail(tail: Tensor, temperature: Tensor) -> Tensor:

@@ -19,7 +19,16 @@ from temp_processors.policies.scheduled import ScheduledTemperatureLogitsWarper
 from temp_processors.trace.log_probs import policy_log_probs
 from temp_processors.trace.recompute import trace_tokens
 from temp_processors.trace.recorder import TemperatureTrace
-from temp_processors.trace.tail import interpolate_tail, tail_temperatures, tail_values, thinned
+from temp_processors.trace.tail import (
+    BIN_TOLERANCE,
+    BINS,
+    DEEPEST,
+    LARGEST,
+    interpolate_tail,
+    tail_temperatures,
+    tail_values,
+    thinned,
+)
 from tests.models import tiny_llama
 
 PROMPTS = torch.tensor([[1, 5, 9], [1, 8, 4]])
@@ -215,11 +224,32 @@ def test_the_tail_gives_every_probability_at_every_temperature(name: str, logits
 
 
 @pytest.mark.parametrize(("name", "logits"), distributions(), ids=lambda value: value if isinstance(value, str) else "")
-def test_values_that_are_interpolated_are_those_that_are_summed(name: str, logits: Tensor) -> None:
+def test_values_of_bins_are_those_that_are_summed(name: str, logits: Tensor) -> None:
     top = logits.topk(20).indices
     rest = logits.double().scatter(-1, top, -math.inf) - logits.max().double()
     summed = torch.logsumexp(rest / tail_temperatures()[:, None], dim=-1)
-    torch.testing.assert_close(tail_values(logits, top), summed, atol=1e-8, rtol=0)
+    torch.testing.assert_close(tail_values(logits, top), summed, atol=2 * BIN_TOLERANCE, rtol=0)
+
+
+def test_one_token_is_what_its_bin_makes_of_it_at_any_depth_and_temperature() -> None:
+    """What holds for every token holds for every sum of them: 17 places in each bin, edges included, beside one token at depth 0."""
+    depth = (torch.linspace(0, BINS, 16 * BINS + 1, dtype=torch.float64) / BINS).square() * DEEPEST
+    depth = torch.cat([depth, torch.tensor([1.01 * DEEPEST, 1e30, math.inf])])
+    rows = torch.stack([torch.zeros_like(depth), torch.zeros_like(depth), -depth], dim=1)
+    recorded = torch.zeros(len(rows), 1, dtype=torch.long)
+    added = tail_values(rows, recorded).exp() - tail_values(rows[:, :2], recorded).exp()
+    exact = torch.exp(-depth[:, None] / tail_temperatures())
+    assert bool(((added - exact).abs() <= BIN_TOLERANCE * (exact + 1 / LARGEST)).all())
+
+
+def test_a_row_whose_scores_are_nan_has_no_tail_and_spoils_no_other() -> None:
+    logits = torch.randn(3, 50, generator=torch.Generator().manual_seed(0))
+    top = logits.topk(3).indices
+    alone = tail_values(logits[[0, 2]], top[[0, 2]])
+    logits[1] = math.nan
+    found = tail_values(logits, top)
+    assert found[1].isnan().all()
+    torch.testing.assert_close(found[[0, 2]], alone, atol=1e-12, rtol=0)
 
 
 def test_the_documented_formula_in_plain_python() -> None:
