@@ -92,7 +92,8 @@ def _exponentials() -> Tensor:
     edges = torch.arange(BINS, dtype=torch.float64)[:, None]
     depth = ((edges + 0.5 + points) / BINS).square() * DEEPEST
     there = torch.exp(-depth[..., None] / tail_temperatures())
-    return torch.linalg.solve(torch.linalg.vander(points), there).transpose(0, 1).reshape(-1, TAIL_NODES)
+    polynomials: Tensor = torch.linalg.solve(torch.linalg.vander(points), there)
+    return polynomials.transpose(0, 1).reshape(-1, TAIL_NODES)
 
 
 def interpolate_tail(tail: Tensor, temperature: Tensor) -> Tensor:
