@@ -16,6 +16,7 @@ from temp_processors.policies.base import short_repr
 from temp_processors.policies.blocks import as_torch
 from temp_processors.policies.checks import check_prompt_length, longest_prompt
 from temp_processors.policies.distribution import top_score, without_sync, working_dtype
+from temp_processors.policies.inputs import are_scores, check_failed, check_scores
 from temp_processors.policies.positions import few_steps_after, per_row, steps_after
 from temp_processors.policies.streams import as_tensor, check_seeds, stream_of, uniform_number, uniform_words
 from temp_processors.policies.streams import uniform as uniform
@@ -83,7 +84,16 @@ class SeededSampling(LogitsProcessor):
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """0 at each row's choice, -inf elsewhere, in a new tensor of the shape and dtype of `scores`."""
-        if not (without_sync(scores) or scores.ndim > 2 or self.coupled) and scores.numel():
+        if not are_scores(scores):
+            check_scores(scores)
+        try:
+            return self._choice(input_ids, scores)
+        except (AttributeError, IndexError, TypeError, RuntimeError):
+            check_failed(input_ids, scores)
+            raise
+
+    def _choice(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        if not (scores.ndim > 2 or self.coupled or without_sync(scores)) and scores.numel():
             return _drawn(scores, self._uniform(input_ids, scores))
         step = steps_after(input_ids, scores, self.prompt_length, self._longest_prompt)
         choice, total = choose(scores, per_row(self.seeds, "seeds", scores), step, coupled=self.coupled)

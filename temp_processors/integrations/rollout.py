@@ -65,7 +65,7 @@ class PaddedPromptLogitsWarper(PolicyLogitsWarper):
     def temperature(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         return self.policy.temperature(self.text(input_ids), scores)
 
-    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+    def process(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         return self.policy(self.text(input_ids), scores)
 
     def text(self, input_ids: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from transformers import LogitsProcessor
 from temp_processors.policies.checks import check_prompt_length, longest_prompt
 from temp_processors.policies.distribution import at_temperature, working_dtype
 from temp_processors.policies.few import Few
+from temp_processors.policies.inputs import are_scores, check_failed, check_scores
 from temp_processors.policies.positions import few_steps_after, steps_after
 
 Warper = TypeVar("Warper", bound="PolicyLogitsWarper")
@@ -108,7 +109,22 @@ class PolicyLogitsWarper(LogitsProcessor):
         raise NotImplementedError(f"{type(self).__name__} has to say its temperature")
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        """Scores at the chosen temperature: a new tensor of the shape and dtype of `scores`."""
+        """What [`process`] returns, for arguments that can be computed with.
+
+        Raises:
+            TypeError: The scores, or the tokens that a policy looks at, are no tensor, or of another kind of numbers.
+            ValueError: They are of another shape, on two devices, or have no token to choose from.
+        """
+        if not are_scores(scores):
+            check_scores(scores)
+        try:
+            return self.process(input_ids, scores)
+        except (AttributeError, IndexError, TypeError, RuntimeError):
+            check_failed(input_ids, scores)
+            raise
+
+    def process(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """Scores at the chosen temperature: a new tensor of the shape and dtype of `scores`. Overridden where more is done to them."""
         return at_temperature(scores, self.temperature(input_ids, scores), self.coldest)
 
     def with_prompt_length(self: Warper, prompt_length: int | Tensor) -> Warper:

@@ -96,7 +96,7 @@ class ChainLogitsWarper(PolicyLogitsWarper):
                 scores = step(input_ids, scores)
         return value
 
-    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+    def process(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         for cuts, steps in itertools.groupby(self.links, key=_is_cut):
             if cuts:
                 scores = cut_in_turn([step for step in steps if isinstance(step, CutLogitsWarper)], input_ids, scores)

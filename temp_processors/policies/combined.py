@@ -150,7 +150,7 @@ class RowsLogitsWarper(PolicyLogitsWarper):
             value[places] = policy.temperature(take(input_ids, places), take(scores, places))
         return value
 
-    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+    def process(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         self._check(scores)
         result = torch.empty_like(scores)
         for policy, places in self.groups:

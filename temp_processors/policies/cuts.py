@@ -56,7 +56,7 @@ class CutLogitsWarper(PolicyLogitsWarper):
         """nan: nothing is divided."""
         return no_temperature(scores)
 
-    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+    def process(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         return torch.where(self.dropped(scores), -torch.inf, scores)
 
 
@@ -75,7 +75,7 @@ class FloorLogitsWarper(CutLogitsWarper):
     def dropped(self, scores: Tensor) -> Tensor:
         return scores < self.lowest(scores)
 
-    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+    def process(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         return keep_from(scores, self.lowest(scores))
 
 
@@ -160,7 +160,7 @@ class TopPCutLogitsWarper(CutLogitsWarper):
     def dropped(self, scores: Tensor) -> Tensor:
         return torch.isneginf(self(scores, scores)) & ~torch.isneginf(scores)
 
-    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+    def process(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         return nucleus(scores, 1.0 - self.top_p)
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from temp_processors.policies.base import PolicyLogitsWarper
 from temp_processors.policies.checks import TEMPERATURE, Checked, checked
-from temp_processors.policies.distribution import at_temperature, may_overflow, no_tensor, working_dtype
+from temp_processors.policies.distribution import at_temperature, may_overflow, working_dtype
 from temp_processors.policies.positions import per_row
 
 
@@ -84,16 +84,12 @@ class FixedTemperatureLogitsWarper(PolicyLogitsWarper):
             return torch.full((1,) * scores.ndim, self.value, dtype=dtype, device=scores.device)
         return per_row(self._rows.to(dtype), "temperature", scores)
 
-    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        try:
-            dtype = scores.dtype
-        except AttributeError as error:
-            raise no_tensor(scores) from error
-        if dtype in self._divides:
+    def process(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        if scores.dtype in self._divides:
             return scores / self._divisor  # by a Python number, as transformers' own warper does
         if isinstance(self.value, float):
             return at_temperature(scores, self.value)
-        return super().__call__(input_ids, scores)
+        return super().process(input_ids, scores)
 
 
 def not_cold(temperature: float, dtype: torch.dtype) -> bool:

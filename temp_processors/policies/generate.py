@@ -146,7 +146,7 @@ class PenaltyLogitsWarper(PolicyLogitsWarper):
         """nan: no single temperature does this."""
         return no_temperature(scores)
 
-    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+    def process(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         padding = is_one_of(input_ids, (NO_TOKEN, *self.pad_ids)).long().cumprod(dim=-1).bool()
         ids = input_ids.masked_fill(padding, scores.shape[-1])
         if scores.ndim == 2:

@@ -108,9 +108,9 @@ class PhaseLogitsWarper(PolicyLogitsWarper):
         values = [policy.temperature(input_ids, scores) for policy in policies]
         return values[0] if inside is None else torch.where(inside, values[0], values[1])
 
-    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+    def process(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         if self.only_scales:
-            return super().__call__(input_ids, scores)
+            return super().process(input_ids, scores)
         inside, policies = self._policies(input_ids, scores)
         results = [policy(input_ids, scores) for policy in policies]
         return results[0] if inside is None else torch.where(inside, results[0], results[1])

@@ -53,7 +53,7 @@ class QuadraticLogitsWarper(PolicyLogitsWarper):
         """nan: no single temperature does this."""
         return no_temperature(scores)
 
-    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+    def process(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         square, cube = (3.0 - self.curve) / 2.0 * self.factor, (self.curve - 1.0) / 2.0 * self.factor
         if without_sync(scores):
             masked = torch.isneginf(scores)

@@ -76,7 +76,7 @@ class TopPDecayLogitsWarper(PolicyLogitsWarper):
         """nan: no single temperature does this."""
         return no_temperature(scores)
 
-    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+    def process(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         rest = 1.0 - self.top_p(input_ids, scores)
         return nucleus(scores.to(working_dtype(scores)), rest, stable=True).to(scores.dtype)
 
@@ -150,5 +150,5 @@ class TruncateThenTemperLogitsWarper(PolicyLogitsWarper):
         """That of the policy on the tokens that remain."""
         return self.policy.temperature(input_ids, self.truncated(input_ids, scores))
 
-    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+    def process(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         return self.policy(input_ids, self.truncated(input_ids, scores))

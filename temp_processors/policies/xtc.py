@@ -88,7 +88,7 @@ class XTCLogitsWarper(PolicyLogitsWarper):
         spared = torch.where(top & (scores == least), place, -1).amax(dim=-1, keepdim=True)
         return top & (place != spared)
 
-    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+    def process(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         if not without_sync(scores) and self._divides(scores.dtype):
             return self._by_sets(input_ids, scores)
         dropped = self.dropped(scores)

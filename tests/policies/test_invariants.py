@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
-from temp_processors import PolicyLogitsWarper, RowsLogitsWarper, build_policy
+from temp_processors import PolicyLogitsWarper, RowsLogitsWarper, SeededSampling, build_policy
 from temp_processors.policies.distribution import greedy
 from temp_processors.policies.kinds import KINDS
 from tests.policies.examples import EXAMPLES
@@ -210,3 +212,54 @@ def test_compiles_without_a_graph_break(name: str) -> None:
     torch.compiler.reset()
     compiled = torch.compile(POLICIES[name], fullgraph=True, backend="aot_eager")
     same(compiled(input_ids, scores), POLICIES[name](input_ids, scores), 1e-5)
+
+
+ONE = torch.zeros(1, 8)
+NO_SCORES: dict[str, tuple[Any, str]] = {
+    "list": ([[1.0, 2.0]], "scores have to be a tensor, but are of type list"),
+    "numpy": (np.ones((1, 8), np.float32), "scores have to be a tensor, but are of type ndarray"),
+    "none": (None, "scores have to be a tensor, but are of type NoneType"),
+    "whole": (ONE.long(), "scores have to be float32, bfloat16, float16 or float64, but are torch.int64"),
+    "bool": (ONE.bool(), "scores have to be float32, bfloat16, float16 or float64, but are torch.bool"),
+    "complex": (ONE.to(torch.complex64), "scores have to be float32, .* but are torch.complex64"),
+    "float8": (ONE.to(torch.float8_e4m3fn), "scores have to be float32, .* but are torch.float8_e4m3fn"),
+    "number": (ONE[0, 0], r"scores have to be \(batch, vocab\) or \(batch, steps, vocab\), but are of shape \(\)"),
+    "row": (ONE[0], r"but are of shape \(8,\): write scores\[None\] for one row"),
+    "four": (ONE[None, None], r"but are of shape \(1, 1, 1, 8\)"),
+    "no token": (ONE[:, :0], r"scores have to hold at least one token, but are of shape \(1, 0\)"),
+}
+SEEDED = SeededSampling([1], prompt_length=PROMPT)
+
+
+@pytest.mark.parametrize(("scores", "message"), NO_SCORES.values(), ids=NO_SCORES)
+def test_every_policy_and_the_draw_refuse_what_are_no_scores(scores: Any, message: str) -> None:
+    input_ids = torch.zeros(1, PROMPT + 1, dtype=torch.long)
+    for processor in (*ALL.values(), SEEDED):
+        with pytest.raises((TypeError, ValueError), match=message):
+            processor(input_ids, scores)
+
+
+@pytest.mark.parametrize(
+    ("input_ids", "message"),
+    [
+        ([[1, 2, 3, 4]], "`input_ids` has to be a tensor, but is of type list"),
+        (None, "`input_ids` has to be a tensor, but is of type NoneType"),
+        (torch.zeros(4, dtype=torch.long), r"`input_ids` has to be \(batch, length\), but is of shape \(4,\)"),
+        (torch.zeros(1, 4, dtype=torch.long, device="meta"), "`input_ids` is on meta, but scores are on cpu"),
+    ],
+    ids=["list", "none", "row", "device"],
+)
+def test_tokens_that_a_policy_cannot_look_at_are_refused_and_others_are_not_looked_at(
+    input_ids: Any, message: str
+) -> None:
+    for name in ("fixed", "dynamic", "top_k", "top_p"):
+        ALL[name](input_ids, ONE)
+    for name in ("phase_inside", "block_start", "top_p_decay"):
+        with pytest.raises((TypeError, ValueError), match=message):
+            ALL[name](input_ids, ONE)
+
+
+def test_sparse_scores_are_refused() -> None:
+    for processor in (ALL["dynamic"], ALL["top_p"], SEEDED):
+        with pytest.raises(ValueError, match=r"scores have to be dense, but are torch\.sparse_coo"):
+            processor(torch.zeros(1, PROMPT + 1, dtype=torch.long), (ONE + 1).to_sparse())

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -275,26 +273,3 @@ def test_a_prompt_longer_than_the_input() -> None:
     policy = ScheduledTemperatureLogitsWarper("constant", 1.0, prompt_length=5)
     with pytest.raises(ValueError, match="`prompt_length` is 5, but `input_ids` has only 2 tokens"):
         policy(IDS, torch.zeros(1, 4))
-
-
-@pytest.mark.parametrize("scores", [[[1.0, 2.0]], np.ones((1, 2), np.float32)], ids=["list", "numpy"])
-@pytest.mark.parametrize(
-    "warper",
-    [
-        FixedTemperatureLogitsWarper(0.5),
-        DynamicTemperatureLogitsWarper(1.0, range=0.5),
-        ScheduledTemperatureLogitsWarper("linear", 1.0, 0.5, 4),
-        SeededSampling([1]),
-    ],
-    ids=lambda warper: type(warper).__name__,
-)
-def test_scores_that_are_no_tensor_are_refused(warper: Any, scores: Any) -> None:
-    with pytest.raises(TypeError, match="scores have to be a tensor, but "):
-        warper(torch.zeros(1, 3, dtype=torch.long), scores)
-
-
-@pytest.mark.parametrize("dtype", [torch.int64, torch.bool])
-def test_scores_that_are_no_floating_point_numbers_are_refused(dtype: torch.dtype) -> None:
-    for warper in (FixedTemperatureLogitsWarper(0.5), DynamicTemperatureLogitsWarper(1.0, range=0.5)):
-        with pytest.raises(TypeError, match=f"scores have to be float32, .* but are {dtype}"):
-            warper(torch.zeros(1, 3, dtype=torch.long), torch.ones(1, 4).to(dtype))
