@@ -1,24 +1,22 @@
 """n-grams as integers: what all n-gram metrics count with, in numpy and in time linear in the number of tokens.
 
-An n-gram is numbered by packing the number of its first n - 1 tokens and its last token into one 64-bit integer and ranking the packed
-values, so numbers stay below the number of tokens and nothing overflows, whatever n and the vocabulary. Where there is room the place of
-the n-gram goes into the low bits: a plain sort then ranks, groups and orders by text at once. Nothing is hashed: counts are exact.
+n-grams are numbered by sorting: those that share their first n - 1 tokens lie together already, so that only their last tokens are
+sorted, some n-grams at a time (`sorting.py`). Numbers stay below the number of tokens and nothing overflows, whatever n and the vocabulary.
+Nothing is hashed: counts are exact.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from temp_processors.metrics.arrays import Bools, Ints, TokenIds
+from temp_processors.metrics.sorting import BLOCK, between, in_runs, order_within, run_starts, stable_order
 
 BITS = 63
 """Bits of a packed n-gram; the sign stays free."""
-BLOCK = 1 << 17
-"""Entries that are counted at a time."""
 
 
 class Repeated(NamedTuple):
@@ -40,7 +38,7 @@ class Repeated(NamedTuple):
 
     def blocks(self, size: int = BLOCK) -> Iterator[Repeated]:
         """The same cut between n-grams into pieces of about `size` entries, numbered anew, which stay in the processor's cache."""
-        for begin, end in _between(self.gram, size):
+        for begin, end in between(self.gram, size):
             yield Repeated(self.gram[begin:end] - self.gram[begin], self.text[begin:end])
 
 
@@ -50,17 +48,6 @@ class Held(NamedTuple):
     gram: Ints
     text: Ints
     times: Ints
-
-    def blocks(self, size: int = BLOCK) -> Iterator[Held]:
-        """The same cut between n-grams into pieces of about `size` entries, which stay in the processor's cache; at least one."""
-        for begin, end in _between(self.gram, size) or [(0, 0)]:
-            yield Held(self.gram[begin:end], self.text[begin:end], self.times[begin:end])
-
-
-def _between(gram: Ints, size: int) -> list[tuple[int, int]]:
-    """Begin and end of pieces of about `size` entries that cut no run of equal n-grams."""
-    cuts = np.append(np.unique(np.searchsorted(gram, gram[::size])), len(gram))
-    return [(int(begin), int(end)) for begin, end in pairwise(cuts)]
 
 
 def check_order(n: object) -> None:
@@ -84,23 +71,28 @@ def repeated_ngrams(texts: TokenIds, largest: int, among: Bools | None = None) -
         >>> [(found.gram.tolist(), found.text.tolist()) for found in repeated_ngrams(tokenize(["a b c", "d a b"]), 2)]
         [([0, 0, 1, 1], [0, 1, 0, 1]), ([0, 0], [0, 1])]
     """
-    # 32 bits where they hold every place: half the memory, which is what takes the time
-    small = np.int32 if len(texts.ids) <= np.iinfo(np.int32).max else np.int64
-    text = np.repeat(np.arange(len(texts), dtype=small), texts.lengths)
-    ends = np.repeat(texts.starts[1:].astype(small), texts.lengths)
-    place, gram = np.arange(len(texts.ids), dtype=small), np.zeros(len(texts.ids), dtype=small)
+    # 32 bits where they hold every place and every token: half the memory, which is what takes the time
+    places, small = (_integers(most) for most in (len(texts.ids) + len(texts), texts.vocabulary))
+    ids = np.full(len(texts.ids) + len(texts), -1, dtype=small)  # every text ends with -1
+    text = np.repeat(np.arange(len(texts), dtype=places), texts.lengths)
+    place = np.arange(len(text), dtype=places) + text
+    ids[place] = texts.ids
+    order = stable_order(texts.ids, texts.vocabulary)
+    place, text = place[order], text[order]
+    gram = _ranks(run_starts(texts.ids[order]), places)
     for n in range(1, largest + 1):
         if n > 1:
-            inside = ends[place] - place >= n
-            place, gram = place[inside], gram[inside]
-        keys = np.multiply(gram, texts.vocabulary, dtype=np.int64)
-        keys += texts.ids[place + (n - 1)] if n > 1 else texts.ids
-        gram, place = _ranked(keys, place, len(texts.ids))
+            last = ids[place + (n - 1)]
+            inside = last >= 0
+            place, text, gram, last = (held[inside] for held in (place, text, gram, last))
+            order = order_within(gram, last, texts.vocabulary)
+            place, text, last = place[order], text[order], last[order]
+            gram = _ranks(run_starts(gram) | run_starts(last), places)
         twice = in_runs(gram)
         if among is not None:
-            twice &= _occurring(gram, among[text[place]])
-        place, gram = place[twice], _ranks(gram[twice], place.dtype)
-        yield Repeated(gram, text[place])
+            twice &= _occurring(gram, among[text])
+        place, text, gram = place[twice], text[twice], _ranks(run_starts(gram[twice]), places)
+        yield Repeated(gram, text)
 
 
 def count_ngrams(texts: TokenIds, n: int) -> tuple[int, int]:
@@ -129,30 +121,6 @@ def ngram_lengths(texts: TokenIds, n: int) -> Ints:
     """n-grams of each text, shape (texts,)."""
     lengths: Ints = np.maximum(texts.lengths - (n - 1), 0)
     return lengths
-
-
-def run_starts(values: Ints) -> Bools:
-    """Whether each value differs from the one before it; the first does.
-
-    Example:
-        >>> run_starts(np.array([4, 4, 7])).tolist()
-        [True, False, True]
-    """
-    new = np.ones(len(values), dtype=bool)
-    np.not_equal(values[1:], values[:-1], out=new[1:])
-    return new
-
-
-def in_runs(values: Ints) -> Bools:
-    """Whether each value has an equal neighbour.
-
-    Example:
-        >>> in_runs(np.array([4, 4, 7])).tolist()
-        [True, True, False]
-    """
-    inside = ~run_starts(values)
-    inside[:-1] |= inside[1:]
-    return inside
 
 
 def _occurring(gram: Ints, here: Bools) -> Bools:
@@ -186,22 +154,13 @@ def ngram_starts(texts: TokenIds, n: int) -> Ints:
     return np.flatnonzero(begins)
 
 
-def _ranked(keys: Ints, places: Ints, tokens: int) -> tuple[Ints, Ints]:
-    """Ranks of the keys from 0 in ascending order, and the places in the same order, ascending within a rank."""
-    bits, small = tokens.bit_length(), places.dtype
-    if not len(keys) or int(keys.max()) >= 1 << (BITS - bits):
-        order = np.argsort(keys, kind="stable")
-        return _ranks(keys[order], small), places[order]
-    keys <<= bits
-    keys |= places
-    keys.sort()
-    places = (keys & ((1 << bits) - 1)).astype(small)
-    keys >>= bits
-    return _ranks(keys, small), places
+def _integers(most: int) -> type[np.signedinteger[Any]]:
+    """The smaller type that holds numbers up to `most`."""
+    return np.int32 if most <= np.iinfo(np.int32).max else np.int64
 
 
-def _ranks(ascending: Ints, small: Any) -> Ints:
-    """How many different values came before each of these."""
-    ranks: Ints = np.cumsum(run_starts(ascending), dtype=small)
+def _ranks(new: Bools, small: Any) -> Ints:
+    """The number of each entry, where `new` says which ones begin another number, from 0."""
+    ranks: Ints = np.cumsum(new, dtype=small)
     ranks -= 1
     return ranks

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from temp_processors.metrics.arrays import Floats, Ints
-from temp_processors.metrics.ngrams import check_order, ngram_lengths, run_starts
+from temp_processors.metrics.ngrams import check_order, ngram_lengths
 from temp_processors.metrics.score import Score, signature, undefined
+from temp_processors.metrics.sorting import run_starts
 from temp_processors.metrics.texts import TokenizedTexts, tokenize
 from temp_processors.metrics.tokenizers import Tokens
 

@@ -23,8 +23,9 @@ from typing import Any
 import numpy as np
 
 from temp_processors.metrics.arrays import Bools, Floats, Ints
-from temp_processors.metrics.ngrams import Held, Repeated, check_order, in_runs, run_starts
+from temp_processors.metrics.ngrams import Repeated, check_order
 from temp_processors.metrics.score import Score, signature, undefined
+from temp_processors.metrics.sorting import in_runs, run_starts
 from temp_processors.metrics.texts import TokenizedTexts, tokenize
 from temp_processors.metrics.tokenizers import Tokens
 
@@ -111,20 +112,19 @@ def clipped_matches(found: Repeated, texts: int) -> Floats:
     """For each text the sum over its n-grams of min(count here, largest count in another text), shape (texts,)."""
     total = np.zeros(texts)
     for block in found.blocks():
-        text, matches = _matches(block.held)
-        total += np.bincount(text, weights=matches, minlength=texts)
+        held = block.held
+        np.add.at(total, held.text, matches_elsewhere(held.gram, held.times).astype(float))
     return total
 
 
-def _matches(held: Held) -> tuple[Ints, Ints]:
-    """The text of every entry and min(count here, largest count in another text)."""
-    gram, text, times = held
+def matches_elsewhere(gram: Ints, times: Ints) -> Ints:
+    """min(`times`, the largest of `times` over the other entries of the same `gram`, 0 where there are none); `gram` ascends from 0."""
     matches = in_runs(gram).astype(np.int64)
     often = np.zeros(int(gram[-1]) + 1 if len(gram) else 0, dtype=bool)
     often[gram[times > 1]] = True  # elsewhere a text that holds the n-gram holds it once: 1 match, found above
     rows = np.flatnonzero(often[gram])
     matches[rows] = np.minimum(times[rows], _largest_elsewhere(gram[rows], times[rows]))
-    return text, matches
+    return matches
 
 
 def _largest_elsewhere(gram: Ints, times: Ints) -> Ints:

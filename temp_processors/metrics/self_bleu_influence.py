@@ -6,15 +6,16 @@ count; so every n-gram of every text feels the absence of at most one unit, and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from temp_processors.metrics.arrays import Floats, Ints
 from temp_processors.metrics.influence import Influence
-from temp_processors.metrics.ngrams import Held, run_starts
-from temp_processors.metrics.self_bleu import SMOOTHED_NUMERATOR, penalty_of
+from temp_processors.metrics.ngrams import Held
+from temp_processors.metrics.self_bleu import SMOOTHED_NUMERATOR, matches_elsewhere, penalty_of
+from temp_processors.metrics.sorting import order_within, run_starts, stable_order
 from temp_processors.metrics.sparse import Sparse
 from temp_processors.metrics.texts import TokenizedTexts
 
@@ -29,26 +30,28 @@ BELIEVED = 1 / 1.8
 def of_self_bleu(texts: TokenizedTexts, n: int, units: Ints) -> Influence:
     """Of self-BLEU-n with method1 smoothing; `units` says which unit each text belongs to, at least two of them."""
     count, size = int(units.max()) + 1, len(texts)
-    matches, felt = np.zeros((n, size)), []
+    matches, felt = np.zeros((n, size)), list[tuple[int, Ints, Ints]]()
     for order, repeated in enumerate(texts.repeated(n)):
-        text, here, unit, loss = _losses(repeated.held, units)
-        matches[order] = np.bincount(text, weights=here, minlength=size)
-        some = loss > 0
-        felt.append((text[some].astype(np.int64) * count + unit[some], loss[some]))
+        for block in repeated.blocks(IN_CACHE):
+            text, clipped, unit, loss = _losses(block.held, units, count)
+            np.add.at(matches[order], text, clipped.astype(float))
+            some = loss > 0
+            felt.append((order, text[some].astype(np.int64) * count + unit[some], loss[some]))
     lengths = _Lengths(texts.lengths, units)
-    keys = np.unique(np.concatenate([*(key for key, _ in felt), lengths.keys]))
+    keys, lost = _by_text(felt, lengths.keys, size * count, n)
     text, unit = keys // count, keys % count
-    fewer = matches[:, text]
-    for order, (key, loss) in enumerate(felt):
-        np.subtract.at(fewer[order], np.searchsorted(keys, key), loss)
     whole = _bleu(matches, texts.lengths, lengths.penalty)
-    lost = whole[text] - _bleu(fewer, texts.lengths[text], lengths.without(keys, text))
+    less = np.empty(len(keys))
+    for begin in range(0, len(keys), IN_CACHE):
+        here = slice(begin, begin + IN_CACHE)
+        own, fewer = text[here], matches[:, text[here]] - lost[:, here]
+        less[here] = whole[own] - _bleu(fewer, texts.lengths[own], lengths.without(keys[here], own))
     sizes, held = np.bincount(units, minlength=count), np.bincount(units, weights=whole, minlength=count)
-    without = (whole.sum() - held - np.bincount(unit, weights=lost, minlength=count)) / (size - sizes)
+    without = (whole.sum() - held - np.bincount(unit, weights=less, minlength=count)) / (size - sizes)
     value = float(whole.mean())
     first, second = np.minimum(units[text], unit), np.maximum(units[text], unit)
     pairs, place = np.unique(first.astype(np.int64) * count + second, return_inverse=True)
-    together = np.bincount(place, weights=lost, minlength=len(pairs)) / size
+    together = np.bincount(place, weights=less, minlength=len(pairs)) / size
     own = (value - without) * (count - 1) / count
     matched = len(np.unique(units[(matches > 0).all(axis=0)]))
     found = Influence(
@@ -64,25 +67,37 @@ def of_self_bleu(texts: TokenizedTexts, n: int, units: Ints) -> Influence:
     return replace(found, rare=int((np.bincount(texts.kinds) == 1).sum()))  # texts that occur once
 
 
-def _losses(held: Held, units: Ints) -> tuple[Ints, Ints, Ints, Ints]:
+def _by_text(felt: Sequence[tuple[int, Ints, Ints]], more: Ints, bound: int, n: int) -> tuple[Ints, Floats]:
+    """All keys, ascending, and for each order what is lost there, shape (orders, keys).
+
+    Args:
+        felt: Orders, keys and losses.
+        more: Keys without a loss.
+        bound: One more than the largest possible key.
+        n: Number of orders.
+    """
+    found = np.concatenate([*(key for _, key, _ in felt), more])
+    order = stable_order(found, bound)
+    found = found[order]
+    new = run_starts(found)
+    place = np.empty(len(order), dtype=np.int64)
+    place[order] = np.cumsum(new) - 1
+    lost, begin = np.zeros((n, int(np.count_nonzero(new)))), 0
+    for number, key, loss in felt:
+        np.add.at(lost[number], place[begin : begin + len(key)], loss.astype(float))
+        begin += len(key)
+    return found[new], lost
+
+
+def _losses(held: Held, units: Ints, count: int) -> tuple[Ints, Ints, Ints, Ints]:
     """For each text and n-gram: the text, its clipped matches, the unit whose absence lowers them, and by how many."""
-    parts = [_losses_of(block, units) for block in held.blocks(IN_CACHE)]
-    text, here, best, loss = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return text, here, best, loss
-
-
-def _losses_of(held: Held, units: Ints) -> tuple[Ints, Ints, Ints, Ints]:
-    """`_losses` of some n-grams."""
     unit = units[held.text]
-    order = np.lexsort((-held.times, unit, held.gram))
-    gram, unit, times, text = held.gram[order], unit[order], held.times[order], held.text[order]
+    order = order_within(held.gram, unit, count)
+    gram, unit, times, text = held.gram, unit[order], held.times[order], held.text[order]
     first = run_starts(gram) | run_starts(unit)
     heads = np.flatnonzero(first)
-    group = np.cumsum(first) - 1
-    sizes = np.diff(heads, append=len(gram))
-    second = np.where(sizes > 1, times[np.minimum(heads + 1, max(len(times) - 1, 0))], 0)
-    inside = np.where(first, second[group], times[heads][group])  # the largest count in another text of the same unit
-    ranked = list(_largest_units(gram[heads], unit[heads], times[heads]))
+    inside = matches_elsewhere(np.cumsum(first) - 1, times)  # counted in another text of the same unit too
+    ranked = list(_largest_units(gram[heads], unit[heads], np.maximum.reduceat(times, heads)))
     place = np.cumsum(run_starts(gram)) - 1
     (u1, v1), (u2, v2), (_, v3) = ((who[place], most[place]) for who, most in ranked)
     elsewhere, best = np.where(u1 == unit, v2, v1), np.where(u1 == unit, u2, u1)
@@ -93,12 +108,13 @@ def _losses_of(held: Held, units: Ints) -> tuple[Ints, Ints, Ints, Ints]:
 
 def _largest_units(gram: Ints, unit: Ints, most: Ints) -> Iterator[tuple[Ints, Ints]]:
     """For each n-gram the unit with the largest count and that count, then the second, then the third; -1 and 0 for none."""
-    order = np.lexsort((-most, gram))
-    gram, unit, most = gram[order], unit[order], most[order]
-    heads = np.flatnonzero(run_starts(gram)) if len(gram) else np.zeros(0, dtype=np.int64)
+    top = int(most.max())
+    order = order_within(gram, top - most, top)
+    unit, most = unit[order], most[order]
+    heads = np.flatnonzero(run_starts(gram))
     sizes = np.diff(heads, append=len(gram))
     for rank in range(3):
-        place = np.minimum(heads + rank, max(len(gram) - 1, 0))
+        place = np.minimum(heads + rank, len(gram) - 1)
         yield np.where(sizes > rank, unit[place], -1), np.where(sizes > rank, most[place], 0)
 
 

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from temp_processors.metrics.arrays import Ints, TokenIds
-from temp_processors.metrics.ngrams import in_runs, run_starts
 from temp_processors.metrics.scratch import Buckets
+from temp_processors.metrics.sorting import in_runs, order_within, run_starts
 from temp_processors.metrics.sparse import Sets, Sparse, SpilledSparse
 
 ROOM = 1 << 21
@@ -124,9 +124,10 @@ def _shortened(grams: Ints, units: Ints) -> tuple[Ints, Ints, Ints, Ints]:
 
 
 def _by_unit(gram: Ints, unit: Ints, count: int) -> tuple[Ints, Ints, Ints]:
-    """n-gram, unit and occurrences of every n-gram in every unit that holds it, ascending."""
-    keys, times = np.unique(gram.astype(np.int64) * count + unit, return_counts=True)
-    return keys // count, keys % count, times
+    """n-gram, unit and occurrences of every n-gram in every unit that holds it, ascending; `gram` ascends."""
+    unit = unit[order_within(gram, unit, count)]
+    first = np.flatnonzero(run_starts(gram) | run_starts(unit))
+    return gram[first], unit[first].astype(np.int64), np.diff(first, append=len(gram))
 
 
 def _sets(gram: Ints, unit: Ints, count: int) -> _Sets:
