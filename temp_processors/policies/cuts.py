@@ -14,11 +14,11 @@ from torch import Tensor
 from transformers import TypicalLogitsWarper
 
 from temp_processors.policies.base import PolicyLogitsWarper, no_temperature
-from temp_processors.policies.blocks import Rows
+from temp_processors.policies.blocks import Rows, as_torch
 from temp_processors.policies.checks import AtLeastOne, Inside, Share, Unit, checked
 from temp_processors.policies.distribution import top_score, without_sync
 from temp_processors.policies.nucleus import boundary_among, nucleus
-from temp_processors.policies.thresholds import keep_from
+from temp_processors.policies.thresholds import keep_from, largest, without
 from temp_processors.policies.typical import most_untypical
 
 
@@ -57,7 +57,7 @@ class CutLogitsWarper(PolicyLogitsWarper):
         return no_temperature(scores)
 
     def process(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        return torch.where(self.dropped(scores), -torch.inf, scores)
+        return without(scores, self.dropped(scores))
 
 
 class FloorLogitsWarper(CutLogitsWarper):
@@ -118,7 +118,7 @@ class TopKCutLogitsWarper(FloorLogitsWarper):
         return ordered[:, self.top_k - 1 : self.top_k] if self.top_k <= ordered.shape[1] else ordered[:, -1:]
 
     def lowest(self, scores: Tensor) -> Tensor:
-        return scores.detach().topk(min(self.top_k, scores.shape[-1]), dim=-1).values[..., -1:]
+        return largest(scores, self.top_k)[..., -1:]
 
 
 class TopPCutLogitsWarper(CutLogitsWarper):
@@ -296,11 +296,40 @@ class TopHCutLogitsWarper(CutLogitsWarper):
         self.top_h = top_h
 
     def dropped(self, scores: Tensor) -> Tensor:
-        top, where = scores.detach().topk(min(100, scores.shape[-1]), dim=-1)
+        top, where = scores.detach().topk(min(TOP_H, scores.shape[-1]), dim=-1)
         p = _normal(top).softmax(dim=-1)
         kept = (-p * p.log()).cumsum(dim=-1) <= entropy_of_categorical(top) * self.top_h
         kept[..., :1] = True
         return torch.ones_like(scores, dtype=torch.bool).scatter_(-1, where, ~kept)
+
+    def among(self, ordered: Rows) -> Rows:
+        """Of these few numbers in float64: in float32 each sum, and the entropy, is within 2^-19 of itself and 2^-19."""
+        gap = np.maximum(ordered[:, :TOP_H] - ordered[:, :1], -800.0, dtype=np.float64)
+        weight = np.exp(gap)
+        whole = weight.sum(axis=-1, keepdims=True)
+        sums = (weight * (np.log(whole) - gap)).cumsum(axis=-1) / whole
+        off = sums[:, 1:] - self.top_h * sums[:, -1:]
+        last, each = np.count_nonzero(off <= 0.0, axis=-1), np.arange(len(ordered))
+        lowest, following = ordered[each, last], np.minimum(last + 1, ordered.shape[1] - 1)
+        certain = (np.abs(off) > (sums[:, -1:] + 1.0) * 2.0**-18).all(axis=-1)
+        certain &= (following == last) | (ordered[each, following] < lowest)
+        return np.where(certain, lowest, np.float32(np.nan))[:, None]
+
+    def process(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        if without_sync(scores) or scores.dtype != torch.float32 or not scores.numel():
+            return super().process(input_ids, scores)
+        with as_torch():
+            lowest = self.among(largest(scores, TOP_H + 1).view(-1, min(TOP_H + 1, scores.shape[-1])).numpy())
+        result = keep_from(scores, torch.from_numpy(lowest).view(*scores.shape[:-1], 1))
+        unsure = np.flatnonzero(np.isnan(lowest))
+        if len(unsure):
+            rows = scores.reshape(-1, scores.shape[-1])[unsure]
+            result.view(-1, scores.shape[-1])[unsure] = super().process(input_ids, rows)
+        return result
+
+
+TOP_H = 100
+"""Of so many tokens `TopHLogitsWarper` takes the entropy."""
 
 
 class EpsilonCutLogitsWarper(CutLogitsWarper):

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from temp_processors.policies.blocks import Rows, in_blocks
 from temp_processors.policies.distribution import without_sync, working_dtype
-from temp_processors.policies.thresholds import falling, keep_from, rising, without_first
+from temp_processors.policies.thresholds import SHORT, falling, keep_from, rising, without_first
 
 REACH = 32
 """How far below the maximum the bins of the histogram go, in nats; the last has all that is deeper."""
@@ -33,8 +33,6 @@ PIECE = 1 << 15
 """Entries of a row worked on at once."""
 LEAST_REST = 1e-6
 """Below it, probabilities that float32 cannot hold take part."""
-SHORT = 1 << 13
-"""Up to this many entries in all, sorting them takes less time than the calls that avoid it."""
 
 
 def nucleus(scores: Tensor, rest: Tensor | float, *, stable: bool = False) -> Tensor:

@@ -7,13 +7,13 @@ maximum, and a cut asks for more depth only while those it has cannot tell; sums
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from typing import TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import threshold
 
 from temp_processors.policies.blocks import Rows, in_blocks
 from temp_processors.policies.distribution import without_sync, working_dtype
@@ -23,6 +23,11 @@ DEPTHS = (5.0, 8.0, 12.0, 18.0, 30.0, np.inf)
 EXACT = (torch.float32, torch.float64)
 WIDE = 1 << 14
 """Rows of this many entries are cut one by one: torch compares with a number faster than with a column."""
+
+SHORT = 1 << 13
+"""Up to this many entries in all, sorting them takes less time than the calls that avoid it."""
+GROUPS = 4
+"""Groups of a row for each of its largest entries that is looked for: with more there are more maxima, with fewer more entries to sort."""
 
 
 def keep_from(scores: Tensor, lowest: Tensor) -> Tensor:
@@ -35,13 +40,27 @@ def keep_from(scores: Tensor, lowest: Tensor) -> Tensor:
     if without_sync(scores) or scores.requires_grad or scores.dtype not in EXACT or not scores.numel():
         return torch.where(scores < lowest, -torch.inf, scores)
     if scores.shape[-1] < WIDE:
-        values, bound = scores.numpy(), float(lowest) if lowest.numel() == 1 else lowest.numpy()
-        return torch.from_numpy(np.where(values < bound, values.dtype.type(-np.inf), values))
+        values = scores.numpy()
+        return torch.from_numpy(_without(values, values < (float(lowest) if lowest.numel() == 1 else lowest.numpy())))
     result, below = torch.empty_like(scores), torch.nextafter(lowest, torch.full_like(lowest, -torch.inf))
     rows = zip(scores.flatten(0, -2), result.flatten(0, -2), below.flatten().tolist(), strict=True)
     for row, into, bound in rows:
-        into.copy_(threshold(row, bound, -torch.inf))
+        torch.ops.aten.threshold.out(row, bound, -torch.inf, out=into)
     return result
+
+
+def without(scores: Tensor, dropped: Tensor) -> Tensor:
+    """`scores` with the `dropped` entries, none of which is inf, at -inf, in a new tensor."""
+    if without_sync(scores) or scores.requires_grad or scores.dtype not in EXACT:
+        return torch.where(dropped, -torch.inf, scores)
+    return torch.from_numpy(_without(scores.numpy(), dropped.numpy()))
+
+
+def _without(values: Rows, dropped: Rows) -> Rows:
+    """`values` minus 0 or inf, whose bits are a product of whole numbers: numpy's `where` takes one entry at a time."""
+    bits = np.int32(0x7F800000) if values.dtype == np.float32 else np.int64(0x7FF0000000000000)
+    result: Rows = np.multiply(dropped, bits).view(values.dtype)
+    return np.subtract(values, result, out=result)
 
 
 def without_first(result: Tensor, lowest: Tensor, surplus: Tensor) -> Tensor:
@@ -91,14 +110,42 @@ def _deeper(rows: Rows, decide: Decide) -> Rows:
 
 def falling(rows: Rows, chosen: Rows) -> Rows:
     """The `chosen` entries of each row in falling order, -inf after the last one: (rows, vocab) -> (rows, most)."""
-    picked = -rows.ravel()[np.flatnonzero(chosen)]
+    places = np.flatnonzero(chosen)
+    picked = -rows.ravel()[places]
     if len(rows) > 1:
-        counts = np.count_nonzero(chosen, axis=-1)[:, None]
+        counts = np.diff(places.searchsorted(np.arange(0, rows.size + 1, rows.shape[-1])))[:, None]
         packed = np.full((len(rows), int(counts.max())), np.inf, dtype=rows.dtype)
         packed[np.arange(packed.shape[1]) < counts] = picked
         picked = packed
     picked.sort(axis=-1)
     return np.negative(picked, out=picked).reshape(len(rows), -1)
+
+
+def largest(scores: Tensor, count: int) -> Tensor:
+    """The `count` largest scores of each row in falling order, NaN before all: (..., vocab) -> (..., count), of fewer all.
+
+    The values of `topk`. In eager code on the CPU, the maxima of more than `count` groups of entries say which score that many
+    entries reach, so that few have to be sorted.
+    """
+    scores, count = scores.detach(), min(count, scores.shape[-1])
+    if without_sync(scores) or scores.numel() <= SHORT or count * GROUPS * 4 > scores.shape[-1]:
+        return scores.topk(count, dim=-1).values
+    values = scores.reshape(-1, scores.shape[-1]).to(working_dtype(scores)).numpy()
+    found = torch.from_numpy(in_blocks(lambda rows, _: _largest(rows, count), values))
+    return found.to(scores.dtype).view(*scores.shape[:-1], count)
+
+
+def _largest(rows: Rows, count: int) -> Rows:
+    groups = max(GROUPS * count, math.isqrt(rows.shape[-1]))
+    whole = rows.shape[-1] // groups * groups
+    maxima = rows[:, :whole].reshape(len(rows), -1, groups).max(axis=1)
+    maxima.sort(axis=-1)
+    least = maxima[:, -count, None]
+    if np.isnan(maxima[:, -1]).any() or np.isnan(rows[:, whole:]).any():
+        return torch.from_numpy(rows).topk(count, dim=-1).values.numpy()
+    ordered = falling(rows, rows >= np.maximum(least, np.finfo(rows.dtype).min))[:, :count]
+    short = count - ordered.shape[1]
+    return np.pad(ordered, ((0, 0), (0, short)), constant_values=-np.inf) if short else ordered
 
 
 def total_weight(rows: Rows) -> Rows:

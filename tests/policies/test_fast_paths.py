@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from temp_processors import build_policy
 from temp_processors.distribution import entropy
-from temp_processors.policies.thresholds import WIDE, falling
+from temp_processors.policies.thresholds import WIDE, falling, keep_from, largest, without
 
 IDS = torch.zeros(1, 3, dtype=torch.long)
 DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
@@ -144,6 +144,36 @@ def test_falling() -> None:
     rows = np.array([[1.0, 5.0, 3.0], [2.0, 0.0, 4.0]])
     assert falling(rows, rows > 1.0).tolist() == [[5.0, 3.0], [4.0, 2.0]]
     assert falling(rows, rows > 2.5).tolist() == [[5.0, 3.0], [4.0, -math.inf]]
+
+
+@pytest.mark.parametrize("size", [700, 3_001])
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("count", [1, 20, 150, 5_000])
+def test_the_largest_are_those_of_topk(size: int, dtype: torch.dtype, count: int) -> None:
+    scores = torch.randn(16, size, generator=torch.Generator().manual_seed(count)) * 3
+    scores[1], scores[2, 3:], scores[3, ::2], scores[4, 7], scores[5, 8] = (
+        0.0,
+        -math.inf,
+        -math.inf,
+        math.inf,
+        -math.inf,
+    )
+    scores[6] = -math.inf
+    scores = scores.to(dtype)
+    for rows in (scores, scores.index_fill(1, torch.tensor([size - 1]), math.nan)):
+        expected = rows.topk(min(count, size), dim=-1).values
+        torch.testing.assert_close(largest(rows, count), expected, rtol=0, atol=0, equal_nan=True)
+
+
+@pytest.mark.parametrize("size", [50, WIDE])
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_what_is_cut_is_cut_bit_by_bit(size: int, dtype: torch.dtype) -> None:
+    scores = torch.randn(5, size, generator=torch.Generator().manual_seed(0)).to(dtype)
+    scores[0, ::2], scores[1, 3], scores[2, 3], scores[3, 3] = -math.inf, math.nan, math.inf, -0.0
+    lowest = torch.tensor([-1.0, 0.5, math.nan, 0.0, -math.inf], dtype=dtype)[:, None]
+    expected = torch.where(scores < lowest, -math.inf, scores)
+    for found in (keep_from(scores, lowest), without(scores, scores < lowest)):
+        assert torch.equal(found.view(torch.uint8), expected.view(torch.uint8))
 
 
 @pytest.mark.parametrize("curve", [1.0, 2.0])
