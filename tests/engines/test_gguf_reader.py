@@ -8,7 +8,8 @@ from typing import Any
 import gguf
 import numpy as np
 import pytest
-from gguf import GGUFEndian, GGUFReader, GGUFWriter
+from gguf import GGMLQuantizationType, GGUFEndian, GGUFReader, GGUFWriter
+from transformers import modeling_gguf_pytorch_utils as checkpoints
 
 from temp_processors.config.sections import ModelSpec
 from temp_processors.engines.gguf_reader import QuickReader, read_once
@@ -60,8 +61,44 @@ def test_a_load_reads_the_file_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert gguf.GGUFReader is own
 
 
+@pytest.mark.parametrize("shape", [(1, 64), (37, 256), (3, 5, 512)], ids=str)
+@pytest.mark.parametrize("kind", ["Q4_0", "Q4_1", "Q8_0", "BF16"])
+def test_weights_are_those_that_gguf_unpacks(
+    kind: str, shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("temp_processors.engines.gguf_reader.UNPACKED", 1000)
+    packed = gguf.quantize(np.random.default_rng(0).normal(size=shape).astype(np.float32), GGMLQuantizationType[kind])
+    own = gguf.dequantize(packed, GGMLQuantizationType[kind])
+    with read_once():
+        quick = gguf.dequantize(packed, GGMLQuantizationType[kind])
+    assert (quick.shape, quick.dtype) == (shape, np.float32)
+    np.testing.assert_array_equal(quick, own)
+
+
+def test_what_transformers_parsed_is_kept_and_nobodys_changes_reach_the_next(tmp_path: Path) -> None:
+    file = str(write_gguf(tmp_path / "tiny.gguf"))
+    own = checkpoints.load_gguf_checkpoint(file)
+    with read_once():
+        first = checkpoints.load_gguf_checkpoint(file, return_tensors=False)
+        tokens = first["tokenizer"]["tokens"]
+        assert first == own
+        first["config"].clear()
+        del first["tokenizer"]["tokens"]
+        again = checkpoints.load_gguf_checkpoint(file)
+    assert again == own
+    assert again["tokenizer"]["tokens"] is tokens
+
+
 def test_what_was_there_is_put_back_after_a_failure() -> None:
-    own = gguf.GGUFReader, gguf.get_tensor_name_map
-    with pytest.raises(KeyError), read_once():
-        raise KeyError
-    assert (gguf.GGUFReader, gguf.get_tensor_name_map) == own
+    def names() -> list[Any]:
+        return [
+            gguf.GGUFReader,
+            gguf.get_tensor_name_map,
+            gguf.quants._apply_over_grouped_rows,
+            checkpoints.load_gguf_checkpoint,
+        ]
+
+    own = names()
+    with pytest.raises(AssertionError), read_once():
+        assert any(here is there for here, there in zip(names(), own, strict=True))
+    assert names() == own
