@@ -13,6 +13,7 @@ from array import array
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
 from typing import Any, Literal
 
 import psutil
@@ -40,8 +41,8 @@ WORK = 1e10
 """Parameters times rows that a step should have to begin with: below it, reading weights and calls cost more than what they compute."""
 TRIED = 3
 """Steps of one width that are measured."""
-CACHED = 1 << 18
-"""Scores that are worked on at once."""
+CACHED, FEWEST = 1 << 17, 8
+"""Scores that are worked on at once, so that what is made of them stays in the cache; and rows, which are some calls each."""
 GAIN = 1.05
 """Tokens/s of twice the width over those of the width, from which on it stays doubled."""
 
@@ -278,21 +279,17 @@ class ContinuousBatch:
         """A token for the rows at `places`, which `logits` (places, vocab) predict: those that ended with it, and where they were."""
         everywhere = isinstance(places, range)
         at = slice(0, len(places)) if isinstance(places, range) else torch.tensor(places)
-        raw = logits.float()
-        normaliser = _normaliser(raw)
         if everywhere:
             self.texts.advance(len(places))
         steps = self.steps[at]
         ids = self.texts.before(at, steps)
-        token, total = self._choose(ids, raw, steps, self.seeds[at], self._groups(places))
-        chance = raw.gather(1, token) - normaliser
+        token, chance, bad = self._choose(ids, logits, steps, self.seeds[at], self._groups(places))
         self.log_prob[at] += chance.squeeze(1).double()
         self.texts.write(at, token.squeeze(1))
         self.steps[at] += 1
         self.current[at] = token.squeeze(1)
-        bad = (~(total > 0) | normaliser.isnan()).squeeze(1).tolist()
         ended, free = [], []
-        for place, drawn, lost in zip(places, token.squeeze(1).tolist(), bad, strict=True):
+        for place, drawn, lost in zip(places, token.squeeze(1).tolist(), bad.squeeze(1).tolist(), strict=True):
             row = self.flying[place]
             row.tokens.append(drawn)
             if (reason := self._reason(row, drawn, lost)) is not None:
@@ -313,19 +310,24 @@ class ContinuousBatch:
         return "length" if len(row.tokens) == self.max_new_tokens else None
 
     def _choose(
-        self, ids: Tensor, raw: Tensor, steps: Tensor, seeds: Tensor, groups: dict[int, Tensor]
-    ) -> tuple[Tensor, Tensor]:
-        """The token of every row and its partition function, (rows, 1): each policy is called once, on its rows."""
+        self, ids: Tensor, logits: Tensor, steps: Tensor, seeds: Tensor, groups: dict[int, Tensor]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The token of every row, its log-probability in the model, and whether there was none to draw, all (rows, 1).
+
+        Rows are worked on some at a time, so that what is made of their scores stays in the cache; the bits are those of all at once.
+        """
         begun = ids.shape[1] - steps  # where each text's prompt ends: rows have come in at different steps
-        if len(groups) == 1:
-            (policy,) = groups
-            tempered = self._policy(policy, begun, seeds)(ids, raw)
-            return choose(tempered, seeds, steps.unsqueeze(1), coupled=self.coupled)
-        token, total = torch.empty_like(seeds), raw.new_empty(len(seeds), 1, dtype=torch.float64)
-        for policy, own in groups.items():
-            tempered = self._policy(policy, begun[own], seeds[own])(ids[own], raw[own])
-            token[own], total[own] = choose(tempered, seeds[own], steps[own].unsqueeze(1), coupled=self.coupled)
-        return token, total
+        token, bad = torch.empty_like(seeds), torch.empty_like(seeds, dtype=torch.bool)
+        chance = logits.new_empty(seeds.shape, dtype=torch.float32)
+        for some, parts in _some_at_a_time(groups, max(FEWEST, CACHED // logits.shape[1])):
+            raw, text, end, seed = logits[some].float(), ids[some], begun[some], seeds[some]
+            found = [self._policy(policy, end[own], seed[own])(text[own], raw[own]) for policy, own in parts]
+            tempered = found[0] if len(found) == 1 else torch.cat(found)
+            drawn, total = choose(tempered, seed, steps[some].unsqueeze(1), coupled=self.coupled)
+            normaliser = raw.logsumexp(dim=-1, keepdim=True)
+            token[some], chance[some] = drawn, raw.gather(1, drawn) - normaliser
+            bad[some] = ~(total > 0) | normaliser.isnan()
+        return token, chance, bad
 
     def _policy(self, place: int, begun: Tensor, seeds: Tensor) -> PolicyLogitsWarper:
         """A policy for rows whose prompts end at `begun`, (rows,), with the seeds of their texts where it draws from them."""
@@ -346,10 +348,22 @@ class ContinuousBatch:
         return groups
 
 
-def _normaliser(raw: Tensor) -> Tensor:
-    """ln sum exp of every row, (rows, 1), some rows at a time: what is made of them stays in the cache. Bits are those of all at once."""
-    parts = len(raw) // max(2, CACHED // raw.shape[-1])
-    return torch.cat([some.logsumexp(dim=-1, keepdim=True) for some in raw.tensor_split(max(1, parts))])
+def _some_at_a_time(groups: dict[int, Tensor], height: int) -> Iterator[tuple[slice | Tensor, list[tuple[int, slice]]]]:
+    """The rows of all policies, about `height` at a time: which they are, and of every policy among them its part of these.
+
+    Rows of one policy stand as they are; those of several one policy after the other.
+    """
+    rows = sum(map(len, groups.values()))
+    count = -(-rows // height)
+    order = torch.cat(list(groups.values())) if len(groups) > 1 else None
+    ends = list(accumulate(map(len, groups.values()), initial=0))
+    for begin, end in pairwise(rows * part // count for part in range(count + 1)):
+        parts = [
+            (policy, slice(max(first, begin) - begin, min(last, end) - begin))
+            for policy, (first, last) in zip(groups, pairwise(ends), strict=True)
+            if first < end and last > begin
+        ]
+        yield slice(begin, end) if order is None else order[begin:end], parts
 
 
 def draw_continuously(

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 from transformers.cache_utils import DynamicCache, DynamicLayer
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
@@ -27,18 +26,32 @@ class Prefill(NamedTuple):
     logits: Tensor
 
 
+class _Alike(NamedTuple):
+    """Prompts that are of one length once they are padded, by the places of their tokens; padding is the nearest token.
+
+    Attributes:
+        mask: What each query may see of what all begin with and of its prompt, (queries, keys).
+        queries: (prompts, queries).
+        keys: Those behind what all begin with, (prompts, keys).
+    """
+
+    mask: Tensor
+    queries: Tensor
+    keys: Tensor
+
+
 class PackedLayer(DynamicLayer):
     """Keys and values of one layer for prompts that stand end to end, as transformers' models see it.
 
     Args:
-        spans: Where each prompt begins and ends.
-        masks: What each prompt may see of what all begin with and of itself, both padded, (tokens, keys).
+        groups: The prompts, those of one padded length together.
+        order: Where the tokens of the row are among those of the groups.
         prefix: Keys and values of what all begin with, (2, heads, tokens, size).
     """
 
-    def __init__(self, spans: Sequence[tuple[int, int]], masks: Sequence[Tensor], prefix: Tensor | None) -> None:
+    def __init__(self, groups: Sequence[_Alike], order: Tensor, prefix: Tensor | None) -> None:
         super().__init__()
-        self._spans, self._masks, self._prefix, self.is_initialized = spans, masks, prefix, True
+        self._groups, self._order, self._prefix, self.is_initialized = groups, order, prefix, True
 
     def get_seq_length(self) -> int:
         """Nothing is there before the prompts; models are told positions."""
@@ -56,19 +69,18 @@ class PackedLayer(DynamicLayer):
 
     def attend(self, module: Any, query: Tensor, **kwargs: Any) -> Tensor:
         """Attention of every prompt, of (1, heads, tokens, size), over what is before in it. -> (1, tokens, heads, size)"""
-        found = []
-        begun = 0 if self._prefix is None else self._prefix.shape[2]
-        front = begun % ALIGNED
-        for (begin, end), mask in zip(self._spans, self._masks, strict=True):
-            tokens, (width, seen) = end - begin, mask.shape
-            part = pad(query[:, :, begin:end], (0, 0, front, width - front - tokens))
-            own = [self.keys[:, :, begin:end], self.values[:, :, begin:end]]
-            if self._prefix is not None:
-                own = [torch.cat([old.unsqueeze(0), new], dim=2) for old, new in zip(self._prefix, own, strict=True)]
-            own = [pad(x, (0, 0, 0, seen - begun - tokens)) for x in own]
-            attended: Tensor = ALL_ATTENTION_FUNCTIONS["sdpa"](module, part, *own, mask, **kwargs)[0]
-            found.append(attended[:, front : front + tokens])
-        return torch.cat(found, dim=1)
+        found = [self._attend(module, query[0], group, **kwargs) for group in self._groups]
+        return torch.cat(found).index_select(0, self._order).unsqueeze(0)
+
+    def _attend(self, module: Any, query: Tensor, group: _Alike, **kwargs: Any) -> Tensor:
+        """That of the prompts of one padded length, (prompts x queries, heads, size), padding included."""
+        own = [past[0][:, group.keys].transpose(0, 1) for past in (self.keys, self.values)]
+        if self._prefix is not None:
+            many = self._prefix.unsqueeze(1).expand(-1, len(group.keys), -1, -1, -1)
+            own = [torch.cat([old, new], dim=2) for old, new in zip(many, own, strict=True)]
+        part = query[:, group.queries].transpose(0, 1)
+        attended: Tensor = ALL_ATTENTION_FUNCTIONS["sdpa"](module, part, *own, group.mask, **kwargs)[0]
+        return attended.flatten(0, 1)
 
 
 @torch.inference_mode()
@@ -85,9 +97,9 @@ def prefill_rows(view: Any, prompts: Sequence[Sequence[int]], prefix: Tensor | N
         prompts = [prompts[0], prompts[0][:1]]
     begun = 0 if prefix is None else prefix.shape[3]
     spans = list(pairwise(accumulate(map(len, prompts), initial=0)))
-    masks = [_mask(len(prompt), begun) for prompt in prompts]
+    groups, order = _grouped(spans, begun)
     cache = DynamicCache(config=view.config)
-    layers = [PackedLayer(spans, masks, None if prefix is None else prefix[n]) for n in range(len(cache.layers))]
+    layers = [PackedLayer(groups, order, None if prefix is None else prefix[n]) for n in range(len(cache.layers))]
     cache.layers = list(layers)
     outputs = view(
         input_ids=torch.tensor([token for prompt in prompts for token in prompt])[None],
@@ -101,10 +113,28 @@ def prefill_rows(view: Any, prompts: Sequence[Sequence[int]], prefix: Tensor | N
     return [Prefill(past[:, :, :, begin:end], outputs.logits[0, row]) for row, (begin, end) in enumerate(spans[:count])]
 
 
-def _mask(tokens: int, begun: int) -> Tensor:
-    """Which keys, those before the prompt included, each token may see: both begin and end at multiples of `ALIGNED`."""
+def _grouped(spans: Sequence[tuple[int, int]], begun: int) -> tuple[list[_Alike], Tensor]:
+    """Prompts by their padded length, and where each token of the row is among all tokens of the groups.
+
+    Queries and keys, those before the prompt included, begin and end at multiples of `ALIGNED`.
+    """
     front = begun % ALIGNED
-    return torch.ones(aligned(front + tokens), aligned(begun + tokens), dtype=torch.bool).tril(begun - front)
+    shapes: dict[tuple[int, int], list[tuple[int, int]]] = {}
+    for begin, end in spans:
+        shape = aligned(front + end - begin), aligned(begun + end - begin)
+        shapes.setdefault(shape, []).append((begin, end))
+    groups, places = list[_Alike](), dict[int, Tensor]()
+    behind = 0
+    for (width, seen), alike in shapes.items():
+        begins, ends = (torch.tensor(values)[:, None] for values in zip(*alike, strict=True))
+        queries = (begins + torch.arange(-front, width - front)).clamp(begins, ends - 1)
+        keys = (begins + torch.arange(seen - begun)).clamp(max=ends - 1)
+        mask = torch.ones(width, seen, dtype=torch.bool).tril(begun - front)
+        groups.append(_Alike(mask, queries, keys))
+        for begin, end in alike:
+            places[begin] = torch.arange(behind + front, behind + front + end - begin)
+            behind += width
+    return groups, torch.cat([places[begin] for begin, _ in spans])
 
 
 def aligned(tokens: int) -> int:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import DynamicCache, DynamicLayer
 
+from temp_processors.engines.decoding.indexed import QUICK, Pattern, attend, pattern
 from temp_processors.engines.decoding.packed import ALIGNED, aligned
 from temp_processors.engines.decoding.transformers_seam import attention_with_normaliser
 
@@ -39,11 +40,31 @@ class Stem:
         return int(self.past.shape[3])
 
 
-class _Part(NamedTuple):
-    """Rows next to each other whose keys are read to the same extent: their places, and which keys they see, (rows x heads, 1, extent)."""
+@dataclass(eq=False)
+class _Part:
+    """Rows next to each other whose keys are read to the same extent.
+
+    Attributes:
+        places: Theirs.
+        mask: Which keys they see, (rows x heads, 1, extent).
+        pattern: The same for each of their queries, once the first layer has asked for it.
+    """
 
     places: slice
     mask: Tensor
+    pattern: Pattern | None = None
+
+    def pattern_of(self, group: int, capacity: int, keys: int) -> Pattern:
+        """`pattern`, where a head has `group` queries and each place room for `capacity` of a layer's `keys`."""
+        if self.pattern is None:
+            heads, _, extent = self.mask.shape
+            kind = torch.int32 if max(keys, heads * group * extent) < 1 << 31 else torch.int64
+            first = self.places.start * (heads // (self.places.stop - self.places.start))
+            begun = torch.arange(first, first + heads, dtype=kind) * capacity
+            index = begun[:, None, None] + torch.arange(extent, dtype=kind)
+            queries = index.expand(-1, group, -1).reshape(-1, extent)
+            self.pattern = pattern(queries, self.mask.expand(-1, group, -1).reshape(-1, extent), keys)
+        return self.pattern
 
 
 class _Now(NamedTuple):
@@ -223,10 +244,16 @@ class SlotLayer(DynamicLayer):
 
     def _attend_own(self, query: Tensor, part: _Part, scale: float) -> tuple[Tensor, Tensor]:
         """Attention of some rows over their own keys, and its normaliser's logarithm where there are stems."""
-        mask, extent = part.mask, part.mask.shape[-1]
-        keys, values = (store[part.places, :, :extent] for store in self._past.layer(self._number))
+        mask, extent, group = part.mask, part.mask.shape[-1], query.shape[2]
+        layer, weighed = self._past.layer(self._number), bool(self._past.now.stems)
+        if query.dtype == torch.float32 and QUICK:
+            keys, values = layer.flatten(1, 3)
+            seen = part.pattern_of(group, layer.shape[3], len(keys))
+            own, weight = attend(seen, query.reshape(-1, query.shape[3]), keys, values, scale, weighed=weighed)
+            return own.view(query.shape), weight.view(query.shape[:3] if weighed else (len(query), 0))
+        keys, values = (store[part.places, :, :extent] for store in layer)
         if query.dtype in EXACT:
-            return _written_out(query, keys, values, mask, scale, bool(self._past.now.stems))
+            return _written_out(query, keys, values, mask, scale, weighed)
         mask = mask.reshape(len(query), -1, 1, extent)[:, :1]
         return _attend(query, keys, values, attn_mask=mask, scale=scale)
 
