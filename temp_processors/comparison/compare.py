@@ -248,10 +248,16 @@ def _rarefied(group: Group, work: ScoredTexts, metric: Metric) -> Score | None:
 
     Only within one prompt: texts of several prompts are no random sample of one source.
     """
-    family, _, order = metric.name.rpartition("_")
-    if family != "distinct" or len({prompt for prompt, _ in group.keys}) > 1 or (texts := work.all_of(group)) is None:
+    order = rarefied_order(metric)
+    if order is None or len({prompt for prompt, _ in group.keys}) > 1 or (texts := work.all_of(group)) is None:
         return None
-    return rarefied_distinct_n(texts, int(order), number=len(work.clusters))
+    return rarefied_distinct_n(texts, order, number=len(work.clusters))
+
+
+def rarefied_order(metric: Metric) -> int | None:
+    """n of distinct-n, the metric that is rarefied; None for other metrics."""
+    family, _, order = metric.name.rpartition("_")
+    return int(order) if family == "distinct" else None
 
 
 def score_row(

@@ -49,13 +49,18 @@ def common_groups(groups: Mapping[str, Group]) -> dict[str, Group]:
     """
     shared = set.intersection(*(set(group.keys) for group in groups.values()))
     if not shared and any(len(group.keys) for group in groups.values()):
-        raise ValueError(f"{', '.join(groups)} have no prompt and sample number in common: there is nothing to compare")
+        raise nothing_in_common(groups)
     order = [key for key in next(iter(groups.values())).keys if key in shared]
     common = {}
     for name, group in groups.items():
         place = {key: position for position, key in enumerate(group.keys)}
         common[name] = group.take([place[key] for key in order])
     return common
+
+
+def nothing_in_common(groups: Iterable[str]) -> ValueError:
+    """What is raised where groups of these names share no text."""
+    return ValueError(f"{', '.join(groups)} have no prompt and sample number in common: there is nothing to compare")
 
 
 def cut_of(length: str) -> int | None:

@@ -62,12 +62,11 @@ def length_notes(scores: Scores) -> list[str]:
             own, other = (int(side["counts"]["tokens"]) for side in (score, scores[baseline][metric]))
             if own != other:
                 unequal[name] = f"{name}: {own:,} tokens against {other:,} of {baseline}: diversity moves with length; "
-    notes = [
+    return [
         *_rarefied(scores),
         *cut.values(),
         *(f"{note}--length paired compares texts cut alike" for note in unequal.values()),
     ]
-    return [*notes, *_unequal_groups(scores)]
 
 
 def _rarefied(scores: Scores) -> list[str]:
@@ -82,28 +81,3 @@ def _rarefied(scores: Scores) -> list[str]:
         f"and all other metrics, are of the {texts:,} that have a counterpart"
         for name, (texts, more) in held.items()
     ]
-
-
-def unpaired_notes(scores: Scores, references: Mapping[str, str]) -> list[str]:
-    """Groups of a stream that have a baseline but no difference to it, because their texts are no pairs."""
-    return [
-        f"{name}: not compared with {other}: a stream pairs groups of the same prompts and samples, or of equally many texts without "
-        "prompts; without --stream they are compared on what they share"
-        for name, other in references.items()
-        if not any(score["difference"] for score in scores[name].values())
-    ]
-
-
-def _unequal_groups(scores: Scores) -> list[str]:
-    """Groups of a stream that differ in texts or tokens: nothing cut them alike, so their scores do not compare."""
-    firsts = {name: next(iter(row.values())) for name, row in scores.items()}
-    compared = {score["difference"]["baseline"] for score in firsts.values() if score["difference"]}
-    sizes = {
-        name: (int(score["counts"]["texts"]), int(score["counts"]["tokens"]))
-        for name, score in firsts.items()
-        if not score["difference"] and name not in compared
-    }
-    if len(set(sizes.values())) < 2:
-        return []
-    listed = ", ".join(f"{name} {texts:,} texts of {tokens:,} tokens" for name, (texts, tokens) in sizes.items())
-    return [f"{listed}: scores move with both, so these groups do not compare; without --stream they are cut alike"]

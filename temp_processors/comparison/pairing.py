@@ -7,14 +7,16 @@ it, because the numbers of two runs with different prompt lists mean different p
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from typing import NamedTuple
 
-from temp_processors.comparison.groups import Group
 from temp_processors.config.counts import counted
+from temp_processors.datafiles import RowsError
 
 Key = tuple[Hashable, int]
 """A prompt and a sample number."""
+PROMPT_COLUMN = "prompt_id"
+"""Column that names the prompt of a text, where none is chosen."""
 NO_PROMPT = 0
 """Stands for the prompt of texts that name none: all of one prompt."""
 
@@ -112,9 +114,13 @@ def baselines_of(places: Mapping[str, tuple[str, str]], chosen: Mapping[str, str
     return {shown: found[shown] for shown in places if shown in found}
 
 
-def pairing_notes(groups: Mapping[str, Group], baselines: Mapping[str, str]) -> list[str]:
-    """What a reader has to know of the pairs: prompts that not all groups have, and several baselines."""
-    prompts = [dict.fromkeys(prompt for prompt, _ in group.keys) for group in groups.values()]
+def pairing_notes(prompts: Sequence[Collection[Hashable]], baselines: Mapping[str, str]) -> list[str]:
+    """What a reader has to know of the pairs: prompts that not all groups have, and several baselines.
+
+    Args:
+        prompts: The prompts of every group.
+        baselines: What each group is compared with.
+    """
     every = {prompt for held in prompts for prompt in held}
     shared = every.intersection(*prompts)
     notes = []
@@ -125,3 +131,16 @@ def pairing_notes(groups: Mapping[str, Group], baselines: Mapping[str, str]) -> 
     if len(set(baselines.values())) > 1:
         notes.append("groups of one name are compared with each other; --baseline NAME compares all with one")
     return notes
+
+
+def together_note(source: str, prompts: int) -> list[str]:
+    """That texts of one prompt are no independent ones, where a source has several prompts that nobody chose."""
+    return [f"{source}: texts of one {PROMPT_COLUMN} belong together ({prompts} prompts)"] if prompts > 1 else []
+
+
+def unnamed_prompts(source: str, prompts: int) -> RowsError:
+    """What is raised where a source names no prompts and others name several."""
+    return RowsError(
+        f"{source}: names no prompts, and other sources have {prompts}: texts of different prompts do not compare; "
+        f"name them in a column {PROMPT_COLUMN} or with --prompt-column"
+    )

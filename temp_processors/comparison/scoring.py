@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from temp_processors.comparison.compare import compare_groups, references_of
+from temp_processors.comparison.compare import compare_groups
 from temp_processors.comparison.groups import cut_of
-from temp_processors.comparison.notes import length_notes, unpaired_notes
-from temp_processors.comparison.pairing import Row, baselines_of
+from temp_processors.comparison.notes import length_notes
+from temp_processors.comparison.pairing import Row, baselines_of, pairing_notes, together_note
+from temp_processors.comparison.places import Places, Source
 from temp_processors.comparison.sources import (
     Columns,
     Configured,
     by_name,
     configured,
     configured_baselines,
+    is_run,
     read_sources,
     read_texts,
     refuse_repeated,
@@ -124,8 +127,7 @@ def streamed_sources(
 ) -> Scored:
     """Scores of every group of sources that may be larger than memory: texts are read once, and their counts lie on disk.
 
-    Values, intervals and differences equal those of `scored_sources` up to rounding, for groups of the same prompts and samples; a
-    group that has others than its baseline gets no difference, and a note. Other arguments as for `scored_sources`.
+    Values, intervals and differences equal those of `scored_sources` up to rounding. Other arguments as for `scored_sources`.
 
     Args:
         metrics: Names of `temp_processors.metrics.STREAMED`; the usual ones among them by default.
@@ -134,7 +136,8 @@ def streamed_sources(
 
     Raises:
         RowsError: As `read_groups`.
-        ValueError: A metric or a length that needs all texts at once, an unknown baseline or primary, or no room for temporary files.
+        ValueError: A metric or a length that needs all texts at once, an unknown baseline or primary, groups that share no text, or no
+            room for temporary files.
     """
     chosen = metrics or [name for name in DEFAULT_METRICS if name in STREAMED]
     needs, first = stream_needs(chosen), cut_of(length)
@@ -153,27 +156,40 @@ def streamed_sources(
         [row.text for source in sources for row in islice(read(source), DECIDING)] if tokenizer == "auto" else []
     )
     chosen_tokenizer, without_spaces = splitter(tokenizer, first_texts), share_without_spaces(first_texts)
-    scratch, found, configurations = Scratch(), {}, dict[str, Configured]()
+    scratch, found, configurations, notes = Scratch(), {}, dict[str, Configured](), list[str]()
     for source, rows in with_progress(sources, read):
         configurations[source] = configured(source, group_by)
         order, _ = configurations[source]
-        groups = {name: _group(needs, chosen_tokenizer, first, scratch) for name in order}
+        facts = Source(source)
+        group_of = partial(_group, needs, chosen_tokenizer, first, scratch, facts)
+        groups = {name: group_of() for name in order}
         for row in rows:
             if row.group not in groups:
-                groups[row.group] = _group(needs, chosen_tokenizer, first, scratch)
+                groups[row.group] = group_of()
             groups[row.group].add(row)
-        found.update({(source, name): group for name, group in groups.items() if len(group.texts)})
+        others = sorted((name for name in groups if name not in order), key=lambda name: groups[name].places.first)
+        kept = {(source, name): groups[name] for name in (*order, *others) if len(groups[name].texts)}
+        found.update(kept)
+        if prompt_column is None and not is_run(source):
+            notes.extend(together_note(source, len(set().union(*map(_prompts, kept.values())))))
     named = by_name(found)
     baselines = baselines_of(dict(zip(named, found, strict=True)), configured_baselines(configurations))
+    notes.extend(pairing_notes([_prompts(group) for group in named.values()], baselines))
     scores = score_streams(named, chosen, baseline or baselines, length=length, primary=primary)
     if without_spaces:
         for score in (score for row in scores.values() for score in row.values()):
             score["counts"]["letters_without_spaces"] = without_spaces
-    return Scored(scores, [*unpaired_notes(scores, references_of(named, baseline or baselines)), *length_notes(scores)])
+    return Scored(scores, [*notes, *length_notes(scores)])
 
 
-def _group(needs: Needs, tokenizer: Any, first: int | None, scratch: Scratch) -> StreamedGroup:
-    return StreamedGroup(StreamedTexts(needs, tokenizer=tokenizer, first=first, scratch=scratch))
+def _group(needs: Needs, tokenizer: Any, first: int | None, scratch: Scratch, source: Source) -> StreamedGroup:
+    texts = StreamedTexts(needs, tokenizer=tokenizer, first=first, scratch=scratch)
+    return StreamedGroup(texts, Places(source, scratch))
+
+
+def _prompts(group: StreamedGroup) -> set[int]:
+    """A number for every prompt of a group."""
+    return set(group.places.named.tolist())
 
 
 def tokenizer_named(name: str) -> Any:

@@ -12,7 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from temp_processors.comparison.groups import Group
-from temp_processors.comparison.pairing import NO_PROMPT, Row, baselines_of, keys_of, pairing_notes
+from temp_processors.comparison.pairing import (
+    NO_PROMPT,
+    PROMPT_COLUMN,
+    Row,
+    baselines_of,
+    keys_of,
+    pairing_notes,
+    together_note,
+    unnamed_prompts,
+)
 from temp_processors.comparison.progress import Meter
 from temp_processors.config.yaml_lines import ConfigError, read_yaml
 from temp_processors.datafiles import (
@@ -36,8 +45,6 @@ if TYPE_CHECKING:
 Configured: TypeAlias = tuple[list[str], str | None]
 UPDATE_EVERY = 10_000
 """Texts between two progress updates."""
-PROMPT_COLUMN = "prompt_id"
-"""Column that names the prompt of a text, where none is chosen."""
 
 
 @dataclass(frozen=True)
@@ -92,13 +99,13 @@ def read_sources(sources: Sequence[str], columns: Columns = Columns(), *, split:
         configurations[source] = configured(source, columns.group)
         order, _ = configurations[source]
         found.update({(source, name): group for name, group in grouped(rows, order).items()})
-        prompts = len({row.prompt for row in rows})
-        if prompts > 1 and columns.prompt is None and not _is_run(source):
-            notes.append(f"{source}: texts of one {PROMPT_COLUMN} belong together ({prompts} prompts)")
+        if columns.prompt is None and not is_run(source):
+            notes.extend(together_note(source, len({row.prompt for row in rows})))
     found = _unnamed(found)
     groups = by_name(found)
     baselines = baselines_of(dict(zip(groups, found, strict=True)), configured_baselines(configurations))
-    return Sourced(groups, baselines, [*notes, *pairing_notes(groups, baselines)])
+    prompts = [{prompt for prompt, _ in group.keys} for group in groups.values()]
+    return Sourced(groups, baselines, [*notes, *pairing_notes(prompts, baselines)])
 
 
 def read_groups(
@@ -138,7 +145,7 @@ def configured(source: str, group_by: str | None = None) -> Configured:
         group_by: Column that makes the groups of a file.
     """
     path = Path(source)
-    if not _is_run(source):
+    if not is_run(source):
         if path.name != "samples.jsonl" or group_by != "policy":
             return [], None
         path = path.parent
@@ -218,13 +225,13 @@ def by_name(found: Mapping[tuple[str, str], Any]) -> dict[str, Any]:
     return {name if names[name] == 1 else f"{source}: {name}": held for (source, name), held in found.items()}
 
 
-def _is_run(source: str) -> bool:
+def is_run(source: str) -> bool:
     return Path(source, "samples.jsonl").is_file()
 
 
 def is_dataset(source: str) -> bool:
     """Whether a source is read as a dataset, which has splits: a folder that is no run, or an id on the Hub."""
-    return not (_is_run(source) or is_file_name(source))
+    return not (is_run(source) or is_file_name(source))
 
 
 def grouped(rows: Sequence[Row], order: Sequence[str]) -> dict[str, Group]:
@@ -262,10 +269,7 @@ def _unnamed(found: dict[tuple[str, str], Group]) -> dict[tuple[str, str], Group
     if not without or not named:
         return found
     if len(named) > 1:
-        raise RowsError(
-            f"{without[0]}: names no prompts, and other sources have {len(named)}: texts of different prompts do not compare; "
-            f"name them in a column {PROMPT_COLUMN} or with --prompt-column"
-        )
+        raise unnamed_prompts(without[0], len(named))
     return {
         place: replace(group, keys=[(NO_PROMPT, number) for _, number in group.keys]) for place, group in found.items()
     }
@@ -275,7 +279,7 @@ def _rows(
     source: str, columns: Columns, split: str, *, streaming: bool, position: Position | None = None
 ) -> Iterator[Row]:
     """The rows of one source, at least one."""
-    run = _is_run(source)
+    run = is_run(source)
     rows = _of_run(Path(source)) if run else _of_rows(source, columns, split, streaming, position)
     first = next(iter(rows), None)
     if first is None:

@@ -1,22 +1,18 @@
-"""Scores of texts that may be larger than memory: read once, counted on disk, with the intervals and differences of texts in memory.
-
-Differences are taken between groups that have the same prompts with the same samples (or, without prompts, equally many texts): which of
-their texts two unequal groups have in common is not sought.
-"""
+"""Scores of texts that may be larger than memory: read once, counted on disk, with the intervals and differences of texts in memory."""
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Mapping, Sequence
-from functools import cached_property, partial
+from functools import partial
 from itertools import count
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
 from temp_processors.comparison.compare import (
     Change,
     add_differences,
+    rarefied_order,
     records_of,
     references_of,
     score_row,
@@ -24,88 +20,68 @@ from temp_processors.comparison.compare import (
 )
 from temp_processors.comparison.cores import at_once
 from temp_processors.comparison.pairing import Row
+from temp_processors.comparison.places import Paired, Places, of_one_prompt, paired
 from temp_processors.comparison.progress import Meter
-from temp_processors.metrics import Metric, StreamedTexts
+from temp_processors.metrics import Metric, Score, StreamedTexts, rarefied_distinct_n
 from temp_processors.metrics.arrays import Ints
 from temp_processors.metrics.intervals import Measured, Units, difference_of, measure
 from temp_processors.metrics.scratch import Scratch
 
-Keys: TypeAlias = tuple[Ints, Ints, Ints]
-NO_SAMPLE = -1
-"""Stands for the sample number of a text that has none."""
-
 
 class StreamedGroup:
-    """What is kept of the texts of one group: their statistics, and 16 bytes for the prompt and the sample number of each.
+    """What is kept of the texts of one group: their statistics, and which texts of other groups belong to them.
 
     Args:
         texts: The statistics, of no text yet.
+        places: Prompts and sample numbers, of no text yet.
     """
 
-    def __init__(self, texts: StreamedTexts) -> None:
-        self.texts = texts
-        self._prompts, self._samples = array("q"), array("q")
+    def __init__(self, texts: StreamedTexts, places: Places | None = None) -> None:
+        self.texts, self.places = texts, Places() if places is None else places
 
     def add(self, row: Row) -> None:
         """Count this text too; either all texts name their prompt or none does."""
         self.texts.add([row.text])
-        if row.prompt is not None:
-            self._prompts.append(hash(row.prompt))
-            self._samples.append(NO_SAMPLE if row.sample is None else hash(row.sample))
+        self.places.add(row)
 
-    @cached_property
-    def prompts(self) -> Ints:
-        """The prompt of every text, numbered alike in all groups of the same prompts, shape (texts,)."""
-        if not self._prompts:
-            return np.zeros(len(self.texts), dtype=np.int32)
-        _, numbers = np.unique(np.array(self._prompts), return_inverse=True)
-        return numbers.astype(np.int32)
 
-    @property
-    def number_of_prompts(self) -> int:
-        """Different prompts; 1 where the source names none."""
-        return int(self.prompts.max()) + 1
+class _Common:
+    """The texts of a group that all groups have.
 
-    def keys(self) -> Keys:
-        """The places of the texts by prompt and sample, and there the prompt (0 where there is one) and the number of the sample.
+    Args:
+        group: All of its texts.
+        found: Which these are.
+    """
 
-        The sample is counted where the source has no number that is unique.
-        """
-        prompts = self.prompts
-        if not self._prompts:
-            places = np.arange(len(self.texts), dtype=np.int32)
-            return places, prompts, places
-        names, samples = np.array(self._prompts), np.array(self._samples)
-        order = np.lexsort((samples, prompts))
-        repeated = (np.diff(prompts[order]) == 0) & (np.diff(samples[order]) == 0)
-        numbers = samples[order]
-        if repeated.any() or samples.min() == NO_SAMPLE:
-            order = np.argsort(prompts, kind="stable")
-            numbers = np.arange(len(order)) - np.searchsorted(prompts[order], prompts[order])
-        return order.astype(np.int32), names[order] if self.number_of_prompts > 1 else prompts, numbers
+    def __init__(self, group: StreamedGroup, found: Paired) -> None:
+        self.all, self.ranks = group, found.ranks
+        self.left_out = len(found.kept) - len(found.ranks)
+        self.prompts = int(found.prompts.max()) + 1 if len(found.prompts) else 0
+        self.texts = group.texts.take(found.kept) if self.left_out else group.texts
+        if (np.diff(found.ranks) < 0).any():
+            self.texts.arrange(np.argsort(found.ranks))
+        several = self.prompts > 1
+        self.units = Units(found.prompts if several else found.ranks.astype(np.int32), several=several)
 
-    def counterparts(self, keys: Keys) -> Ints | None:
-        """The place in a group of these keys of the text with the same prompt and sample, shape (texts,); None where these differ."""
-        others_order, *others = keys
-        if len(self.texts) != len(others_order):
+    def lengths(self) -> Ints:
+        """Tokens of the texts in the order of the first group, shape (texts,)."""
+        found = np.empty(len(self.ranks), dtype=np.int32)
+        found[self.ranks] = self.texts.lengths
+        return found
+
+    def row(self, record: Metric, found: Measured, confidence: float) -> dict[str, Any]:
+        """The score as `metrics.json` holds it."""
+        left_out: dict[str, float] = {"left_out_texts": self.left_out, "prompts": self.prompts}
+        if "|len:full|" not in found.score.signature:
+            left_out["left_out_tokens"] = self.texts.left_out_tokens
+        return score_row(found, left_out, confidence, self._rarefied(record) if self.left_out else None)
+
+    def _rarefied(self, record: Metric) -> Score | None:
+        """As `compare_groups` rarefies."""
+        order = rarefied_order(record)
+        if order is None or len(self.all.places.named) > 1:
             return None
-        order, *own = self.keys()
-        if not all(np.array_equal(*sides) for sides in zip(own, others, strict=True)):
-            return None
-        places: Ints = np.empty(len(order), dtype=np.int32)
-        places[order] = others_order
-        return places
-
-    def forget_keys(self) -> None:
-        """Let go of what pairs texts, which is no longer needed: 16 bytes a text."""
-        _ = self.prompts
-        self._prompts, self._samples = array("q"), array("q")
-
-    def units(self, places: Ints | None = None) -> Units:
-        """What the texts are counted by: prompts where there are several, else the texts, numbered by their counterparts' places."""
-        if self.number_of_prompts > 1:
-            return Units(self.prompts, several=True)
-        return Units(self.texts.units if places is None else places, several=False)
+        return rarefied_distinct_n(self.all.texts, order, number=len(self.ranks))
 
 
 class _Pair:
@@ -113,18 +89,17 @@ class _Pair:
 
     Args:
         own, other: The group and the baseline.
-        places: The counterparts of its texts.
         cut: Whether to cut.
     """
 
-    def __init__(self, own: StreamedGroup, other: StreamedGroup, places: Ints, *, cut: bool) -> None:
+    def __init__(self, own: _Common, other: _Common, *, cut: bool) -> None:
         self.again: tuple[StreamedTexts, StreamedTexts] | None = None
-        lengths, others = own.texts.lengths, other.texts.lengths[places]
+        lengths, others = own.lengths(), other.lengths()
         if cut and not np.array_equal(lengths, others):
             shortest, scratch = np.minimum(lengths, others), Scratch()
-            others[places] = shortest.copy()
-            self.again = own.texts.cut(shortest, "paired", scratch), other.texts.cut(others, "paired", scratch)
-        self._units = own.units(places), other.units()
+            mine, its = (side.texts.cut(shortest[side.ranks], "paired", scratch) for side in (own, other))
+            self.again = mine, its
+        self._units = own.units, other.units
 
     def change(self, record: Metric, own: Measured, other: Measured, length: str, confidence: float) -> Change:
         """The difference of the two by a metric; `own` and `other` are their measures as they are."""
@@ -140,10 +115,8 @@ def _measured(record: Metric, texts: StreamedTexts, units: Units) -> Measured:
     return measure(record, texts, units)
 
 
-def _measured_of(
-    groups: Mapping[str, StreamedGroup], units: Mapping[str, Units], record: Metric, name: str
-) -> Measured:
-    return _measured(record, groups[name].texts, units[name])
+def _measured_of(common: Mapping[str, _Common], record: Metric, name: str) -> Measured:
+    return _measured(record, common[name].texts, common[name].units)
 
 
 def _change(
@@ -167,7 +140,7 @@ def score_streams(
     primary: str | None = None,
     confidence: float = 0.95,
 ) -> dict[str, dict[str, dict[str, Any]]]:
-    """Every metric of every group, as `compare_groups` gives them; a group with other prompts than its baseline has no difference.
+    """Every metric of every group, as `compare_groups` gives them, of the texts that all groups have.
 
     Args:
         groups: At least one, by name; their texts are cut already where `length` is `first:K`.
@@ -176,7 +149,8 @@ def score_streams(
         length: As for `compare_groups`: `full`, `paired` or `first:K`.
 
     Raises:
-        ValueError: An unknown baseline or primary.
+        RowsError: Some groups name several prompts and others none.
+        ValueError: An unknown baseline or primary, or the groups have no prompt and sample number in common.
 
     Example:
         >>> groups = {"cold": StreamedGroup(StreamedTexts()), "warm": StreamedGroup(StreamedTexts())}
@@ -187,21 +161,14 @@ def score_streams(
         >>> scores["cold"]["distinct_1"]["value"], scores["warm"]["distinct_1"]["difference"]["value"]
         (0.25, 0.75)
     """
+    places = {name: group.places for name, group in groups.items()}
+    one_prompt = of_one_prompt(places)
+    references = references_of(groups, baseline)
     records = records_of(metrics, primary)
     cut = length == "paired" and any(record.cut for record in records.values())
-    references = references_of(groups, baseline)
-    keys = {other: groups[other].keys() for other in set(references.values())}
-    places = {name: groups[name].counterparts(keys[other]) for name, other in references.items()}
-    del keys
-    for group in groups.values():
-        group.forget_keys()
-    pairs = {
-        name: _Pair(groups[name], groups[references[name]], found, cut=cut)
-        for name, found in places.items()
-        if found is not None
-    }
-    units = {name: group.units(places.get(name)) for name, group in groups.items()}
-    tokens = sum(int(group.texts.counts["tokens"]) for group in groups.values())
+    common = {name: _Common(groups[name], found) for name, found in paired(places, one_prompt=one_prompt).items()}
+    pairs = {name: _Pair(common[name], common[other], cut=cut) for name, other in references.items()}
+    tokens = sum(int(held.texts.counts["tokens"]) for held in common.values())
     threads = threads_for(tokens * len(records), len(groups))
     scores: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in groups}
     changed: dict[str, dict[str, Change]] = {name: {} for name in pairs}
@@ -209,15 +176,14 @@ def score_streams(
     with Meter("counting", len(records) * (len(groups) + len(pairs)), "steps") as meter:
         for metric, record in records.items():  # one at a time: an influence holds a number for every text
             found = {}
-            measured = partial(_measured_of, groups, units, record)
+            measured = partial(_measured_of, common, record)
             for name, own in zip(groups, at_once(measured, groups, threads), strict=True):
                 found[name] = own
-                scores[name][metric] = score_row(own, {"prompts": groups[name].number_of_prompts}, confidence)
+                scores[name][metric] = common[name].row(record, own, confidence)
                 meter.show(next(steps), metric)
             change = partial(_change, pairs, record, found, references, length, confidence)
             for name, changes in zip(pairs, at_once(change, pairs, threads), strict=True):
                 changed[name][metric] = changes
                 meter.show(next(steps), metric)
-    compared = {name: references[name] for name in pairs}
-    add_differences(scores, changed, compared, records, primary, confidence)
+    add_differences(scores, changed, references, records, primary, confidence)
     return scores

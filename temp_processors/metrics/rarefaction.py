@@ -15,15 +15,15 @@ from typing import Any
 import numpy as np
 
 from temp_processors.metrics.arrays import Floats, Ints
-from temp_processors.metrics.ngrams import check_order, ngram_lengths
+from temp_processors.metrics.ngrams import check_order
 from temp_processors.metrics.score import Score, signature, undefined
-from temp_processors.metrics.sorting import run_starts
-from temp_processors.metrics.texts import TokenizedTexts, tokenize
+from temp_processors.metrics.statistics import TextStatistics
+from temp_processors.metrics.texts import counted
 from temp_processors.metrics.tokenizers import Tokens
 
 
 def rarefied_distinct_n(
-    texts: Iterable[str | Tokens] | TokenizedTexts, n: int = 2, *, number: int, tokenizer: Any = "auto"
+    texts: Iterable[str | Tokens] | TextStatistics, n: int = 2, *, number: int, tokenizer: Any = "auto"
 ) -> Score:
     """Expected distinct-n of `number` of the texts; higher is more diverse.
 
@@ -44,20 +44,18 @@ def rarefied_distinct_n(
         0.9166666666666666
     """
     check_order(n)
-    held = tokenize(texts, tokenizer)
+    held = counted(texts, tokenizer)
     if not 1 <= number <= max(len(held), 1):
         raise ValueError(f"`number` has to lie between 1 and the number of texts, {len(held)}, but is {number!r}")
     sign = signature("distinct_n", n=n, pool="all", rarefied=number, tok=held.tokenizer, len=held.length)
-    total = int(ngram_lengths(held, n).sum())
+    _, total = held.count_ngrams(n)
     if not total:
         return undefined(
             f"distinct_{n}", sign, f"no text has {n} tokens" if len(held) else "there are no texts", held.counts
         )
-    *_, repeated = held.repeated(n)
-    once = total - len(repeated.gram)
-    gram = repeated.held.gram
-    spread = np.diff(np.flatnonzero(run_starts(gram)), append=len(gram)) if len(gram) else np.zeros(0, dtype=np.int64)
-    found = once * _seen(np.ones(1, dtype=np.int64), len(held), number)[0] + _seen(spread, len(held), number).sum()
+    kinds = held.holders(n)
+    holding = np.flatnonzero(kinds)
+    found = (kinds[holding] * _seen(holding, len(held), number)).sum()
     return Score(f"distinct_{n}", float(found / (number * total / len(held))), sign, counts=held.counts)
 
 

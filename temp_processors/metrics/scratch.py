@@ -9,6 +9,7 @@ from __future__ import annotations
 import tempfile
 import threading
 import weakref
+from array import array
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -18,6 +19,8 @@ from temp_processors.metrics.arrays import Ints
 
 HELD = 1 << 20
 """Bytes up to which the file stays in memory."""
+TOGETHER = 1 << 13
+"""Values of a column that are kept before they go to the file."""
 
 
 class Piece(NamedTuple):
@@ -68,6 +71,38 @@ class Scratch:
         with self._one_at_a_time:
             self._file.seek(piece.offset + begin * piece.kind.itemsize)
             return np.frombuffer(self._file.read(count * piece.kind.itemsize), dtype=piece.kind)
+
+
+class Column:
+    """64-bit integers that come one at a time, in a file as soon as they are many.
+
+    Example:
+        >>> column = Column(Scratch())
+        >>> for value in (3, 1):
+        ...     column.append(value)
+        >>> column.read().tolist(), len(column)
+        ([3, 1], 2)
+    """
+
+    def __init__(self, scratch: Scratch) -> None:
+        self._scratch, self._held = scratch, array("q")
+        self._pieces: list[Piece] = []
+
+    def append(self, value: int) -> None:
+        """Add this value."""
+        self._held.append(value)
+        if len(self._held) >= TOGETHER:
+            self._pieces.append(self._scratch.write(np.array(self._held)))
+            self._held = array("q")
+
+    def __len__(self) -> int:
+        return sum(piece.size for piece in self._pieces) + len(self._held)
+
+    def read(self) -> Ints:
+        """All values."""
+        return np.concatenate(
+            [*(self._scratch.read(piece) for piece in self._pieces), np.array(self._held, dtype=np.int64)]
+        )
 
 
 class Buckets:

@@ -102,6 +102,30 @@ def spread_of_blocks(blocks: Iterable[tuple[Ints, Ints]], held: Ints, frequencie
     return Spread(single, held, pairs, triples, kinds, total, shared)
 
 
+def holders_of_blocks(blocks: Iterable[tuple[Ints, Ints]], total: int, texts: int) -> Ints:
+    """How many different n-grams are held by 0, 1, 2... of the texts, shape (texts + 1,).
+
+    Args:
+        blocks: As for `spread_of_blocks`; the units are texts, none of which is in two blocks.
+        total: n-grams.
+        texts: Number of texts.
+    """
+    buckets = Buckets(max(0, (total - 1) // ROOM).bit_length())
+    for grams, units in blocks:
+        order = np.lexsort((units, grams))
+        grams, units = grams[order], units[order]
+        new = run_starts(grams)
+        held = np.flatnonzero(new | run_starts(units))
+        heads = np.flatnonzero(new[held])
+        buckets.append(grams[new], grams[new], np.diff(heads, append=len(held)))
+    found: Ints = np.zeros(texts + 1, dtype=np.int64)
+    for grams, times in buckets:
+        order = np.argsort(grams)
+        holders = np.add.reduceat(times[order], np.flatnonzero(run_starts(grams[order])))
+        np.add.at(found, holders, 1)
+    return found
+
+
 def _shortened(grams: Ints, units: Ints) -> tuple[Ints, Ints, Ints, Ints]:
     """The n-grams of a block, ascending, as far as their spread depends on them: of each one at most `SEVERAL` units that hold it.
 

@@ -73,6 +73,9 @@ class TextStatistics(Protocol):
     def inside(self, n: int) -> Inside:
         """n-grams counted text by text."""
 
+    def holders(self, n: int) -> Ints:
+        """How many different n-grams are held by 0, 1, 2... of the texts, shape (texts + 1,)."""
+
     def spread(self, n: int, units: Ints) -> Spread:
         """How n-grams spread over units; `units` says which one each text belongs to, shape (texts,)."""
 

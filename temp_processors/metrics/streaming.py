@@ -8,20 +8,20 @@ for each, and 40 while an interval is made.
 
 from __future__ import annotations
 
-import zlib
 from array import array
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from itertools import chain, islice
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from temp_processors.metrics.arrays import Ints
+from temp_processors.metrics.arrays import Bools, Ints
 from temp_processors.metrics.ngrams import different_in_texts, ngram_starts
+from temp_processors.metrics.plain import PlainTexts
 from temp_processors.metrics.scratch import Piece, Scratch
-from temp_processors.metrics.spread import Spread, spread_of_blocks
+from temp_processors.metrics.spread import Spread, holders_of_blocks, spread_of_blocks
 from temp_processors.metrics.statistics import Inside
 from temp_processors.metrics.texts import TokenizedTexts
 from temp_processors.metrics.tokenizers import Splitter, splitter
@@ -90,8 +90,9 @@ class StreamedTexts:
         self._chunks: list[tuple[Piece, Piece]] = []  # tokens, and the digests of the texts
         self._lengths, self._sizes, self._tokens = array("i"), Counter[int](), 0
         self._inside = {n: array("i") for n in needs.inside}
-        self._packer = zlib.compressobj(9, zlib.DEFLATED, zlib.MAX_WBITS | 16)
-        self._bytes = self._packed = 0
+        self._whole = array("i")  # lengths before the cut, where there is one
+        self._plain = PlainTexts(self._scratch) if needs.compressed else None
+        self._order: Ints | None = None
         self._units: Ints | None = None
         self._start_chunk()
         self._forget()
@@ -111,10 +112,15 @@ class StreamedTexts:
             if not isinstance(text, str):
                 raise TypeError(f"`texts[{position}]` has to be a string, but is {text!r}")
             tokens = splitter.split(text)
+            if self._first is not None:
+                self._whole.append(len(tokens))
             if self._first is not None and len(tokens) > self._first:
                 tokens = tokens[: self._first]
-                text = splitter.beginning(text, self._first) if self._needs.compressed else ""
-            self._take(tokens, text)
+                text = splitter.beginning(text, self._first) if self._plain is not None else ""
+            if self._plain is not None:
+                self._plain.add(text)
+            self._ids.extend(map(hash, tokens))
+            self._end_text(len(tokens))
         return self
 
     def _decided(self, texts: Iterator[str]) -> tuple[Splitter, Iterator[str]]:
@@ -130,14 +136,6 @@ class StreamedTexts:
     def tokenizer(self) -> str:
         """Name of the tokenizer, for signatures."""
         return (self._splitter or splitter("auto")).name
-
-    def _take(self, tokens: Sequence[Hashable], text: str) -> None:
-        if self._needs.compressed:
-            plain = (" " * (len(self) > 0) + text).encode("utf-8", errors="surrogatepass")
-            self._bytes += len(plain)
-            self._packed += len(self._packer.compress(plain))
-        self._ids.extend(map(hash, tokens))
-        self._end_text(len(tokens))
 
     def _end_text(self, tokens: int) -> None:
         """Count the text whose tokens came last."""
@@ -171,6 +169,7 @@ class StreamedTexts:
         self._counted: dict[int, int] = {}
         self._frequencies: Ints | None = None
         self._last: tuple[int, Ints, Spread] | None = None
+        self._compressed: tuple[int, int] | None = None
 
     def __len__(self) -> int:
         return len(self._lengths)
@@ -215,7 +214,11 @@ class StreamedTexts:
     @property
     def compressed(self) -> tuple[int, int]:
         """Bytes of the texts joined by a space, and of one gzip of them at level 9."""
-        return self._bytes, self._packed + len(self._packer.copy().flush())
+        if self._plain is None:
+            raise ValueError("the texts were not kept to be compressed: `needs` has to say so")
+        if self._compressed is None:
+            self._compressed = self._plain.compressed(self._order)
+        return self._compressed
 
     def spread(self, n: int, units: Ints) -> Spread:
         """How n-grams spread over units; `units` says which one each text belongs to, shape (texts,)."""
@@ -243,17 +246,51 @@ class StreamedTexts:
             >>> StreamedTexts().add(["a b c", "d"]).cut(np.array([2, 1]), "paired").count_ngrams(1)
             (3, 3)
         """
+        found = StreamedTexts(Needs(self._needs.inside), tokenizer=self._splitter or "auto", scratch=scratch)
+        found.length = name
+        return self._copied(found, lengths, np.ones(len(self), dtype=bool))
+
+    def take(self, kept: Bools) -> StreamedTexts:
+        """The texts of this mask, shape (texts,), as a stream.
+
+        Example:
+            >>> StreamedTexts().add(["a b c", "d", "a"]).take(np.array([True, False, True])).count_ngrams(1)
+            (3, 4)
+        """
+        found = StreamedTexts(self._needs, tokenizer=self._splitter or "auto", scratch=self._scratch)
+        found._first, found.length = self._first, self.length
+        found._whole = array("i", np.array(self._whole, dtype=np.int32)[kept].tolist() if self._whole else ())
+        if self._plain is not None:
+            found._plain = self._plain.take(np.flatnonzero(kept).tolist())
+        return self._copied(found, self.lengths, kept)
+
+    def _copied(self, found: StreamedTexts, lengths: Ints, chosen: Bools) -> StreamedTexts:
+        """The first tokens of the chosen texts added to another stream."""
         self._settle()
-        found = StreamedTexts(self._needs, tokenizer=self._splitter or "auto", scratch=scratch)
-        found.length, text = name, 0
+        text = 0
         for tokens, digests in self._chunks:
-            ids, chosen = self._scratch.read(tokens), slice(text, text + digests.size)
-            begins = starts_of(np.array(self._lengths[chosen]))
-            for begin, kept in zip(begins[:-1].tolist(), lengths[chosen].tolist(), strict=True):
+            ids, here = self._scratch.read(tokens), slice(text, text + digests.size)
+            some, begins = chosen[here], starts_of(np.array(self._lengths[here]))[:-1]
+            for begin, kept in zip(begins[some].tolist(), lengths[here][some].tolist(), strict=True):
                 found._ids.frombytes(ids[begin : begin + kept].tobytes())
                 found._end_text(kept)
             text += digests.size
         return found
+
+    def arrange(self, order: Ints) -> None:
+        """Compress the texts in this order of their places; all else does not depend on one."""
+        self._order, self._compressed = order, None
+
+    @property
+    def left_out_tokens(self) -> int:
+        """Tokens that were cut off by `first`."""
+        return int(np.array(self._whole, dtype=np.int64).sum()) - self._tokens if self._whole else 0
+
+    def holders(self, n: int) -> Ints:
+        """How many n-grams are held by 0, 1, 2... of the texts, shape (texts + 1,)."""
+        self._settle()
+        total = sum(max(0, length - n + 1) * texts for length, texts in self._sizes.items())
+        return holders_of_blocks(self._grams(n, np.arange(len(self))), total, len(self))
 
     def _different(self, n: int) -> int:
         if n not in self._counted:

@@ -18,6 +18,7 @@ import numpy as np
 
 from temp_processors.metrics.arrays import Bools, Ints
 from temp_processors.metrics.ngrams import Repeated, count_ngrams, different_in_texts, ngram_lengths, repeated_ngrams
+from temp_processors.metrics.sorting import run_starts
 from temp_processors.metrics.spread import Spread, spread_in_memory
 from temp_processors.metrics.statistics import Inside, TextStatistics
 from temp_processors.metrics.tokenizers import Tokenizer, Tokens, splitter
@@ -121,6 +122,15 @@ class TokenizedTexts:
     def count_ngrams(self, n: int) -> tuple[int, int]:
         """Number of different n-grams and number of n-grams, of all texts together."""
         return count_ngrams(self, n)
+
+    def holders(self, n: int) -> Ints:
+        """How many different n-grams are held by 0, 1, 2... of the texts, shape (texts + 1,)."""
+        *_, repeated = self.repeated(n)
+        gram = repeated.held.gram
+        found: Ints = np.bincount(np.diff(np.flatnonzero(run_starts(gram)), append=len(gram)), minlength=len(self) + 1)
+        found[0] = 0
+        found[min(1, len(self))] += int(ngram_lengths(self, n).sum()) - len(repeated.gram)
+        return found
 
     def spread(self, n: int, units: Ints) -> Spread:
         """How n-grams spread over units; `units` says which one each text belongs to, shape (texts,)."""

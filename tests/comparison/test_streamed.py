@@ -14,7 +14,7 @@ from temp_processors.comparison.scoring import score_sources, stream_sources
 from temp_processors.config.experiment import load_config
 from temp_processors.experiment.run import run_experiment
 from temp_processors.metrics import STREAMED
-from tests.comparison.test_scoring import TEXTS, invoke, write
+from tests.comparison.test_scoring import invoke, write
 from tests.small_parts import small_parts
 
 STORY = "the fox ran home to the old mill by the river and slept"
@@ -33,9 +33,7 @@ def assert_alike(streamed: Any, held: Any) -> None:
     assert list(streamed) == list(held)
     for group, row in held.items():
         for name, score in row.items():
-            own, counts = streamed[group][name], {**score["counts"], "left_out_texts": 0, "left_out_tokens": 0}
-            assert {**counts, **own["counts"]} == pytest.approx(counts)
-            assert {**own, "counts": None} == nearly({**score, "counts": None}), (group, name)
+            assert streamed[group][name] == nearly(score), (group, name)
 
 
 def nearly(value: Any) -> Any:
@@ -44,7 +42,7 @@ def nearly(value: Any) -> Any:
         return {key: nearly(inner) for key, inner in value.items()}
     if isinstance(value, list):
         return [nearly(inner) for inner in value]
-    return pytest.approx(value, rel=1e-8, abs=1e-12) if isinstance(value, float) else value
+    return pytest.approx(value, rel=1e-11, abs=1e-13) if isinstance(value, float) else value
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".parquet"])
@@ -87,20 +85,6 @@ def test_a_stream_pairs_texts_by_prompt_and_sample(tmp_path: Path) -> None:
         assert found[0]["hot"]["distinct_2"]["difference"] == nearly(found[1]["hot"]["distinct_2"]["difference"])
 
 
-def test_groups_of_other_prompts_are_scored_and_not_compared(tmp_path: Path) -> None:
-    rows = [{"T": t, "prompt_id": prompt + t, "text": f"a {prompt % 3} b"} for t in (0, 1) for prompt in range(5)]
-    path = tmp_path / "t.jsonl"
-    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
-    done = invoke(
-        "score", str(path), "--stream", "--group-by", "T", "--metric", "mean_length", "--out", str(tmp_path / "out")
-    )
-    assert "1: not compared with 0: a stream pairs groups of the same prompts" in " ".join(done.stdout.split())
-    assert (
-        json.loads((tmp_path / "out" / "metrics.json").read_text())["policies"]["1"]["mean_length"]["difference"]
-        is None
-    )
-
-
 def test_a_stream_of_runs_has_a_group_for_each_policy(tmp_path: Path) -> None:
     run_experiment(load_config("fox", ["samples_per_prompt=4", "max_new_tokens=6"], out=tmp_path / "run"))
     names = ["distinct_2", "mean_length"]
@@ -114,16 +98,6 @@ def test_score_streams_a_file(tmp_path: Path) -> None:
     assert list(row) == ["distinct_1", "distinct_2", "distinct_3", "distinct_4", "unique_share", "mean_length"]
     assert row["mean_length"]["value"] == 9
     assert "|len:first:9|" in row["distinct_2"]["signature"]
-
-
-def test_streamed_groups_of_unequal_size_are_said_not_to_compare(tmp_path: Path) -> None:
-    for name, texts in {"a": TEXTS, "b": TEXTS[:-1]}.items():
-        (tmp_path / f"{name}.txt").write_text("\n".join(texts))
-    paths = [str(tmp_path / "a.txt"), str(tmp_path / "b.txt")]
-    told = " ".join(invoke("score", *paths, "--stream", "--out", str(tmp_path / "out")).stdout.split())
-    assert "a 12 texts of 84 tokens, b 11 texts of 77 tokens: scores move with both" in told
-    (tmp_path / "b.txt").write_text("\n".join(TEXTS))
-    assert "do not compare" not in invoke("score", *paths, "--stream", "--out", str(tmp_path / "out")).stdout
 
 
 def test_memory_of_a_stream_does_not_grow_with_the_file(tmp_path: Path) -> None:
