@@ -172,13 +172,13 @@ def paired(groups: Mapping[str, Places], *, one_prompt: bool) -> dict[str, Paire
     kept = {
         name: np.isin(own, shared) if len(own) > len(shared) else np.ones(len(own), bool) for name, own in keys.items()
     }
-    keys = {name: own[kept[name]] for name, own in keys.items()}
+    keys = {name: own if kept[name].all() else own[kept[name]] for name, own in keys.items()}
     leading = next(iter(groups))
     order = groups[leading].order()
     order = order[kept[leading][order]]
     prompts = np.zeros(len(order), dtype=np.int64) if one_prompt else groups[leading].prompts[order]
-    ranks = np.empty(len(kept[leading]), dtype=np.int64)
-    ranks[order] = np.arange(len(order))
+    ranks = np.empty(len(kept[leading]), dtype=np.int32)
+    ranks[order] = np.arange(len(order), dtype=np.int32)
     ranks = ranks[kept[leading]]
     numbers = _numbered(prompts)
     found = {}

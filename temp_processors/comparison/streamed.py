@@ -54,20 +54,24 @@ class _Common:
     """
 
     def __init__(self, group: StreamedGroup, found: Paired) -> None:
-        self.all, self.ranks = group, found.ranks
-        self.left_out = len(found.kept) - len(found.ranks)
+        self.all, self.ranks, self.number = group, found.ranks, len(found.ranks)
+        self.left_out = len(found.kept) - self.number
         self.prompts = int(found.prompts.max()) + 1 if len(found.prompts) else 0
         self.texts = group.texts.take(found.kept) if self.left_out else group.texts
         if (np.diff(found.ranks) < 0).any():
             self.texts.arrange(np.argsort(found.ranks))
         several = self.prompts > 1
-        self.units = Units(found.prompts if several else found.ranks.astype(np.int32), several=several)
+        self.units = Units(found.prompts if several else found.ranks, several=several)
 
     def lengths(self) -> Ints:
         """Tokens of the texts in the order of the first group, shape (texts,)."""
         found = np.empty(len(self.ranks), dtype=np.int32)
         found[self.ranks] = self.texts.lengths
         return found
+
+    def forget_ranks(self) -> None:
+        """Let go of what pairs texts, which is no longer needed: 4 bytes a text."""
+        self.ranks = np.zeros(0, dtype=np.int32)
 
     def row(self, record: Metric, found: Measured, confidence: float) -> dict[str, Any]:
         """The score as `metrics.json` holds it."""
@@ -81,7 +85,7 @@ class _Common:
         order = rarefied_order(record)
         if order is None or len(self.all.places.named) > 1:
             return None
-        return rarefied_distinct_n(self.all.texts, order, number=len(self.ranks))
+        return rarefied_distinct_n(self.all.texts, order, number=self.number)
 
 
 class _Pair:
@@ -168,6 +172,8 @@ def score_streams(
     cut = length == "paired" and any(record.cut for record in records.values())
     common = {name: _Common(groups[name], found) for name, found in paired(places, one_prompt=one_prompt).items()}
     pairs = {name: _Pair(common[name], common[other], cut=cut) for name, other in references.items()}
+    for held in common.values():
+        held.forget_ranks()
     tokens = sum(int(held.texts.counts["tokens"]) for held in common.values())
     threads = threads_for(tokens * len(records), len(groups))
     scores: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in groups}
