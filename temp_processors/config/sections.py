@@ -70,7 +70,8 @@ class TraceOptions(BaseModel):
     Args:
         top_k: How many of the most probable tokens to keep at every step, with their logits.
         samples_per_policy: Trace this many samples of every policy: the first of each prompt, then the second, and so on.
-            By default as many as 8,000 tokens allow (fewer for vocabularies above 3,750), and one prompt at least.
+            By default as many as 8,000 tokens allow (fewer for vocabularies above 3,750), or three times as many with those of the prompts,
+            and one prompt at least.
     """
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")

@@ -29,6 +29,7 @@ from temp_processors.trace.columns import trace_schema
 
 MOST_TOKENS = 8_000
 MOST_SCORES = 30_000_000  # tokens times vocabulary: the tail of every token is summed at 97 temperatures
+PROMPTS = 3  # times as many tokens go through the model at most, those of the prompts included: every text is read with its own
 ROWS = 8
 
 
@@ -55,7 +56,8 @@ def write_traces(run: Run, config: ExperimentConfig, engine: Engine, prompts: Pr
     """
     policies = {named.name: named.policy for named in config.policies if named.policy.kind not in DECODINGS}
     vocab = engine.model_config.get_text_config().vocab_size
-    chosen = _chosen(run.path / "samples.parquet", policies, options, vocab)
+    lengths = [len(prompt) for prompt in prompts.token_ids]
+    chosen = _chosen(run.path / "samples.parquet", policies, options, vocab, lengths)
     target = run.path / "traces.parquet"
     records = (
         _fitting(engine, list(prompts.token_ids[same[0].prompt_id]), policies[same[0].policy], same, options.top_k)
@@ -98,21 +100,27 @@ def trace_again(run_folder: Path, *, trust_remote_code: bool = False) -> Path:
     return target
 
 
-def _chosen(samples: Path, policies: Collection[str], options: TraceOptions, vocab: int) -> list[Sample]:
-    """The first sample of every prompt, then the second, ..., each under all of `policies`, until there are enough."""
-    places: dict[tuple[int, int], int] = {}
+def _chosen(
+    samples: Path, policies: Collection[str], options: TraceOptions, vocab: int, lengths: Sequence[int]
+) -> list[Sample]:
+    """The first sample of every prompt, then the second, ..., each under all of `policies`, until there are enough.
+
+    `lengths` are those of the prompts, in tokens.
+    """
+    places: dict[tuple[int, int], tuple[int, int]] = {}
     for sample in (sample for sample in read_parquet(samples) if sample.policy in policies):
-        place = sample.sample_id, sample.prompt_id
-        places[place] = places.get(place, 0) + len(sample.token_ids or ())
+        place, new = (sample.sample_id, sample.prompt_id), len(sample.token_ids or ())
+        drawn, read = places.get(place, (0, 0))
+        places[place] = drawn + new, read + new + lengths[sample.prompt_id]
     budget = min(MOST_TOKENS, MOST_SCORES // vocab)
     kept: set[tuple[int, int]] = set()
-    tokens = 0
+    drawn = read = 0
     for place in sorted(places):
-        full = tokens >= budget if options.samples_per_policy is None else len(kept) >= options.samples_per_policy
-        if kept and full:
+        full = drawn >= budget or read >= PROMPTS * budget
+        if kept and (full if options.samples_per_policy is None else len(kept) >= options.samples_per_policy):
             break
         kept.add(place)
-        tokens += places[place]
+        drawn, read = drawn + places[place][0], read + places[place][1]
     wanted = (sample for sample in read_parquet(samples) if sample.policy in policies)
     return [sample for sample in wanted if (sample.sample_id, sample.prompt_id) in kept]
 

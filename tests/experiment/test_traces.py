@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import shutil
 from pathlib import Path
@@ -71,6 +72,21 @@ def test_long_runs_are_traced_in_part(tmp_path: Path, monkeypatch: pytest.Monkey
     found = samples_of(traced(tmp_path / "run"))
     assert {(prompt, sample) for _, prompt, sample in found} == {(0, 0), (1, 0)}
     assert len(found) == 2 * 6
+
+
+def test_long_prompts_are_counted_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """24 tokens are in a place, 6 policies times 4, and 156 or more with the prompts: 150 are enough."""
+    monkeypatch.setattr("temp_processors.experiment.traces.MOST_TOKENS", 50)
+    long = [
+        "The quick brown fox jumped over the lazy dog. " * 2,
+        "Then came a bright night, and the forest was very still. " * 2,
+    ]
+    settings = ["samples_per_prompt=2", "max_new_tokens=4", f"prompts={json.dumps(long)}"]
+    run_experiment(load_config("fox", settings, tmp_path / "run"))
+    assert {(prompt, sample) for _, prompt, sample in samples_of(traced(tmp_path / "run"))} == {(0, 0)}
+    chosen = [*settings, "traces={samples_per_policy: 3}"]
+    run_experiment(load_config("fox", chosen, tmp_path / "chosen"))
+    assert len(samples_of(traced(tmp_path / "chosen"))) == 3 * 6
 
 
 def test_how_much_is_traced_can_be_chosen(tmp_path: Path) -> None:
