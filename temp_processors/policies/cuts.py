@@ -1,7 +1,9 @@
 """The truncations of `generate` as policies: what transformers' own warpers do, to the bit, for every shape of scores.
 
-Those that compare a probability with a number make the same comparisons, operation by operation. Top-p (nucleus.py) and locally
-typical sampling (typical.py) decide by other means what is certain, and leave the rest to the operations of transformers.
+Those that compare a probability with a number make the same comparisons, operation by operation. Top-p (nucleus.py), top-H and locally
+typical sampling (typical_range.py) decide by other means what is certain, and leave the rest to the operations of transformers. One
+exception: of float32 rows of more than `PROVEN` entries on a CPU, in which the float32 sums of transformers are off by more than
+most tokens have, typical sampling keeps what the sums in float64 say.
 """
 
 from __future__ import annotations
@@ -14,12 +16,13 @@ from torch import Tensor
 from transformers import TypicalLogitsWarper
 
 from temp_processors.policies.base import PolicyLogitsWarper, no_temperature
-from temp_processors.policies.blocks import Rows, as_torch
+from temp_processors.policies.blocks import Rows, as_torch, in_blocks
 from temp_processors.policies.checks import AtLeastOne, Inside, Share, Unit, checked
 from temp_processors.policies.distribution import top_score, without_sync
 from temp_processors.policies.nucleus import boundary_among, nucleus
 from temp_processors.policies.thresholds import keep_from, largest, without
 from temp_processors.policies.typical import most_untypical
+from temp_processors.policies.typical_range import PROVEN, typical_range
 
 
 class CutLogitsWarper(PolicyLogitsWarper):
@@ -209,7 +212,8 @@ class TypicalPCutLogitsWarper(CutLogitsWarper):
     [`CutLogitsWarper`] for locally typical sampling: transformers' `TypicalLogitsWarper`.
 
     Keep the tokens whose surprisal is closest to the entropy of the row, until their probabilities sum to `typical_p`. The
-    most likely token may be among those that go.
+    most likely token may be among those that go. On a CPU, float32 rows of more than 49,152 tokens keep what sums in float64 say:
+    where transformers' float32 sums decide, tokens at the boundary may differ from its own (typical_range.py has the bound).
 
     Args:
         typical_p (`float`): In (0, 1).
@@ -240,27 +244,38 @@ class TypicalPCutLogitsWarper(CutLogitsWarper):
         self._warper = TypicalLogitsWarper(typical_p)
 
     def dropped(self, scores: Tensor) -> Tensor:
-        if not scores.numel():
-            return torch.zeros_like(scores, dtype=torch.bool)
-        rows = scores.detach().reshape(-1, scores.shape[-1])
-        ruled_out = ~torch.isfinite(rows.amax(dim=-1, keepdim=True))  # which it refuses
-        if without_sync(scores):
-            return (self._goes(rows.masked_fill(ruled_out, 0.0)) & ~ruled_out).reshape(scores.shape)
-        if ruled_out.any():
-            rows = rows.masked_fill(ruled_out, 0.0)
-        goes = self._goes(rows)
-        goes[ruled_out.squeeze(-1)] = False
-        return goes.reshape(scores.shape)
+        return torch.isneginf(self(scores, scores)) & ~torch.isneginf(scores)
 
-    def _goes(self, rows: Tensor) -> Tensor:
-        if rows.dtype != torch.float32 or without_sync(rows):
-            return torch.isneginf(self._warper(None, rows))
+    def process(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        rows = scores.reshape(-1, scores.shape[-1])
+        if scores.dtype != torch.float32 or without_sync(scores) or scores.requires_grad or not scores.numel():
+            return self._theirs(rows).view(scores.shape)
+        found = in_blocks(lambda block, _: typical_range(block, self.typical_p), rows.numpy())
+        bounds = found.astype(np.float32)
+        result = keep_from(rows, torch.from_numpy(bounds[:, :1]))
+        if (bounds[:, 1] < np.inf).any():
+            values = result.numpy()
+            values.ravel()[np.flatnonzero(values > bounds[:, 1:2])] = -np.inf
+        unsure = np.flatnonzero(found[:, 2] == 0.0)
+        if len(unsure) and rows.shape[-1] <= PROVEN:
+            result[unsure] = self._sorted(rows[unsure])
+        return result.view(scores.shape)
+
+    def _sorted(self, rows: Tensor) -> Tensor:
         distance, limit, certain = most_untypical(rows, self.typical_p)
-        goes = torch.from_numpy(distance.numpy() > limit)
-        if not certain.all():
-            open_rows = torch.from_numpy(np.flatnonzero(~certain))
-            goes[open_rows] = torch.isneginf(self._warper(None, rows[open_rows]))
-        return goes
+        result = without(rows, torch.from_numpy(distance.numpy() > limit))
+        unsure = np.flatnonzero(~certain)
+        if len(unsure):
+            result[unsure] = self._theirs(rows[unsure])
+        return result
+
+    def _theirs(self, rows: Tensor) -> Tensor:
+        """By the operations of transformers, which refuses rows of -inf and NaN: such stay as they are."""
+        if not rows.numel():
+            return rows.clone()
+        ruled_out = ~torch.isfinite(rows.detach().amax(dim=-1, keepdim=True))
+        goes = torch.isneginf(self._warper(None, rows.detach().masked_fill(ruled_out, 0.0)))
+        return torch.where(goes & ~ruled_out, -torch.inf, rows)
 
 
 class TopHCutLogitsWarper(CutLogitsWarper):
