@@ -54,3 +54,22 @@ def test_texts_are_those_of_products_written_out(monkeypatch: pytest.MonkeyPatch
     wanted = drawn(model, rows, 7)
     monkeypatch.setattr(slots, "QUICK", not slots.QUICK)
     assert_same(drawn(model, rows, 7), wanted)
+
+
+def test_rows_of_one_prompt_read_its_keys_at_one_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The texts are bit for bit those of rows that read their own copies, while rows end and others take their places."""
+    model, rows = random_model(CONFIGS["grouped queries"]).float(), rows_of(PROMPTS, 5)
+    shared, read_at, put = list[bool](), slots.Past._read_at, slots.Past.put
+
+    def seen(past: slots.Past, count: int, extent: int) -> Tensor:
+        found = read_at(past, count, extent)
+        shared.append(bool((found != torch.arange(count)[:, None]).any()))
+        return found
+
+    monkeypatch.setattr(slots.Past, "_read_at", seen)
+    together = drawn(model, rows, 8)
+    assert any(shared)
+    shared.clear()
+    monkeypatch.setattr(slots.Past, "put", lambda past, place, own, stem, *prompt: put(past, place, own, stem))
+    assert drawn(model, rows, 8) == together
+    assert not any(shared)

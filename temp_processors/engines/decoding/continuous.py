@@ -245,7 +245,7 @@ class ContinuousBatch:
             self.flying.append(_Row(number, row.policy))
             self._widen()
         self.flying[place] = _Row(number, row.policy)
-        self.past.put(place, start.own, start.stem)
+        self.past.put(place, start.own, start.stem, self.place_of[number])
         self.steps[place] = 0
         self.seeds[place] = SeededSampling([row.seed]).seeds
         self.log_prob[place] = 0.0

@@ -47,22 +47,24 @@ class _Part:
     Attributes:
         places: Theirs.
         mask: Which keys they see, (rows x heads, 1, extent).
+        read_at: At which place each of their keys is read, (rows, extent): rows of one prompt read that of the first of them.
         pattern: The same for each of their queries, once the first layer has asked for it.
     """
 
     places: slice
     mask: Tensor
+    read_at: Tensor
     pattern: Pattern | None = None
 
     def pattern_of(self, group: int, capacity: int, keys: int) -> Pattern:
         """`pattern`, where a head has `group` queries and each place room for `capacity` of a layer's `keys`."""
         if self.pattern is None:
-            heads, _, extent = self.mask.shape
-            kind = torch.int32 if max(keys, heads * group * extent) < 1 << 31 else torch.int64
-            first = self.places.start * (heads // (self.places.stop - self.places.start))
-            begun = torch.arange(first, first + heads, dtype=kind) * capacity
-            index = begun[:, None, None] + torch.arange(extent, dtype=kind)
-            queries = index.expand(-1, group, -1).reshape(-1, extent)
+            rows, extent = self.read_at.shape
+            heads = len(self.mask) // rows
+            kind = torch.int32 if max(keys, rows * heads * group * extent) < 1 << 31 else torch.int64
+            begun = (self.read_at.unsqueeze(1) * heads + torch.arange(heads).unsqueeze(1)) * capacity
+            index = (begun + torch.arange(extent)).to(kind).unsqueeze(2)
+            queries = index.expand(-1, -1, group, -1).reshape(-1, extent)
             self.pattern = pattern(queries, self.mask.expand(-1, group, -1).reshape(-1, extent), keys)
         return self.pattern
 
@@ -90,6 +92,7 @@ class Past:
         self._store = like.new_zeros(layers, 2, places, self.heads, aligned(tokens), size)
         self._own = torch.zeros(places, dtype=torch.long)
         self._stems: list[Stem | None] = []
+        self._starts: list[tuple[int | None, int]] = []
         self._groups: list[tuple[Stem, Tensor | None]] | None = None
         self.cache = DynamicCache()
         self.cache.layers = [SlotLayer(self, number) for number in range(layers)]
@@ -102,15 +105,19 @@ class Past:
         """Keys and values of one layer, (2, places, heads, capacity, size)."""
         return self._store[number]
 
-    def put(self, place: int, past: Tensor, stem: Stem | None) -> None:
-        """A row that goes on behind `stem` and then `past`: at the next place, or instead of the row that was there."""
+    def put(self, place: int, past: Tensor, stem: Stem | None, prompt: int | None = None) -> None:
+        """A row that goes on behind `stem` and then `past`: at the next place, or instead of the row that was there.
+
+        Rows that are put with the same number of a `prompt` have the same `past`, which is read once for all of them.
+        """
         length = past.shape[3]
         self._reserve(place + 1, length)
         if place == len(self._stems):
             self._stems.append(stem)
+            self._starts.append((prompt, length))
         self._store[:, :, place, :, :length] = past
         self._own[place] = length
-        self._stems[place], self._groups = stem, None
+        self._stems[place], self._starts[place], self._groups = stem, (prompt, length), None
 
     def drop(self, place: int) -> None:
         """Take a row out; the last one moves to its place."""
@@ -119,8 +126,9 @@ class Past:
             length = int(self._own[last])
             self._store[:, :, place, :, :length] = self._store[:, :, last, :, :length]
             self._own[place] = self._own[last]
-            self._stems[place] = self._stems[last]
+            self._stems[place], self._starts[place] = self._stems[last], self._starts[last]
         self._stems.pop()
+        self._starts.pop()
         self._groups = None
 
     def _reserve(self, places: int, tokens: int) -> None:
@@ -176,11 +184,20 @@ class Past:
         mask = torch.zeros(seen.shape, dtype=self._store.dtype).masked_fill_(~seen, -torch.inf).unsqueeze(1)
         if self._groups is None:
             self._groups = _grouped(self._stems)
+        read_at = self._read_at(rows, extent)
         parts = [
-            _Part(slice(begin, end), mask[begin * self.heads : end * self.heads, :, :seen])
+            _Part(slice(begin, end), mask[begin * self.heads : end * self.heads, :, :seen], read_at[begin:end, :seen])
             for begin, end, seen in _extents(list(map(self._seen, own.tolist())))
         ]
         return _Now(index, extent, parts, self._groups)
+
+    def _read_at(self, rows: int, extent: int) -> Tensor:
+        """At which place each key of a row is read, (rows, extent): every place has them all, and what is read once stays in the cache."""
+        firsts: dict[int, int] = {}
+        starts = self._starts + [(None, 0)] * (rows - len(self._starts))
+        first = [n if prompt is None else firsts.setdefault(prompt, n) for n, (prompt, _) in enumerate(starts)]
+        shared = torch.arange(extent) < torch.tensor([length for _, length in starts]).unsqueeze(1)
+        return torch.where(shared, torch.tensor(first).unsqueeze(1), torch.arange(rows).unsqueeze(1))
 
 
 def _extents(seen: Sequence[int]) -> Iterator[tuple[int, int, int]]:
