@@ -68,6 +68,8 @@ class EntropyTargetLogitsWarper(PolicyLogitsWarper):
     def temperature(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         if without_sync(scores):
             return self._solved(scores)
+        if scores.ndim == 2:
+            return solve_rows(scores, self.target, self.low, self.high)
         value = solve_rows(scores.reshape(-1, scores.shape[-1]), self.target, self.low, self.high)
         return value.view(*scores.shape[:-1], 1)
 

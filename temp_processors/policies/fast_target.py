@@ -1,108 +1,124 @@
 """The temperature of a wanted entropy on the CPU: a search that is quick while it is far off, and exact when it is near.
 
 Newton's method on ln H over b = 1 / T, where dH / db = -b V and V is the variance of d = scores - max under softmax(b d), and from the
-second point on a cubic through the last two. A step needs three sums over a row: of w, w d and w d^2 with w = exp(b d). Weights of
-float32 are summed in float32 over pieces and in float64 over those, which gives the entropy to some 1e-7; short rows, float64 scores
-and small targets, where that is not enough, end in float64. Tokens so far below the maximum that all of them together change
-nothing are left out of a row that has a block to itself.
+second point on a cubic through the last two. A step needs the sums of tilted.py. Short rows, float64 scores and small targets, where
+sums of float32 are not enough, end in float64. A row that has a block to itself is looked at as a whole twice or three times: once at
+the beginning, and at the end where a model of few numbers, its largest entries among them, said where.
 """
 
 from __future__ import annotations
 
+import copy
 import math
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from temp_processors.policies.blocks import BLOCK, ONES, PIECE, Rows, dot, in_blocks
+from temp_processors.policies.blocks import BLOCK, Rows, in_blocks
 from temp_processors.policies.distribution import working_dtype
+from temp_processors.policies.tilted import MASKED, pieces, tilted_sums
 
-MASKED = -1e15
-"""Where d = -inf is moved: its weight is 0 at every temperature, and its square still fits into float32."""
 COLDEST = 1e-30
 """The lowest temperature of the first round: beyond it 1 / T would leave float32."""
 FEW = 1 << 10
 """Rows of at most so many entries are computed in float64 alone: what few entries round to does not average out."""
 SMALL_TARGET = 0.1
 """Below it an error of 1e-7 in the entropy is too much of it."""
-NEGLIGIBLE = 60.0
-"""Entries with b d below minus this are left out: a million of them change the entropy by less than 1e-18."""
+ROUNDING = 1e-7
+"""The error of an entropy from sums in float32."""
+DEPTH = 6.0
+"""How far below the maximum the largest entries of a long row end, which are looked at by themselves."""
 MOST_STEPS = 64
 NEAR = 1e-2
 """The relative step after which the first round ends: the step taken then is off by the square of it."""
 
 
+class Goal(NamedTuple):
+    """What is looked for in every row: the entropy `target` between two bounds of b, known to `error` where it is looked at."""
+
+    target: float
+    left: float
+    right: float
+    error: float
+    log: float
+
+    @classmethod
+    def of(cls, target: float, low: float, high: float, error: float) -> Goal:
+        """The bounds are given as temperatures."""
+        return cls(target, 1.0 / high, 1.0 / low, error, math.log(target) if target > 0.0 else math.nan)
+
+
 class Search:
     """What is known of one row: `beta`, to look at next, and a bracket around the solution; `change` is the last relative step."""
 
-    __slots__ = ("beta", "change", "coldest", "error", "last", "left", "moved", "right", "warmest")
+    change = moved = math.inf
+    last: tuple[float, float, float] | None = None  # ln H, b and their derivative where it was looked at
 
-    def __init__(self, beta: float, low: float, high: float, error: float) -> None:
-        self.error = error  # of an entropy
-        self.last: tuple[float, float, float] | None = None  # ln H, ln b and their derivative where it was looked at
-        self.left, self.right = 1.0 / high, 1.0 / low
-        self.warmest, self.coldest = self.left, self.right  # bounds, nan once they were tried in vain
+    def __init__(self, goal: Goal, beta: float) -> None:
+        self.goal = goal
+        self.left = self.warmest = goal.left  # the bounds are nan once they were tried in vain
+        self.right = self.coldest = goal.right
         self.beta = beta if math.isnan(beta) else min(max(beta, self.left), self.right)
-        self.change = self.moved = math.inf
 
-    def learn(self, at: float, whole: float, first: float, second: float, target: float) -> None:
+    def learn(self, at: float, whole: float, first: float, second: float) -> None:
         """Move on from `beta`, rounded to `at`, where w, w d and w d^2 have these sums; at a bound that is the answer, stay."""
-        beta, self.change = self.beta, 0.0
+        beta, goal, self.change = self.beta, self.goal, 0.0
         if not whole > 0.0:  # nan among the scores, or none that is not masked
             self.beta = math.nan
             return
         mean = first / whole
         entropy = math.log(whole) - at * mean
-        if abs(entropy - target) <= self.error:
+        miss = entropy - goal.target
+        if -goal.error <= miss <= goal.error:
             self.beta = at  # any step would be one of rounding
             return
-        if (beta == self.coldest and entropy >= target) or (beta == self.warmest and entropy <= target):
+        if beta == (self.coldest if miss >= 0.0 else self.warmest):
             return
-        if entropy > target:
-            self.left = at
-            self.warmest = math.nan
+        if miss > 0.0:
+            self.left, self.warmest = at, math.nan
         else:
-            self.right = at
-            self.coldest = math.nan
-        self.beta, plain = self._next(at, entropy, at * (second / whole - mean * mean), target)
-        before, self.moved = self.moved, abs(self.beta / beta - 1.0)
-        sure = 1.0 if plain else min(1.0, 10.0 * before)
-        self.change = sure * self.moved  # what is left is at most its square
+            self.right, self.coldest = at, math.nan
+        step, plain = self._next(at, entropy, at * (second / whole - mean * mean))
+        before, self.moved, self.beta = self.moved, abs(step / beta - 1.0), step
+        self.change = (
+            self.moved if plain or before > 0.1 else 10.0 * before * self.moved
+        )  # what is left is at most its square
 
-    def _next(self, at: float, entropy: float, slope: float, target: float) -> tuple[float, bool]:
+    def _next(self, at: float, entropy: float, slope: float) -> tuple[float, bool]:
         """A step on ln H, and whether it is a plain one: Newton's, or a bound, or the middle of the bracket.
 
         A step that leaves the bracket at a bound tries the bound, any other halves the bracket. From the second point on a cubic
         through two points is near enough: its error is the product of the squares of their distances.
         """
-        step = math.inf if entropy > target else 0.0
-        if entropy > 0.0 and slope > 0.0 and target > 0.0:
-            last, self.last = self.last, (math.log(entropy), math.log(at), -entropy / (at * slope))
-            step = cubic(last, self.last, math.log(target)) if last else math.nan
-            if self.left < step < self.right:
+        goal, left, right = self.goal.log, self.left, self.right
+        step = math.inf if entropy > self.goal.target else 0.0
+        if entropy > 0.0 and slope > 0.0 and goal == goal:
+            last, here = self.last, (math.log(entropy), at, -entropy / slope)
+            self.last = here
+            if last and left < (step := cubic(last, here, goal)) < right:
                 return step, False
-            step = at + math.log(entropy / target) * entropy / slope
-        if self.left < step < self.right:
+            step = at + (goal - here[0]) * here[2]
+        if left < step < right:
             return step, True
-        if step >= self.right == self.coldest:
-            return self.coldest, True
-        if step <= self.left == self.warmest:
-            return self.warmest, True
-        return math.sqrt(self.left * self.right), True
+        if step >= right == self.coldest:
+            return right, True
+        if step <= left == self.warmest:
+            return left, True
+        return math.sqrt(left * right), True
 
 
 def cubic(one: tuple[float, float, float], other: tuple[float, float, float], y: float) -> float:
-    """exp(u) at `y` of the cubic through two points (y, u, du / dy), nan where `y` is not near the second one."""
-    (y0, u0, d0), (y1, u1, d1) = one, other
+    """The value at `y` of the cubic through two points (y, u, du / dy), nan where `y` is not near the second one."""
+    y0, u0, d0 = one
+    y1, u1, d1 = other
     wide = y1 - y0
     z = (y - y0) / wide if wide else math.nan
     if not 0.5 < z < 1.5:
         return math.nan
-    low, high = (1.0 - z) ** 2, z * z
-    value = u0 * (1.0 + 2.0 * z) * low + u1 * high * (3.0 - 2.0 * z) + wide * (d0 * z * low - d1 * high * (1.0 - z))
-    return math.exp(value) if abs(value) < 300.0 else math.nan
+    back = 1.0 - z
+    return back * back * (u0 * (1.0 + 2.0 * z) + wide * d0 * z) + z * z * (u1 * (3.0 - 2.0 * z) - wide * d1 * back)
 
 
 def solve_rows(scores: Tensor, target: float, low: float, high: float) -> Tensor:
@@ -114,79 +130,114 @@ def solve_rows(scores: Tensor, target: float, low: float, high: float) -> Tensor
     Returns:
         (rows, 1) in the working dtype, 1 for a row with at most one finite entry. A row's answer does not depend on the others.
     """
-    values: Rows = scores.detach().to(working_dtype(scores)).numpy()
-    if scores.shape[-1] < 2:
-        return torch.ones(len(values), 1, dtype=working_dtype(scores))
-    return torch.from_numpy(in_blocks(lambda rows, _: _solve_block(rows, target, low, high), values))
+    dtype = working_dtype(scores)
+    values: Rows = scores.detach().to(dtype).numpy()
+    if values.shape[-1] < 2:
+        return torch.ones(len(values), 1, dtype=dtype)
+    quick = dtype == torch.float32 and values.shape[-1] > FEW
+    enough = quick and target >= SMALL_TARGET and low >= COLDEST
+    rough = Goal.of(target, max(low, COLDEST), high, ROUNDING) if quick else None
+    exact = None if enough else Goal.of(target, low, high, 0.0)
+    return torch.from_numpy(in_blocks(lambda rows, _: _solve_block(rows, rough, exact), values))
 
 
-def _solve_block(values: Rows, target: float, low: float, high: float) -> Rows:
-    gap = values - values.max(axis=-1, keepdims=True)
-    masked = not gap.min() > -np.inf
-    if masked:
-        np.maximum(gap, MASKED, out=gap)
-    betas, exact = [1.0] * len(gap), gap.dtype == np.float64
-    rough = not exact and gap.shape[-1] > FEW
-    fine = rough and target >= SMALL_TARGET and low >= COLDEST
+def _solve_block(values: Rows, rough: Goal | None, exact: Goal | None) -> Rows:
+    """The temperatures of some rows by a search in float32, if for `rough`, and then in float64, if for `exact`."""
+    gap, masked = _gaps(values)
+    betas = [1.0] * len(values)
     if rough:
-        bounds = (max(low, COLDEST), high)
-        gap, betas = _newton(gap, betas, target, bounds, np.float32, enough=3e-4 if fine else NEAR)
-    if not fine:
-        _, betas = _newton(gap, betas, target, (low, high), np.float64, enough=1e-7 if exact else 3e-4)
+        betas = _newton(gap, [Search(rough, beta) for beta in betas], NEAR if exact else 3e-4)
+    if exact:
+        enough = 1e-7 if gap.dtype == np.float64 else 3e-4
+        betas = _newton(gap.astype(np.float64, copy=False), [Search(exact, beta) for beta in betas], enough)
     found = (1.0 / np.array(betas)[:, None]).astype(values.dtype)
     if masked:
         found[np.count_nonzero(values > -np.inf, axis=-1) < 2] = 1.0
     return found
 
 
-def _newton(
-    gap: Rows, betas: list[float], target: float, bounds: tuple[float, float], dtype: Any, *, enough: float
-) -> tuple[Rows, list[float]]:
-    """Steps from `betas` in `dtype` until each is `enough`, relatively: what is left of `gap`, (rows, vocab), and the betas."""
-    error, single = (1e-7 if dtype == np.float32 else 0.0), 2 * gap.shape[-1] > BLOCK
-    searches = [Search(beta, *bounds, error) for beta in betas]
-    rows, open_ones, weight = gap, searches, np.empty(gap.shape, dtype=dtype)
+def _gaps(values: Rows) -> tuple[Rows, bool]:
+    """scores - max in pieces, and whether some of them are -inf; these and those beyond the size are moved to MASKED.
+
+    (rows, vocab) -> (rows, pieces, entries) of at most PIECE entries each.
+    """
+    count, size = values.shape
+    gap = pieces(count, size, values.dtype)
+    entries = gap.reshape(count, -1)[:, :size]
+    top = torch.from_numpy(values.max(axis=-1, keepdims=True))
+    torch.sub(torch.from_numpy(values), top, out=torch.from_numpy(entries))
+    masked = not entries.min() > -np.inf
+    if masked:
+        np.maximum(gap, MASKED, out=gap)
+    return gap, masked
+
+
+def _newton(gap: Rows, searches: list[Search], enough: float) -> list[float]:
+    """Steps in the dtype of `gap`, (rows, pieces, entries), until each is `enough`, relatively: the betas."""
+    rows, open_ones, weight = gap, searches, np.empty_like(gap)
+    long = 2 * gap.size > BLOCK * len(gap)
     for _ in range(MOST_STEPS):
-        sums = _sums(rows, np.array([search.beta for search in open_ones], dtype=dtype), weight)
-        for search, (at, whole, first, second) in zip(open_ones, sums, strict=True):
-            search.learn(at, whole, first, second, target)
-        places = [place for place, search in enumerate(open_ones) if search.change > enough]
+        places = []
+        sums = tilted_sums(rows, [search.beta for search in open_ones], weight[: len(rows)])
+        for place, search in enumerate(open_ones):
+            if search.change > enough:
+                search.learn(*sums[place])
+                if search.change > enough:
+                    places.append(place)
         if not places:
             break
-        if len(places) < len(open_ones):
+        if long:
+            foresee(gap[0].ravel(), searches[0], sums[0])
+            long = False
+        if 4 * len(places) < 3 * len(open_ones):  # else copying them costs more than it saves
             rows, open_ones = rows[places], [open_ones[place] for place in places]
-        if single:
-            rows = gap = _without_the_negligible(gap, NEGLIGIBLE / searches[0].left)
-    return gap, [search.beta for search in searches]
+    return [search.beta for search in searches]
 
 
-def _sums(rows: Rows, betas: Rows, weight: Rows) -> list[list[float]]:
-    """Of each row d its beta and the sums of w, w d and w d^2 with w = exp(beta d), worked out in `weight`."""
-    weight, rows = weight[: len(rows), : rows.shape[-1]], rows.astype(weight.dtype, copy=False)
-    if len(rows) == 1 and rows.size <= PIECE:
-        return [_sums_of_row(rows[0], betas[0], weight[0])]
-    found = np.empty((len(rows), 4))
-    np.multiply(rows, betas[:, None], out=weight)
-    np.exp(weight, out=weight)
-    found[:, 0], found[:, 1], found[:, 2] = betas, dot(weight), dot(weight, rows)
-    weight *= rows
-    found[:, 3] = dot(weight, rows)
-    listed: list[list[float]] = found.tolist()
-    return listed
+def foresee(row: Rows, search: Search, sums: list[float]) -> None:
+    """Let `search` look next where a model of a long row, whose `sums` are known, has the entropy: that spares looks at the whole row.
+
+    The model is made of the largest entries, and for the others of a gamma distribution.
+    """
+    top, start = row[row > -DEPTH], sums[0]
+    if 8 * top.size > row.size or not 2.0 * search.beta > start:
+        return
+    largest = pieces(1, top.size, top.dtype)
+    largest.reshape(-1)[: top.size] = top
+    weight = np.empty_like(largest)
+    others = Others(*(whole - part for whole, part in zip(sums, tilted_sums(largest, [start], weight)[0], strict=True)))
+    guess = copy.copy(search)
+    guess.left, guess.warmest = max(search.left, start / 2.0, start - others.reach), math.nan
+    if not guess.left < guess.beta < guess.right:
+        return
+    for _ in range(8):
+        at, *parts = tilted_sums(largest, [guess.beta], weight)[0]
+        guess.learn(at, *(part + other for part, other in zip(parts, others.sums(at - start), strict=True)))
+        if not guess.change > 1e-4:
+            break
+    if search.left < guess.beta < search.right:
+        search.beta, search.last = guess.beta, None  # no cubic from so far: Newton's next step has to be small to end
 
 
-def _sums_of_row(row: Rows, beta: Any, weight: Rows) -> list[float]:
-    """[`_sums`] of one short row, whose cost is the number of operations: the same ones in one dimension."""
-    np.multiply(row, beta, out=weight)
-    np.exp(weight, out=weight)
-    whole, first = weight.dot(ONES[weight.dtype][: len(row), 0]), weight.dot(row)
-    weight *= row
-    return [float(beta), float(whole), float(first), float(weight.dot(row))]
+class Others:
+    """Entries more than DEPTH below the maximum, as if they were spread below it by a gamma distribution: their sums at other b.
 
+    Its mass, mean and variance are those of the entries at the b where w, w d and w d^2 have the sums `whole`, `first` and `second`.
+    """
 
-def _without_the_negligible(gap: Rows, depth: float) -> Rows:
-    """One row, (1, vocab), without the entries more than `depth` below the maximum, where few are left and picking them pays."""
-    if gap.size <= FEW:
-        return gap
-    near = gap > -depth
-    return gap[:, near[0]] if 8 * np.count_nonzero(near) < gap.size else gap
+    def __init__(self, _: float, whole: float, first: float, second: float) -> None:
+        self.whole, self.scale, self.shape = 0.0, 1.0, 1.0
+        mean = (
+            first / whole if whole > 1e-5 else 0.0
+        )  # the maximum weighs 1: less than that is what sums of float32 are rounded by
+        depth, spread = -mean - DEPTH, second / whole - mean * mean if mean else 0.0
+        if depth > 0.0 and spread > 0.0:
+            self.whole, self.scale, self.shape = whole, spread / depth, depth * depth / spread
+        self.reach = 0.5 / self.scale  # how much smaller b may be
+
+    def sums(self, away: float) -> tuple[float, float, float]:
+        """The sums at a b that is larger by `away`."""
+        narrow = 1.0 + self.scale * away
+        whole = self.whole * math.exp(-DEPTH * away - self.shape * math.log(narrow))
+        mean = -DEPTH - self.shape * self.scale / narrow
+        return whole, whole * mean, whole * (mean * mean + self.shape * (self.scale / narrow) ** 2)

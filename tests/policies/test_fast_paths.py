@@ -97,6 +97,24 @@ def test_the_wanted_entropy_of_many_rows(spread: float, target: float) -> None:
     assert (reached - target).abs()[(found > 1.01e-4) & (found < 9_900)].max() < 2e-6
 
 
+@pytest.mark.parametrize("target", [0.5, 2.0, 7.0])
+@pytest.mark.parametrize("spread", [0.3, 2.0, 10.0])
+@pytest.mark.parametrize("size", [1_500, 40_000])
+def test_the_wanted_entropy_of_long_rows(size: int, spread: float, target: float) -> None:
+    """Where a model of the row said where to look, and where it could not: the entropy is met, and a row's bits are its own."""
+    normal = torch.randn(2, size, generator=torch.Generator().manual_seed(5))
+    masked = normal.where(normal > 1.2, -torch.inf)
+    scores = torch.cat([normal, normal.abs() * normal, 0.3 * normal - torch.arange(1, size + 1).log(), masked]) * spread
+    policy = build_policy({"kind": "entropy_target", "entropy": target})
+    found = policy.temperature(IDS, scores)
+    for row, value in zip(scores, found, strict=True):
+        assert torch.equal(policy.temperature(IDS, row[None])[0], value)
+    reached = entropy(scores.double() / found.double())
+    free = (found > 1.01e-4) & (found < 9_900)
+    assert free.any()
+    assert ((reached - target).abs()[free] < 1e-6 * max(1.0, target)).all()
+
+
 @pytest.mark.parametrize("kind", ["min_k", "ees", "top_p_decay", "top_n_sigma", "p_less", "top_k"])
 @pytest.mark.parametrize("spread", [0.0, 0.05, 3.0, 1e4])
 def test_the_quick_way_cuts_what_plain_operations_cut(kind: str, spread: float) -> None:
