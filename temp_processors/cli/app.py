@@ -5,6 +5,7 @@ Nothing here or in a command's file imports what only the command itself needs: 
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -13,7 +14,8 @@ from temp_processors.cli.audit import audit_command
 from temp_processors.cli.calibrate import calibrate_command
 from temp_processors.cli.collector import collect_rarely
 from temp_processors.cli.compare import compare_command
-from temp_processors.cli.console import replace_what_cannot_be_written
+from temp_processors.cli.console import replace_what_cannot_be_written, say
+from temp_processors.cli.errors import FAILED, USER_ERROR, told_of
 from temp_processors.cli.eval import eval_command
 from temp_processors.cli.explore import explore_command
 from temp_processors.cli.export import export_command
@@ -60,4 +62,10 @@ def main() -> None:
     """Entry point of the console command."""
     replace_what_cannot_be_written()
     collect_rarely()
-    app()
+    try:
+        app()
+    except (
+        OSError
+    ) as error:  # of a place that only the system knows to be none: a name too long, a folder that may not be entered
+        say(told_of(error), error=True)
+        sys.exit(USER_ERROR if error.filename is not None else FAILED)

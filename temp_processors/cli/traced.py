@@ -51,10 +51,11 @@ def show_reweighted(sources: Sequence[str], at: float, metrics: Sequence[str] | 
     """Print scores at a temperature that was not drawn, from every policy of the runs that has one fixed temperature."""
     from temp_processors.comparison.reweighting import DEFAULT, reweighted
     from temp_processors.comparison.scoring import tokenizer_named
+    from temp_processors.comparison.sources import is_run
 
     console = InertConsole()
     for source in sources:
-        if not Path(source, "samples.jsonl").is_file():
+        if not is_run(source):
             raise refused(f"--at: {source} is no run folder, and only runs have traces to reweight")
         with told(ValueError):
             found = reweighted(Path(source), at, metrics or (), tokenizer=tokenizer_named(tokenizer))

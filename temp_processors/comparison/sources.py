@@ -226,7 +226,8 @@ def by_name(found: Mapping[tuple[str, str], Any]) -> dict[str, Any]:
 
 
 def is_run(source: str) -> bool:
-    return Path(source, "samples.jsonl").is_file()
+    """Whether a source is the folder of a run, also of one whose samples were lost: what else lies there are no texts."""
+    return any(Path(source, name).is_file() for name in ("samples.jsonl", "stack.json"))
 
 
 def is_dataset(source: str) -> bool:

@@ -119,7 +119,9 @@ class DataFile:
             yield opened
 
     def _undecodable(self) -> str:
-        """Where the first line stands that is not UTF-8."""
+        """Where the first line stands that is not UTF-8; a pipe cannot be read again to find it."""
+        if not self.path.is_file():
+            return f"{self.path}: is not UTF-8"
         with self._opened() as binary, io.TextIOWrapper(binary, "utf-8-sig", "surrogateescape", "") as text:
             for number, line in enumerate(text, start=1):
                 place = next((i for i, c in enumerate(line) if "\udc80" <= c <= "\udcff"), None)
@@ -129,7 +131,8 @@ class DataFile:
 
 
 def is_file_name(source: str) -> bool:
-    """Whether a source is a file: one that is there, or whose suffix is that of a file; `OpenHermes-2.5` names a dataset.
+    """Whether a source is a file: one that is there, a pipe among them, or whose suffix is that of a file; `OpenHermes-2.5` names a
+    dataset.
 
     Example:
         >>> is_file_name("nowhere.JSONL"), is_file_name("nowhere.csv.gz"), is_file_name("teknium/OpenHermes-2.5")
@@ -138,7 +141,7 @@ def is_file_name(source: str) -> bool:
     path = Path(source)
     try:
         if path.exists():
-            return path.is_file()
+            return not path.is_dir()
     except OSError:  # a name longer than names can be
         return True
     return path.suffix.lower() in {*FORMATS, *ELSE, *OPENERS} - {""}

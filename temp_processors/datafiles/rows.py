@@ -39,11 +39,11 @@ def read_rows(
     """
     path = expanded_path(path)
     try:
-        present = path.is_file()
+        present, folder = path.exists(), path.is_dir()
     except OSError as error:
         raise RowsError(f"{path}: {reason_of(error)}") from error
-    if not present:
-        raise RowsError(f"{path}: {'is a folder, not a file' if path.is_dir() else 'no such file'}")
+    if folder or not present:
+        raise RowsError(f"{path}: {'is a folder, not a file' if folder else 'no such file'}")
     file = DataFile.named(path)
     if file.format == "text":
         return ({column: line} for line in _plain(file, position))

@@ -65,7 +65,7 @@ class TokenizedTexts:
         """
         if k < 1:
             raise ValueError(f"`k` has to be an integer >= 1, but is {k!r}")
-        return self.cut(np.minimum(self.lengths, k), f"{name}:{k}")
+        return self.cut(np.minimum(self.lengths, min(k, self.ids.size)), f"{name}:{k}")
 
     def cut(self, lengths: Ints, name: str) -> TokenizedTexts:
         """The first tokens of every text, as many as `lengths` says, shape (texts,); scores of it say `len:name`."""

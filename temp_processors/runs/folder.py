@@ -122,7 +122,7 @@ class Run:
             self.path.mkdir(parents=True, exist_ok=True)
             self._clear()
         except OSError as error:
-            raise RunFolderError(f"{self.path}: cannot be written: {error.strerror}") from error
+            raise RunFolderError(f"{error.filename or self.path}: cannot be written: {error.strerror}") from error
         *first, last = texts
         for name in first:
             self.write(name, texts[name])

@@ -37,11 +37,10 @@ class Recovered:
         """One line about what was dropped; none where nothing was."""
         if not self.dropped:
             return []
+        count = len(self.dropped)
+        of_lines = "1 line of samples is" if count == 1 else f"{count:,} lines of samples are"
         more = f"; and {len(self.dropped) - SHOWN:,} more" if len(self.dropped) > SHOWN else ""
-        return [
-            f"{len(self.dropped):,} lines of samples are not trusted; what is missing is drawn again: "
-            f"{'; '.join(self.dropped[:SHOWN])}{more}"
-        ]
+        return [f"{of_lines} not trusted; what is missing is drawn again: {'; '.join(self.dropped[:SHOWN])}{more}"]
 
 
 def recover(folder: Run, objection: Callable[[Sample], str | None] = fits) -> Recovered:

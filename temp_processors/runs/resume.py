@@ -105,7 +105,8 @@ def _mend(folder: Run, now: Mapping[str, str]) -> list[str]:
             continue
         if fresh not in (here, known):
             raise RunFolderError(
-                f"{folder.path / name}: is not as the run wrote it (its checksum in {SUMS} differs): damaged or edited; "
+                f"{folder.path / name}: is not as the run wrote it (its checksum in {SUMS} {'differs' if known else 'is missing'}): "
+                "damaged or edited; "
                 "put the file back from a copy, or begin again with --overwrite"
             )
         if fresh == known:

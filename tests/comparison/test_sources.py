@@ -150,3 +150,17 @@ def test_a_damaged_sample_is_told_with_its_line(tmp_path: Path, line: str, said:
         read_groups([str(tmp_path)])
     assert str(error.value).startswith(f"{tmp_path / 'samples.jsonl'}:2: is damaged: {said}")
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("command", ["score", "compare"])
+def test_a_run_whose_samples_were_lost_is_no_dataset(
+    tmp_path: Path, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(OLD_RUN, "lost")
+    Path("lost/samples.jsonl").unlink()
+    done = CliRunner().invoke(app, [command, "lost"])
+    assert (done.exit_code, done.output.strip()) == (
+        2,
+        "lost/samples.jsonl: cannot be read: No such file or directory",
+    )

@@ -7,6 +7,8 @@ import csv
 import gzip
 import json
 import lzma
+import os
+import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -239,3 +241,24 @@ def test_a_parquet_file_is_read_by_the_columns_that_are_asked_for(tmp_path: Path
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), path)
     assert list(read_rows(path, "text", ["text"], ["id", "prompt"]))[2] == {"text": "fox 2", "id": 2}
     assert list(read_rows(path)) == list(read_rows(path, "text", ["text", "nowhere"], ["id"])) == rows
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [(JSONL, ROWS), (b"", []), (b"\xff\n", "pipe.jsonl: is not UTF-8")],
+    ids=["rows", "none", "latin"],
+)
+def test_a_pipe_is_a_file(tmp_path: Path, content: bytes, expected: Any) -> None:
+    """As `compare <(zcat a.gz)` and `/dev/stdin` are."""
+    pipe = tmp_path / "pipe.jsonl"
+    os.mkfifo(pipe)
+    assert is_file_name(str(pipe))
+    writer = threading.Thread(target=lambda: pipe.write_bytes(content))
+    writer.start()
+    if isinstance(expected, str):
+        with pytest.raises(RowsError, match=expected):
+            list(read_rows(pipe))
+    else:
+        assert list(read_rows(pipe)) == expected
+    writer.join()

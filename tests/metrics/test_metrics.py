@@ -209,3 +209,8 @@ def test_paired_groups_have_equal_lengths_text_by_text(groups: list[list[list[st
         assert distinct_n(texts, 2).value == pytest.approx(expected.value, nan_ok=True)
     with pytest.raises(ValueError, match="3 texts, 1 texts: groups of unequal number"):
         paired([found[0], tokenize(["a"])])
+
+
+def test_more_first_tokens_than_a_number_of_the_machine_holds_are_all() -> None:
+    whole = tokenize(["a b c", "d"])
+    assert whole.first(10**30).ids.tolist() == whole.ids.tolist()
