@@ -175,15 +175,14 @@ def _histogram(rows: Rows, top: Rows) -> tuple[Rows, Rows]:
     width = rows.shape[-1] if len(rows) > 1 else PIECE
     fine = bins_per_nat(rows.shape[-1])
     bins, mass = np.empty(rows.shape, dtype=np.int16), np.zeros((len(rows), fine * REACH))
-    offset = np.arange(0, mass.size, mass.shape[1])[:, None]
+    offset = np.arange(0, mass.size, mass.shape[1], dtype=np.float32)[:, None]
     for begin in range(0, rows.shape[-1], width):
         gap = rows[:, begin : begin + width] - top
         weight = np.exp(gap)
         np.multiply(gap, -np.float32(fine), out=gap)
-        places = np.minimum(gap, np.float32(mass.shape[1] - 1), out=gap).astype(np.intp)
-        bins[:, begin : begin + width] = places
-        if len(rows) > 1:
-            places += offset
+        np.floor(np.minimum(gap, np.float32(mass.shape[1] - 1), out=gap), out=gap)
+        bins[:, begin : begin + width] = gap
+        places = np.add(gap, offset, out=gap).astype(np.int32)
         mass += np.bincount(places.ravel(), weights=weight.ravel(), minlength=mass.size).reshape(mass.shape)
     return bins, mass
 
