@@ -1,9 +1,7 @@
 """The truncations of `generate` as policies: what transformers' own warpers do, to the bit, for every shape of scores.
 
 Those that compare a probability with a number make the same comparisons, operation by operation. Top-p (nucleus.py), top-H and locally
-typical sampling (typical_range.py) decide by other means what is certain, and leave the rest to the operations of transformers. One
-exception: of float32 rows of more than `PROVEN` entries on a CPU, in which the float32 sums of transformers are off by more than
-most tokens have, typical sampling keeps what the sums in float64 say.
+typical sampling (typical_range.py) decide by other means what is certain, and leave the rest to the operations of transformers.
 """
 
 from __future__ import annotations
@@ -22,7 +20,7 @@ from temp_processors.policies.distribution import top_score, without_sync
 from temp_processors.policies.nucleus import boundary_among, nucleus
 from temp_processors.policies.thresholds import keep_from, largest, without
 from temp_processors.policies.typical import most_untypical
-from temp_processors.policies.typical_range import PROVEN, typical_range
+from temp_processors.policies.typical_range import typical_range
 
 
 class CutLogitsWarper(PolicyLogitsWarper):
@@ -212,8 +210,7 @@ class TypicalPCutLogitsWarper(CutLogitsWarper):
     [`CutLogitsWarper`] for locally typical sampling: transformers' `TypicalLogitsWarper`.
 
     Keep the tokens whose surprisal is closest to the entropy of the row, until their probabilities sum to `typical_p`. The
-    most likely token may be among those that go. On a CPU, float32 rows of more than 49,152 tokens keep what sums in float64 say:
-    where transformers' float32 sums decide, tokens at the boundary may differ from its own (typical_range.py has the bound).
+    most likely token may be among those that go.
 
     Args:
         typical_p (`float`): In (0, 1).
@@ -257,7 +254,7 @@ class TypicalPCutLogitsWarper(CutLogitsWarper):
             values = result.numpy()
             values.ravel()[np.flatnonzero(values > bounds[:, 1:2])] = -np.inf
         unsure = np.flatnonzero(found[:, 2] == 0.0)
-        if len(unsure) and rows.shape[-1] <= PROVEN:
+        if len(unsure):
             result[unsure] = self._sorted(rows[unsure])
         return result.view(scores.shape)
 

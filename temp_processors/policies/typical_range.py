@@ -10,10 +10,9 @@ Transformers adds float32 probabilities up in the order of float32 distances. Bo
   this order the most probable tokens come first, and take part in all additions, one for each lane and token;
 - no token of another score is as far from m as they are, up to 2^-20 of the numbers of which the distance is made.
 
-Equal scores are equally typical there as here, and stay or go together. What is not certain in a row of at most `PROVEN` entries is
-left to the sums of transformers (typical.py). In a longer one the bound, 6e-4 for 151,936 entries, is larger than the probability of
-nearly every token of a flat row, and the sum in float64 decides: the tokens that transformers keeps beside these, or does not keep, are
-at the boundary and have together at most the bound and the probability of one token.
+Equal scores are equally typical there as here, and stay or go together. What is not certain is left to the sums of transformers
+(typical.py), which need the order of all tokens: the bound is 6e-4 for 151,936 entries, more than the probability of nearly every
+token of a flat row. Of the distributions of a language model of 135 M parameters over 49,152 tokens, 63 % are certain for a mass of 0.9.
 """
 
 from __future__ import annotations
@@ -22,10 +21,7 @@ import numpy as np
 
 from temp_processors.policies.blocks import Rows, dot
 from temp_processors.policies.nucleus import PIECE, REACH, bins_per_nat, rounding
-from temp_processors.policies.thresholds import WIDE
 
-PROVEN = 3 * WIDE
-"""Entries of a row up to which what rounding decides is decided by the rounding of transformers."""
 NEAR = 2.0**-20
 """How far apart two distances are that rounding can exchange, as a share of the numbers of which they are made."""
 
