@@ -40,7 +40,7 @@ class SeededSampling(LogitsProcessor):
     NaN keeps a NaN at its choice, and a row of -inf only stays so.
 
     Args:
-        seeds (`Sequence[int]` or `torch.LongTensor` of shape `(batch,)`): One whole number per row of the batch
+        seeds (`Sequence[int]` or `torch.LongTensor` of shape `(batch,)`): One whole number of 64 bits per row of the batch
             (`num_return_sequences` multiplies the rows).
         prompt_length (`int` or `torch.LongTensor` of shape `(batch,)`, *optional*, defaults to 0):
             Width of the prompt in tokens, padding included. Rows whose prompts are padded to another width in

@@ -64,8 +64,7 @@ def main() -> None:
     collect_rarely()
     try:
         app()
-    except (
-        OSError
-    ) as error:  # of a place that only the system knows to be none: a name too long, a folder that may not be entered
+    except OSError as error:
+        # Of a place that only the system knows to be none: a name too long, a folder that may not be entered.
         say(told_of(error), error=True)
         sys.exit(USER_ERROR if error.filename is not None else FAILED)

@@ -13,7 +13,7 @@ import numbers
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Annotated, Any, ParamSpec, TypeAlias, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, ParamSpec, TypeAlias, TypeGuard, get_args, get_origin, get_type_hints
 
 import torch
 from pydantic import BeforeValidator, GetCoreSchemaHandler, ValidationInfo
@@ -68,6 +68,7 @@ POSITIVE = Range(0.0, ends="()")
 NOT_NEGATIVE = Range(0.0)
 AT_LEAST_ONE = Range(1.0)
 TOKEN_ID = Range(0.0, most=2**62)
+SEED = Range(-(2**63), 2**64, ends="[)", note=" (64 bits)", most=math.inf)
 FINITE = Range(-math.inf, ends="()", most=math.inf)
 SHARE = Range(0.0, 1.0, ends="(]")
 UNIT = Range(0.0, 1.0, ends="[]")
@@ -83,11 +84,16 @@ def check_whole(name: str, value: object, allowed: Range = NOT_NEGATIVE) -> int:
     return int(value)
 
 
+def is_list(value: object) -> TypeGuard[Sequence[Any]]:
+    """Whether a value holds other values, one after the other: text and bytes do not."""
+    return isinstance(value, Sequence) and not isinstance(value, (str, bytes, bytearray))
+
+
 def check_token_ids(name: str, value: object, *, empty: bool = False) -> tuple[int, ...]:
     """Token ids (a whole number or a sequence of them) as a tuple; `empty` says whether none is fine."""
     if isinstance(value, Tensor):
         value = value.tolist()
-    items = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]
+    items = list(value) if is_list(value) else [value]
     if not items and not empty:
         raise ValueError(f"`{name}` has to name at least one token id, but is empty")
     return tuple(check_whole(f"{name}[{i}]", item, TOKEN_ID) for i, item in enumerate(items))
@@ -113,7 +119,7 @@ def longest_prompt(prompt_length: int | Tensor) -> int:
 
 def check_points(name: str, value: object) -> tuple[tuple[float, float], ...]:
     """(step, temperature) pairs with strictly rising steps."""
-    if not isinstance(value, Sequence) or isinstance(value, str) or not value:
+    if not is_list(value) or not value:
         raise ValueError(f"`{name}` has to be a list of (step, temperature) pairs, but is {value!r}")
     points = tuple(_check_point(f"{name}[{place}]", point) for place, point in enumerate(value))
     for (left, _), (right, _) in pairwise(points):
@@ -123,7 +129,7 @@ def check_points(name: str, value: object) -> tuple[tuple[float, float], ...]:
 
 
 def _check_point(name: str, point: object) -> tuple[float, float]:
-    if not isinstance(point, Sequence) or isinstance(point, str) or len(point) != 2:
+    if not is_list(point) or len(point) != 2:
         raise ValueError(f"`{name}` has to be a (step, temperature) pair, but is {point!r}")
     return NOT_NEGATIVE.check(f"{name}[0]", point[0]), TEMPERATURE.check(f"{name}[1]", point[1])
 

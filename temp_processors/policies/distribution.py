@@ -40,7 +40,8 @@ def below_top(scores: Tensor) -> tuple[Tensor, Tensor]:
 
 def whole_gap(scores: Tensor) -> tuple[Tensor, Tensor]:
     """(scores - max, index of the first maximum), (..., vocab) and (..., 1), for a temperature that comes later."""
-    scores = scores.to(working_dtype(scores))
+    dtype = working_dtype(scores)
+    scores = scores.to(dtype)
     top, where = scores.max(dim=-1, keepdim=True)
     return scores - top.masked_fill(torch.isneginf(top), 0.0), where
 
@@ -100,7 +101,8 @@ def log_probs(scores: Tensor, temperature: Tensor | float = 1.0) -> Tensor:
     `temperature` is a number or broadcasts against `scores` as (..., 1); 0 means greedy. This is what reinforcement
     learning needs of a text that was drawn at a temperature that changes from token to token.
     """
-    scores = scores.to(working_dtype(scores))
+    dtype = working_dtype(scores)
+    scores = scores.to(dtype)
     return torch.log_softmax(at_temperature(scores, temperature), dim=-1)
 
 
@@ -134,10 +136,15 @@ def at_temperature(scores: Tensor, temperature: Tensor | float, coldest: float =
     `temperature` is a number, or a tensor that broadcasts against `scores`, in the working dtype; `coldest` is a bound
     that it is known not to fall below. The result has the dtype of `scores`. NaN temperatures give NaN rows:
     checking would force a device synchronisation.
+
+    Raises:
+        ValueError: The temperature is a number and no temperature: below 0, or nan.
     """
     if not isinstance(temperature, Tensor):
         if temperature >= may_overflow(scores.dtype):
             return scores / temperature
+        if not temperature >= 0.0:
+            raise ValueError(f"`temperature` has to be a number >= 0 (0 is greedy), but is {temperature!r}")
         temperature = torch.full((1,) * scores.ndim, temperature, dtype=working_dtype(scores), device=scores.device)
     if coldest >= may_overflow(scores.dtype) or _all_safe(temperature, scores.dtype):
         scaled = _divided(scores, temperature)

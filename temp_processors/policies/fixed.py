@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from temp_processors.policies.base import PolicyLogitsWarper
-from temp_processors.policies.checks import TEMPERATURE, Checked, checked
+from temp_processors.policies.checks import TEMPERATURE, Checked, checked, is_list
 from temp_processors.policies.distribution import at_temperature, may_overflow, working_dtype
 from temp_processors.policies.positions import per_row
 
@@ -18,7 +18,7 @@ def check_temperatures(name: str, value: object) -> float | tuple[float, ...]:
     """One temperature, or a tuple with one per row; a tensor of no dimension counts as one number."""
     if isinstance(value, Tensor):
         value = value.tolist()
-    if not isinstance(value, Sequence) or isinstance(value, str):
+    if not is_list(value):
         return TEMPERATURE.check(name, value)
     if not value:
         raise ValueError(f"`{name}` has to be a number or one per row of the batch, but is empty")

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from temp_processors.policies.checks import FINITE, check_whole
+from temp_processors.policies.checks import SEED, check_whole, is_list
 from temp_processors.policies.distribution import without_sync
 from temp_processors.splitmix import FACTORS, GOLDEN, GOLDEN_WORD, SHIFTS, finalised
 
@@ -22,13 +22,13 @@ def check_seeds(name: str, value: object) -> tuple[int, ...]:
     """Whole numbers, one per row of the batch, as a tuple; a tensor (batch,) or (batch, 1) too."""
     if isinstance(value, Tensor):
         value = value.flatten().tolist()
-    if not isinstance(value, Sequence) or isinstance(value, str) or not value:
+    if not is_list(value) or not value:
         raise ValueError(f"`{name}` has to hold one whole number per row of the batch, but is {value!r}")
-    return tuple(check_whole(f"{name}[{row}]", seed, FINITE) for row, seed in enumerate(value))
+    return tuple(check_whole(f"{name}[{row}]", seed, SEED) for row, seed in enumerate(value))
 
 
 def as_tensor(seeds: Sequence[int]) -> Tensor:
-    """Checked seeds as a LongTensor (batch,): the lowest 64 bits of each."""
+    """Checked seeds as a LongTensor (batch,): the 64 bits of each."""
     return torch.tensor([signed(seed & _MASK) for seed in seeds], dtype=torch.long)
 
 

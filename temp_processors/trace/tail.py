@@ -32,9 +32,8 @@ TAIL_NODES = 97
 TAIL_LENGTHS = (13, 25, 49, TAIL_NODES)
 BLOCK = {True: 2**17, False: 2**24}  # numbers at a time: on a CPU a megabyte, which its cache holds
 POWERS, BINS = 8, 192
-BIN_TOLERANCE = (
-    2.5e-9  # of a bin's polynomial, relative to exp(-d / T) + 1 / `LARGEST`: of a sum, which is at least 1, twice that
-)
+BIN_TOLERANCE = 2.5e-9
+"""Of a bin's polynomial, relative to exp(-d / T) + 1 / `LARGEST`: of a sum, which is at least 1, twice that."""
 LARGEST = 2**18  # tokens for which the tolerance holds
 DEEPEST = math.log(LARGEST / 1e-9) * TAIL_TEMPERATURES[1]  # what lies deeper adds nothing at any temperature
 TAIL_TOLERANCE = 1e-7  # what thinning may change at the points it drops, in probability

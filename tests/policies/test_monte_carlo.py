@@ -61,6 +61,8 @@ def test_it_is_found_inside_other_policies() -> None:
     [
         ({"high": 0.4}, "`high` has to be at least `low`, 0.5, but is 0.4|has to be at least `low`, 0.5, but is 0.4"),
         ({"seeds": []}, "has to hold one whole number per row of the batch, but is"),
+        ({"seeds": b"x"}, "has to hold one whole number per row of the batch, but is"),
+        ({"seeds": [2**64]}, r"has to be a whole number, a number in .* \(64 bits\), but is 18446744073709551616"),
         ({"seeds": [1.5]}, "has to be a whole number"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -23,6 +24,7 @@ from temp_processors import (
     build_policy,
 )
 from temp_processors.distribution import entropy
+from temp_processors.policies.distribution import below_top, log_probs, varentropy
 from tests.models import tiny_tokenizer
 
 IDS = torch.zeros(1, 2, dtype=torch.long)
@@ -273,3 +275,15 @@ def test_a_prompt_longer_than_the_input() -> None:
     policy = ScheduledTemperatureLogitsWarper("constant", 1.0, prompt_length=5)
     with pytest.raises(ValueError, match="`prompt_length` is 5, but `input_ids` has only 2 tokens"):
         policy(IDS, torch.zeros(1, 4))
+
+
+@pytest.mark.parametrize("temperature", [-1.0, -1, float("nan")])
+def test_a_number_that_is_no_temperature_is_refused(temperature: float) -> None:
+    with pytest.raises(ValueError, match="`temperature` has to be a number >= 0"):
+        log_probs(torch.zeros(1, 4), temperature)
+
+
+@pytest.mark.parametrize("function", [log_probs, varentropy, below_top])
+def test_functions_of_scores_refuse_what_is_no_tensor(function: Callable[..., object]) -> None:
+    with pytest.raises(TypeError, match="scores have to be a tensor, but are of type list"):
+        function([[0.0, 1.0]])
