@@ -16,7 +16,8 @@ from pathlib import Path
 
 import typer
 
-from temp_processors.config.experiment import ExperimentConfig, load_config
+from temp_processors.config.experiment import ExperimentConfig
+from temp_processors.config.loading import load_config
 from temp_processors.experiment.plan import Plan
 from temp_processors.runs.folder import Run
 from temp_processors.runs.sample import Sample

@@ -8,7 +8,8 @@ import pickle
 import pytest
 
 from temp_processors.addresses import Address, redacted
-from temp_processors.config.experiment import ExperimentConfig, load_config
+from temp_processors.config.experiment import ExperimentConfig
+from temp_processors.config.loading import load_config
 from temp_processors.config.yaml_lines import ConfigError
 
 AT_A_SERVER = ["engine=vllm"]

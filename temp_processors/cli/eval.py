@@ -82,7 +82,7 @@ def eval_command(
 def _policies(text: str, model: str) -> dict[str, dict[str, Any]]:
     """Policies by name, as data."""
     from temp_processors.cli.without_file import config_data
-    from temp_processors.config.experiment import find_config, load_config
+    from temp_processors.config.loading import find_config, load_config
     from temp_processors.config.yaml_lines import YamlSource, parse_yaml, read_yaml
 
     data: dict[str, Any] = {"name": "eval", "model": model, "prompts": ["-"], "checkpoint_sampling": "neutralise"}

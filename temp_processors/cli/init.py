@@ -65,7 +65,7 @@ def text_of(model: str, prompts: list[str], temperatures: str, path: Path) -> st
         ConfigError: It would be refused by `run`.
         ValueError: Temperatures that are none.
     """
-    from temp_processors.config.experiment import load_config
+    from temp_processors.config.loading import load_config
     from temp_processors.config.yaml_lines import YamlSource, write_yaml
     from temp_processors.inert import one_line
 

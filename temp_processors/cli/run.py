@@ -143,7 +143,7 @@ def _source(config: Path | None, chosen: dict[str, Any]) -> Path | YamlSource:
 
 def planned(config: Path | YamlSource, overrides: Sequence[str], out: Path | None, console: Console) -> Plan:
     """What to run, after a line that says how much it is."""
-    from temp_processors.config.experiment import load_config, located
+    from temp_processors.config.loading import load_config, located
     from temp_processors.config.prompts import PromptError
     from temp_processors.config.yaml_lines import ConfigError
     from temp_processors.experiment.plan import Plan
@@ -164,7 +164,7 @@ def _with_checkpoint(config: ExperimentConfig, source: Source) -> ExperimentConf
     """The configuration with every `kind: checkpoint` filled in."""
     if not any(named.policy.needs_model for named in config.policies):
         return config
-    from temp_processors.config.experiment import located
+    from temp_processors.config.loading import located
     from temp_processors.config.yaml_lines import ConfigError
     from temp_processors.engines.model_errors import ModelError
     from temp_processors.experiment.checkpoint import before_loading
@@ -179,7 +179,7 @@ def _with_checkpoint(config: ExperimentConfig, source: Source) -> ExperimentConf
 
 def _say_where(plan: Plan, source: Source, console: Console) -> None:
     """Look up the model of a plan, without reading its weights; refuse what the run itself would refuse before it draws."""
-    from temp_processors.config.experiment import located
+    from temp_processors.config.loading import located
     from temp_processors.config.sections import model_spec
     from temp_processors.config.yaml_lines import ConfigError
     from temp_processors.engines.model_errors import ModelError
@@ -210,7 +210,7 @@ def run_planned(plan: Plan, source: Source, console: Console, **how: bool) -> Ru
     """Run a plan, with one line for whatever goes wrong."""
     from transformers.utils import logging as transformers_logging
 
-    from temp_processors.config.experiment import located
+    from temp_processors.config.loading import located
     from temp_processors.config.yaml_lines import ConfigError
     from temp_processors.engines.engine import ModelError
     from temp_processors.experiment.processes import LaunchError

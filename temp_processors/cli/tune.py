@@ -94,7 +94,7 @@ def _race(
 ) -> list[str]:
     from transformers.utils import logging as transformers_logging
 
-    from temp_processors.config.experiment import located
+    from temp_processors.config.loading import located
     from temp_processors.config.yaml_lines import ConfigError
     from temp_processors.engines.engine import ModelError
     from temp_processors.runs.folder import Run, RunFolderError

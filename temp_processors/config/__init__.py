@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from temp_processors.config.experiment import DEFAULT_METRICS as DEFAULT_METRICS
     from temp_processors.config.experiment import ExperimentConfig as ExperimentConfig
     from temp_processors.config.experiment import NamedPolicy as NamedPolicy
-    from temp_processors.config.experiment import find_config as find_config
-    from temp_processors.config.experiment import load_config as load_config
-    from temp_processors.config.experiment import located as located
-    from temp_processors.config.experiment import shipped_configs as shipped_configs
+    from temp_processors.config.loading import find_config as find_config
+    from temp_processors.config.loading import load_config as load_config
+    from temp_processors.config.loading import located as located
+    from temp_processors.config.loading import shipped_configs as shipped_configs
     from temp_processors.config.presets import preset as preset
     from temp_processors.config.yaml_lines import ConfigError as ConfigError
 
@@ -23,10 +23,10 @@ PUBLIC = {
     "DEFAULT_METRICS": "experiment",
     "ExperimentConfig": "experiment",
     "NamedPolicy": "experiment",
-    "find_config": "experiment",
-    "load_config": "experiment",
-    "located": "experiment",
-    "shipped_configs": "experiment",
+    "find_config": "loading",
+    "load_config": "loading",
+    "located": "loading",
+    "shipped_configs": "loading",
     "preset": "presets",
     "ConfigError": "yaml_lines",
 }

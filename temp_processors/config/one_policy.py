@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from temp_processors.config.errors import problem_at
-from temp_processors.config.experiment import find_config, load_config
+from temp_processors.config.loading import find_config, load_config
 from temp_processors.config.presets import PresetError, known_presets, with_presets
 from temp_processors.config.yaml_lines import ConfigError, Problem, YamlSource, parse_yaml, read_yaml
 from temp_processors.policies.kinds import BasePolicy, validated

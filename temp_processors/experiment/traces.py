@@ -14,7 +14,8 @@ from typing import Any
 import torch
 from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 
-from temp_processors.config.experiment import ExperimentConfig, load_config
+from temp_processors.config.experiment import ExperimentConfig
+from temp_processors.config.loading import load_config
 from temp_processors.config.sections import TraceOptions, model_spec, trace_options
 from temp_processors.engines.engine import Engine, ModelError, ends_of
 from temp_processors.engines.local import LocalEngine

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from temp_processors.cli.app import app
 from temp_processors.comparison.reweighting import effective_size, reweighted, reweighted_curve
 from temp_processors.comparison.traced import RANGE, cross_entropies, grouped, read_traced, tail_at
-from temp_processors.config.experiment import load_config
+from temp_processors.config.loading import load_config
 from temp_processors.datafiles import RowsError
 from temp_processors.experiment.run import run_experiment
 from temp_processors.fox import FOX_PATH

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from temp_processors.cli.app import app
 from temp_processors.comparison.scoring import score_sources
 from temp_processors.comparison.sources import read_groups
-from temp_processors.config.experiment import load_config
+from temp_processors.config.loading import load_config
 from temp_processors.datafiles import RowsError
 from temp_processors.experiment.run import run_experiment
 from temp_processors.fox.grammar import sample_story

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from temp_processors.comparison.scoring import score_sources, stream_sources
-from temp_processors.config.experiment import load_config
+from temp_processors.config.loading import load_config
 from temp_processors.experiment.run import run_experiment
 from temp_processors.metrics import STREAMED
 from tests.comparison.test_scoring import invoke, write

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from temp_processors import build_policy
-from temp_processors.config.experiment import ExperimentConfig, load_config
+from temp_processors.config.experiment import ExperimentConfig
+from temp_processors.config.loading import load_config
 from temp_processors.config.prompts import PromptSource
 from temp_processors.config.sections import model_spec
 from temp_processors.config.yaml_lines import ConfigError

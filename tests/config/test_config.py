@@ -10,7 +10,8 @@ import yaml
 from transformers import AutoTokenizer
 
 from temp_processors import FOX_PATH
-from temp_processors.config.experiment import ExperimentConfig, load_config, located, shipped_configs
+from temp_processors.config.experiment import ExperimentConfig
+from temp_processors.config.loading import load_config, located, shipped_configs
 from temp_processors.config.yaml_lines import ConfigError
 from temp_processors.engines.local import LocalEngine
 from temp_processors.experiment.plan import Plan, sample_seed
@@ -292,10 +293,20 @@ def test_data_of_a_program_is_not_called_the_command_line() -> None:
         load_config({**yaml.safe_load(GOOD), "prompts": []})
 
 
-def test_one_text_instead_of_a_list_of_overrides_is_one_complaint() -> None:
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("fox", "seed=1"), "overrides: have to be a list of texts such as ['seed=1'], but are 'seed=1'"),
+        (("fox", 5), "overrides: have to be a list of texts such as ['seed=1'], but are 5"),
+        ((None,), "path: has to be a file, the name of a shipped configuration or a mapping, but is None"),
+        ((b"fox",), "path: has to be a file, the name of a shipped configuration or a mapping, but is b'fox'"),
+        (("fox", [], 5), "out: has to be a folder, but is 5"),
+    ],
+)
+def test_arguments_of_another_type_are_one_complaint(arguments: tuple[Any, ...], message: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        load_config("fox", "seed=1")
-    assert str(caught.value) == "overrides: have to be a list of texts such as ['seed=1'], but are 'seed=1'"
+        load_config(*arguments)
+    assert str(caught.value) == message
 
 
 def test_primary_is_one_of_the_metrics_and_none_by_default() -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from temp_processors.config.experiment import ExperimentConfig, load_config
+from temp_processors.config.experiment import ExperimentConfig
+from temp_processors.config.loading import load_config
 from temp_processors.config.sections import ModelSpec
 from temp_processors.config.yaml_lines import ConfigError
 from temp_processors.engines.local import LocalEngine

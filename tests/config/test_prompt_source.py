@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from typer.testing import CliRunner
 
 from temp_processors.cli.app import app
-from temp_processors.config.experiment import load_config
+from temp_processors.config.loading import load_config
 from temp_processors.config.prompts import PromptError, PromptSource
 from temp_processors.config.yaml_lines import ConfigError
 from temp_processors.engines.engine import ModelError

@@ -11,7 +11,7 @@ import yaml
 from typer.testing import CliRunner
 
 from temp_processors.cli.app import app
-from temp_processors.config.experiment import shipped_configs
+from temp_processors.config.loading import shipped_configs
 from temp_processors.config.schema import configuration_schema
 from tests.policies.examples import EXAMPLES
 

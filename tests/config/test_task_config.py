@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from temp_processors.cli.app import app
-from temp_processors.config.experiment import load_config
+from temp_processors.config.loading import load_config
 from temp_processors.config.prompts import PromptError, PromptSource
 from temp_processors.config.template import checked_template, filled_template
 from temp_processors.experiment.plan import Plan

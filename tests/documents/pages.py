@@ -27,7 +27,7 @@ import pytest
 import yaml
 
 from temp_processors.cli.app import app
-from temp_processors.config.experiment import load_config, shipped_configs
+from temp_processors.config.loading import load_config, shipped_configs
 from tests.paths import ROOT
 
 SET_UP = ("python3 -m venv", "source ", ".venv/bin/pip")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from temp_processors.config.experiment import load_config, shipped_configs
+from temp_processors.config.loading import load_config, shipped_configs
 from temp_processors.experiment.run import run_experiment
 from tests.documents.pages import blocks_of
 from tests.paths import ROOT

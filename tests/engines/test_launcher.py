@@ -11,8 +11,9 @@ import pytest
 from typer.testing import CliRunner
 
 from temp_processors.cli.app import app
-from temp_processors.config.experiment import ExperimentConfig, load_config
+from temp_processors.config.experiment import ExperimentConfig
 from temp_processors.config.launcher import LauncherSpec, launcher_spec
+from temp_processors.config.loading import load_config
 from temp_processors.config.yaml_lines import ConfigError, Problem
 from temp_processors.engines.engine import DecodeRow, DrawError, DrawOptions, Engine
 from temp_processors.engines.load import load_engine

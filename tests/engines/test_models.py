@@ -21,7 +21,7 @@ from transformers import (
 from typer.testing import CliRunner
 
 from temp_processors.cli.app import app
-from temp_processors.config.experiment import load_config
+from temp_processors.config.loading import load_config
 from temp_processors.engines.engine import ModelError
 from temp_processors.experiment.run import run_experiment
 from temp_processors.fox import FOX_PATH

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from temp_processors.config.experiment import load_config
+from temp_processors.config.loading import load_config
 from temp_processors.experiment.run import run_experiment
 from temp_processors.runs.folder import Run
 from tests.models import tiny_llama, tiny_tokenizer

@@ -239,7 +239,7 @@ def test_keys_are_sent_and_never_shown_or_written(
 
 
 def config_of(command: list[str]) -> ExperimentConfig:
-    from temp_processors.config.experiment import load_config
+    from temp_processors.config.loading import load_config
 
     return load_config(command[1])
 

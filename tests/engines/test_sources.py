@@ -21,7 +21,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from typer.testing import CliRunner
 
 from temp_processors.cli.app import app
-from temp_processors.config.experiment import load_config
+from temp_processors.config.loading import load_config
 from temp_processors.config.sections import ModelSpec
 from temp_processors.engines.model_errors import ModelError
 from temp_processors.engines.reading import read_model

@@ -12,7 +12,7 @@ import pyarrow.parquet as parquet
 import pytest
 from rich.console import Console
 
-from temp_processors.config.experiment import load_config
+from temp_processors.config.loading import load_config
 from temp_processors.experiment.confirmation import unconfirmed
 from temp_processors.experiment.run import run_experiment
 from tests.engines.architectures import random_model

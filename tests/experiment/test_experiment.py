@@ -18,7 +18,8 @@ from typer.testing import CliRunner
 
 import temp_processors
 from temp_processors.cli.app import app
-from temp_processors.config.experiment import ExperimentConfig, load_config
+from temp_processors.config.experiment import ExperimentConfig
+from temp_processors.config.loading import load_config
 from temp_processors.experiment.run import run_experiment
 from temp_processors.fox import FOX_PATH
 from temp_processors.policies.fixed import FixedTemperatureLogitsWarper

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from temp_processors.config.experiment import ExperimentConfig, load_config
+from temp_processors.config.experiment import ExperimentConfig
+from temp_processors.config.loading import load_config
 from temp_processors.experiment.run import run_experiment
 
 SETTINGS = ["samples_per_prompt=3", "max_new_tokens=5", "batch_size=7", "traces={top_k: 4}"]
@@ -21,7 +22,7 @@ CASES = [*[(name, moment) for name in WRITTEN for moment in ("before", "after")]
 DYING = """
 import os, sys
 from pathlib import Path
-from temp_processors.config.experiment import load_config
+from temp_processors.config.loading import load_config
 from temp_processors.runs import writing as parts
 from temp_processors.experiment.run import run_experiment
 from temp_processors.runs.sample import sample_line

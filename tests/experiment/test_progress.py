@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from temp_processors.config.experiment import load_config
+from temp_processors.config.loading import load_config
 from temp_processors.experiment import progress
 from temp_processors.experiment.progress import Meter
 from temp_processors.experiment.run import run_experiment

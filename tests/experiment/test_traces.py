@@ -15,7 +15,7 @@ import yaml
 from typer.testing import CliRunner
 
 from temp_processors.cli.app import app
-from temp_processors.config.experiment import load_config
+from temp_processors.config.loading import load_config
 from temp_processors.config.yaml_lines import ConfigError
 from temp_processors.experiment.run import run_experiment
 from temp_processors.report.page import write_report

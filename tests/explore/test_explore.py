@@ -16,7 +16,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from temp_processors.audit.checkpoint import with_checkpoint
-from temp_processors.config.experiment import load_config
+from temp_processors.config.loading import load_config
 from temp_processors.config.presets import preset
 from temp_processors.config.yaml_lines import write_yaml
 from temp_processors.engines.engine import ModelError

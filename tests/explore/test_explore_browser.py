@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from temp_processors.config.experiment import load_config
+from temp_processors.config.loading import load_config
 from temp_processors.explore.forms import policy_kinds
 from temp_processors.explore.live import draw_samples
 from temp_processors.explore.loading import load

@@ -13,7 +13,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from temp_processors.config.experiment import load_config
+from temp_processors.config.loading import load_config
 from temp_processors.experiment.run import run_experiment
 from temp_processors.fox import FOX_PATH
 from temp_processors.fox.grammar import begins_a_tale, departure, log_probability, sample_story, tell

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from temp_processors.cli.app import app
-from temp_processors.config.experiment import load_config
+from temp_processors.config.loading import load_config
 from temp_processors.experiment.run import run_experiment
 from temp_processors.runs.folder import Run, RunFolderError
 

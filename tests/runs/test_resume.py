@@ -22,7 +22,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from typer.testing import CliRunner
 
 from temp_processors.cli.app import app
-from temp_processors.config.experiment import load_config
+from temp_processors.config.loading import load_config
 from temp_processors.engines import local
 from temp_processors.engines.decoding.continuous import draw_continuously
 from temp_processors.engines.engine import Decoded

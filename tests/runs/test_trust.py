@@ -16,7 +16,8 @@ from transformers import AutoTokenizer
 from typer.testing import CliRunner
 
 from temp_processors.cli.app import app
-from temp_processors.config.experiment import ExperimentConfig, load_config
+from temp_processors.config.experiment import ExperimentConfig
+from temp_processors.config.loading import load_config
 from temp_processors.experiment.prompts import tokenizer_digest
 from temp_processors.experiment.run import run_experiment
 from temp_processors.fox import FOX_PATH

@@ -185,7 +185,7 @@ def test_rows_carry_the_untempered_log_probability(llm: Any, model: Any) -> None
 
 
 def test_model_runner_v1_promises_no_coupled_draws(llm: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from temp_processors.config.experiment import load_config
+    from temp_processors.config.loading import load_config
     from temp_processors.engines import vllm_local
     from temp_processors.engines.engine import ModelError
 
