@@ -64,7 +64,7 @@ class PlainTexts:
         """Every text, in this order of their places; as they came by default."""
         self._settle()
         ends = np.array(self._ends, dtype=np.int64)
-        begins = np.concatenate([[0], ends[:-1]])
+        begins = np.concatenate([[0], ends])[:-1]
         firsts = np.cumsum([0, *(piece.size for piece in self._pieces)])
         if order is not None:
             for place in order.tolist():
