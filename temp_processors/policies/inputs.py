@@ -55,12 +55,26 @@ def check_scores(scores: object) -> None:
         raise ValueError(f"scores have to hold at least one token, but are of shape {shape}")
 
 
-def check_failed(input_ids: object, scores: Tensor) -> None:
+def check_failed(input_ids: Tensor, scores: Tensor) -> None:
     """Raise where a call that failed had to fail for its arguments: what most calls never look at is asked about afterwards only.
 
     Raises:
         TypeError: The tokens are no tensor, or not of whole numbers.
         ValueError: They have no rows and columns, or lie on another device than the scores; the scores are sparse.
+    """
+    check_tokens(input_ids)
+    if input_ids.device != scores.device:
+        raise ValueError(f"`input_ids` is on {input_ids.device}, but scores are on {scores.device}: move one of them")
+    if scores.layout != torch.strided:
+        raise ValueError(f"scores have to be dense, but are {scores.layout}: write scores.to_dense()")
+
+
+def check_tokens(input_ids: object) -> None:
+    """Raise where these are no tokens of a batch.
+
+    Raises:
+        TypeError: They are no tensor, or not of whole numbers.
+        ValueError: They have no rows and columns.
     """
     if not isinstance(input_ids, Tensor):
         name = type(input_ids).__name__
@@ -69,7 +83,3 @@ def check_failed(input_ids: object, scores: Tensor) -> None:
         raise TypeError(f"`input_ids` has to be of whole numbers (torch.long), but is {input_ids.dtype}")
     if input_ids.ndim != 2:
         raise ValueError(f"`input_ids` has to be (batch, length), but is of shape {tuple(input_ids.shape)}")
-    if input_ids.device != scores.device:
-        raise ValueError(f"`input_ids` is on {input_ids.device}, but scores are on {scores.device}: move one of them")
-    if scores.layout != torch.strided:
-        raise ValueError(f"scores have to be dense, but are {scores.layout}: write scores.to_dense()")

@@ -40,6 +40,7 @@ def with_policy(generation_config: GenerationConfig, policy: PolicyLogitsWarper)
         policy: One that looks at the scores alone: continuous batching shows a processor each row's last token only.
 
     Raises:
+        TypeError: if one of them is something else.
         ValueError: if the policy needs the text or the position of the row in the batch
             (`supports_continuous_batching` is False), or the configuration has a watermark.
 
@@ -49,6 +50,12 @@ def with_policy(generation_config: GenerationConfig, policy: PolicyLogitsWarper)
         >>> config.watermarking_config.policy.value
         0.5
     """
+    if not isinstance(generation_config, GenerationConfig):
+        raise TypeError(
+            f"`generation_config` has to be a GenerationConfig, but is of type {type(generation_config).__name__}"
+        )
+    if not isinstance(policy, PolicyLogitsWarper):
+        raise TypeError(f"`policy` has to be a policy, but is of type {type(policy).__name__}")
     if not policy.supports_continuous_batching:
         raise ValueError(
             f"{type(policy).__name__} needs the whole text or the row's place in the batch, and continuous batching "

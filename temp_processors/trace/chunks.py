@@ -16,7 +16,7 @@ from temp_processors.policies.base import PolicyLogitsWarper
 from temp_processors.policies.distribution import at_temperature, may_overflow, working_dtype
 from temp_processors.policies.fast_entropy import entropy
 from temp_processors.policies.positions import NO_TOKEN
-from temp_processors.trace.heads import Head
+from temp_processors.trace.inputs import Head
 from temp_processors.trace.turns import Turns, find_turns, turns_within
 
 CHUNK = {"cpu": 1 << 24}

@@ -18,7 +18,7 @@ from transformers import PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutput
 from transformers.utils import ModelOutput
 
-Head = Callable[[Tensor], Tensor]
+from temp_processors.trace.inputs import Head, prompt_ends
 
 
 class HiddenStates(NamedTuple):
@@ -177,10 +177,10 @@ def new_token_states(
         model, input_ids, prompt_length, attention_mask, model_inputs: As for `policy_log_probs`.
 
     Raises:
-        ValueError: `prompt_length` leaves no new token, or the source of an encoder-decoder is missing.
+        ValueError: `prompt_length` leaves no new token, the source of an encoder-decoder is missing, or a token is none of the model's.
     """
     length = input_ids.shape[-1]
-    least, most = _ends(prompt_length)
+    least, most = prompt_ends(prompt_length)
     if least < 1 or most >= length:
         raise ValueError(f"`prompt_length` has to be in [1, {length - 1}] but is {most if most >= length else least}")
     owner, more = owner_of(model), dict(model_inputs or {})
@@ -197,11 +197,19 @@ def new_token_states(
         more[f"{prefix}attention_mask"] = mask
         if decoder_only and "position_ids" in inspect.signature(owner.forward).parameters:
             more.setdefault("position_ids", (mask.long().cumsum(dim=-1) - 1).clamp(min=0))
-    found = hidden_states(model, owner, more)
+    try:
+        found = hidden_states(model, owner, more)
+    except IndexError:
+        _refuse_unknown_tokens(owner, input_ids)
+        raise
     return found._replace(states=found.states[:, least - length :])
 
 
-def _ends(prompt_length: int | Tensor) -> tuple[int, int]:
-    if isinstance(prompt_length, Tensor):
-        return int(prompt_length.amin()), int(prompt_length.amax())
-    return prompt_length, prompt_length
+def _refuse_unknown_tokens(owner: PreTrainedModel, input_ids: Tensor) -> None:
+    """Raise ValueError where a token has no embedding, which on a CPU is an IndexError of the model."""
+    known = int(owner.get_input_embeddings().weight.shape[0])
+    least, most = int(input_ids.amin()), int(input_ids.amax())
+    if least < 0 or most >= known:
+        raise ValueError(
+            f"`input_ids` has to hold tokens of the model, 0 to {known - 1}, but has {least if least < 0 else most}"
+        )

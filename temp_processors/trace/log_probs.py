@@ -7,7 +7,7 @@ weight, not even those of a chunk are. `log_probs_from_hidden` is for any traine
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, overload
 
@@ -15,10 +15,13 @@ import torch
 from torch import Tensor
 
 from temp_processors.policies.base import PolicyLogitsWarper
+from temp_processors.policies.checks import AT_LEAST_ONE, check_whole
 from temp_processors.policies.distribution import working_dtype
+from temp_processors.policies.inputs import check_tokens
 from temp_processors.policies.positions import prefix_lengths
 from temp_processors.trace.chunks import Batch, batch_of
-from temp_processors.trace.heads import Head, new_token_states
+from temp_processors.trace.heads import new_token_states
+from temp_processors.trace.inputs import Head, check_hidden, check_shape, check_tensor, check_texts
 from temp_processors.trace.one_pass import log_probs_at
 
 TemperatureGradient: TypeAlias = Literal["through", "stop"]
@@ -171,6 +174,7 @@ def policy_log_probs(
         >>> policy_log_probs(LlamaForCausalLM(config), text, FixedTemperatureLogitsWarper(0.5), prompt_length=2).shape
         torch.Size([1, 2])
     """
+    check_texts(input_ids, policy, prompt_length, attention_mask)
     found = new_token_states(model, input_ids, prompt_length, attention_mask, model_inputs)
     more: dict[str, Any] = {} if also is None else {"also": also}
     result: Tensor | TokenLogProbs = log_probs_from_hidden(
@@ -279,8 +283,8 @@ def _check_choices(also: Collection[str], temperature_gradient: str, chunk_size:
             raise ValueError(f"`also` may name {', '.join(ALSO)}, but has {name!r}")
     if temperature_gradient not in ("through", "stop"):
         raise ValueError(f"`temperature_gradient` has to be 'through' or 'stop', but is {temperature_gradient!r}")
-    if chunk_size is not None and chunk_size < 1:
-        raise ValueError(f"`chunk_size` has to be at least 1, but is {chunk_size}")
+    if chunk_size is not None:
+        check_whole("chunk_size", chunk_size, AT_LEAST_ONE)
 
 
 def _checked_batch(
@@ -292,20 +296,19 @@ def _checked_batch(
     attention_mask: Tensor | None,
     completion_mask: Tensor | None,
 ) -> Batch:
+    check_hidden(hidden, head)
+    check_tokens(input_ids)
     (rows, length), steps = input_ids.shape, hidden.shape[1]
-    _check_shape("hidden", hidden[..., 0], [(rows, min(steps, length))])
+    check_shape("hidden", hidden[..., 0], [(rows, min(steps, length))])
     first = length - steps
-    if completion_mask is not None:
-        _check_shape("completion_mask", completion_mask, [(rows, steps), (rows, length)])
     prompt_length = first if prompt_length is None else prompt_length
+    check_texts(input_ids, policy, prompt_length, attention_mask)
+    if completion_mask is not None:
+        check_tensor("completion_mask", completion_mask)
+        check_shape("completion_mask", completion_mask, [(rows, steps), (rows, length)])
     if isinstance(prompt_length, Tensor):
-        _check_shape("prompt_length", prompt_length, [(), (rows,)])
+        check_shape("prompt_length", prompt_length, [(), (rows,)])
     if isinstance(policy, Tensor):
-        _check_shape("policy", policy, [(rows, steps)])
+        check_shape("policy", policy, [(rows, steps)])
         policy = TokenTemperatures(policy, first)
     return batch_of(hidden, head, input_ids, policy, prompt_length, attention_mask, completion_mask)
-
-
-def _check_shape(name: str, value: Tensor, allowed: Sequence[tuple[int, ...]]) -> None:
-    if tuple(value.shape) not in allowed:
-        raise ValueError(f"`{name}` has to have shape {' or '.join(map(str, allowed))}, but has {tuple(value.shape)}")

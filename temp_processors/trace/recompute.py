@@ -10,8 +10,10 @@ from torch import Tensor
 
 from temp_processors.distribution import entropy, log_probs
 from temp_processors.policies.base import PolicyLogitsWarper
+from temp_processors.policies.checks import check_whole
 from temp_processors.trace.chunks import batch_of
 from temp_processors.trace.heads import new_token_states
+from temp_processors.trace.inputs import check_texts
 from temp_processors.trace.table import TokenTrace, until_end
 from temp_processors.trace.tail import tail_values
 
@@ -43,6 +45,8 @@ def trace_tokens(
         top_k: How many of the most probable tokens to keep per step, with the weight of the rest; 0 keeps none.
         eos_token_ids: Tokens that end a text; steps after the first are masked.
     """
+    check_texts(input_ids, policy, prompt_length, attention_mask)
+    check_whole("top_k", top_k)
     with torch.no_grad():
         found = new_token_states(model, input_ids, prompt_length, attention_mask)
         batch = batch_of(found.states, found.head, input_ids, policy, prompt_length, attention_mask, None)

@@ -21,7 +21,8 @@ from temp_processors.engines.local import LocalEngine
 from temp_processors.engines.model_errors import ModelError
 from temp_processors.experiment.prompts import prepare
 from temp_processors.policies.distribution import working_dtype
-from temp_processors.trace.heads import Head, new_token_states
+from temp_processors.trace.heads import new_token_states
+from temp_processors.trace.inputs import Head
 from temp_processors.tuning.calibration import CalibrationError, Moments, moments
 
 MOST_TOKENS = 8192

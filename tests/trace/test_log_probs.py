@@ -211,7 +211,26 @@ def test_a_batch_without_a_drawn_token_has_zeros_and_a_gradient() -> None:
     [
         ({"also": ["entropie"]}, "`also` may name temperature, entropy, entropy_after, log_prob, but has 'entropie'"),
         ({"temperature_gradient": "both"}, "`temperature_gradient` has to be 'through' or 'stop', but is 'both'"),
-        ({"chunk_size": 0}, "`chunk_size` has to be at least 1, but is 0"),
+        ({"chunk_size": 0}, "`chunk_size` has to be a whole number, a number >= 1, but is 0"),
+        ({"chunk_size": "8"}, "`chunk_size` has to be a whole number, a number >= 1, but is '8'"),
+        ({"policy": "fixed"}, "`policy` has to be a policy, such as .*, but is of type str"),
+        ({"prompt_length": "3"}, "`prompt_length` has to be a whole number, .*, but is '3'"),
+        ({"input_ids": [[1, 2]]}, "`input_ids` has to be a tensor, but is of type list"),
+        (
+            {"input_ids": torch.zeros(8, dtype=torch.long)},
+            r"`input_ids` has to be \(batch, length\), but is of shape \(8,\)",
+        ),
+        ({"input_ids": torch.zeros(2, 8)}, "`input_ids` has to be of whole numbers"),
+        (
+            {"attention_mask": torch.ones(2, 5)},
+            r"`attention_mask` has to have shape \(2, 3\) or \(2, 10\), but has \(2, 5\)",
+        ),
+        ({"attention_mask": [1]}, "`attention_mask` has to be a tensor, but is of type list"),
+        ({"completion_mask": [1]}, "`completion_mask` has to be a tensor, but is of type list"),
+        ({"hidden": [1]}, "`hidden` has to be a tensor, but is of type list"),
+        ({"hidden": torch.ones(2, 7)}, r"`hidden` has to be \(batch, steps, hidden\), but is of shape \(2, 7\)"),
+        ({"head": None}, "`head` has to be a tensor or a function, but is of type NoneType"),
+        ({"head": torch.ones(4, 3)}, r"`head` has to be \(vocab, .*\), but is of shape \(4, 3\)"),
         (
             {"completion_mask": torch.ones(2, 8)},
             r"`completion_mask` has to have shape \(2, 7\) or \(2, 10\), but has \(2, 8\)",
@@ -227,9 +246,22 @@ def test_a_batch_without_a_drawn_token_has_zeros_and_a_gradient() -> None:
 )
 def test_mistakes_are_told(arguments: dict[str, Any], message: str) -> None:
     _, hidden, head, text = case("fixed")
-    given = {"input_ids": text, "policy": FixedTemperatureLogitsWarper(0.5), **arguments}
-    with pytest.raises(ValueError, match=message):
-        log_probs_from_hidden(hidden, head, **given)
+    given = {
+        "hidden": hidden,
+        "head": head,
+        "input_ids": text,
+        "policy": FixedTemperatureLogitsWarper(0.5),
+        **arguments,
+    }
+    with pytest.raises((TypeError, ValueError), match=message):
+        log_probs_from_hidden(**given)
+
+
+def test_tokens_that_the_model_does_not_have_are_told() -> None:
+    model = tiny_llama()
+    text = torch.tensor([[1, model.config.vocab_size, 2]])
+    with pytest.raises(ValueError, match=r"`input_ids` has to hold tokens of the model, 0 to \d+, but has \d+"):
+        policy_log_probs(model, text, FixedTemperatureLogitsWarper(0.5), prompt_length=1)
 
 
 def test_half_precision_is_computed_in_float32() -> None:
