@@ -82,9 +82,8 @@ class Search:
             self.right, self.coldest = at, math.nan
         step, plain = self._next(at, entropy, at * (second / whole - mean * mean))
         before, self.moved, self.beta = self.moved, abs(step / beta - 1.0), step
-        self.change = (
-            self.moved if plain or before > 0.1 else 10.0 * before * self.moved
-        )  # what is left is at most its square
+        # What is left is at most the square of this.
+        self.change = self.moved if plain or before > 0.1 else 10.0 * before * self.moved
 
     def _next(self, at: float, entropy: float, slope: float) -> tuple[float, bool]:
         """A step on ln H, and whether it is a plain one: Newton's, or a bound, or the middle of the bracket.
@@ -227,9 +226,8 @@ class Others:
 
     def __init__(self, _: float, whole: float, first: float, second: float) -> None:
         self.whole, self.scale, self.shape = 0.0, 1.0, 1.0
-        mean = (
-            first / whole if whole > 1e-5 else 0.0
-        )  # the maximum weighs 1: less than that is what sums of float32 are rounded by
+        # The maximum weighs 1: less than 1e-5 is what sums of float32 are rounded by.
+        mean = first / whole if whole > 1e-5 else 0.0
         depth, spread = -mean - DEPTH, second / whole - mean * mean if mean else 0.0
         if depth > 0.0 and spread > 0.0:
             self.whole, self.scale, self.shape = whole, spread / depth, depth * depth / spread

@@ -110,15 +110,23 @@ def _deeper(rows: Rows, decide: Decide) -> Rows:
 
 def falling(rows: Rows, chosen: Rows) -> Rows:
     """The `chosen` entries of each row in falling order, -inf after the last one: (rows, vocab) -> (rows, most)."""
-    places = np.flatnonzero(chosen)
-    picked = -rows.ravel()[places]
-    if len(rows) > 1:
-        counts = np.diff(places.searchsorted(np.arange(0, rows.size + 1, rows.shape[-1])))[:, None]
-        packed = np.full((len(rows), int(counts.max())), np.inf, dtype=rows.dtype)
-        packed[np.arange(packed.shape[1]) < counts] = picked
-        picked = packed
+    picked, _ = packed(rows, chosen, sign=-1)
     picked.sort(axis=-1)
-    return np.negative(picked, out=picked).reshape(len(rows), -1)
+    return np.negative(picked, out=picked)
+
+
+def packed(rows: Rows, chosen: Rows, sign: int = 1) -> tuple[Rows, Rows]:
+    """The `chosen` entries of each row times `sign`, inf after the last one, (rows, most), and how many they are, (rows,)."""
+    places = np.flatnonzero(chosen)
+    picked = rows.ravel()[places]
+    if sign < 0:
+        np.negative(picked, out=picked)
+    if len(rows) == 1:
+        return picked[None], np.array([picked.size])
+    counts = np.diff(places.searchsorted(np.arange(0, rows.size + 1, rows.shape[-1])))
+    found = np.full((len(rows), int(counts.max())), np.inf, dtype=rows.dtype)
+    found[np.arange(found.shape[1]) < counts[:, None]] = picked
+    return found, counts
 
 
 def largest(scores: Tensor, count: int) -> Tensor:

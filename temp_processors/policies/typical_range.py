@@ -21,6 +21,7 @@ import numpy as np
 
 from temp_processors.policies.blocks import Rows, dot
 from temp_processors.policies.nucleus import PIECE, REACH, bins_per_nat, rounding
+from temp_processors.policies.thresholds import packed
 
 NEAR = 2.0**-20
 """How far apart two distances are that rounding can exchange, as a share of the numbers of which they are made."""
@@ -78,7 +79,7 @@ def _histogram(distance: Rows, weight: Rows) -> tuple[Rows, Rows]:
 
 def _around(rows: Rows, chosen: Rows, top: Rows, centre: Rows, before: Rows, wanted: Rows) -> Rows:
     """[`typical_range`], from the tokens of each row among which the sum reaches what is wanted, and the sum before them."""
-    gap, counts = _packed(rows, chosen)
+    gap, counts = packed(rows, chosen)
     gap -= top
     distance = np.abs(gap - centre)
     order, each = distance.argsort(axis=-1), np.arange(len(rows))
@@ -101,14 +102,3 @@ def _around(rows: Rows, chosen: Rows, top: Rows, centre: Rows, before: Rows, wan
     middle, reach = top + centre, limit + margin / 2.0
     highest = np.where(middle + reach < top, middle + reach, np.inf)
     return np.stack([middle - reach, highest, certain], axis=-1)
-
-
-def _packed(rows: Rows, chosen: Rows) -> tuple[Rows, Rows]:
-    """The `chosen` scores of each row, inf after the last one, (rows, most), and how many they are, (rows,)."""
-    places = np.flatnonzero(chosen)
-    counts = np.diff(places.searchsorted(np.arange(0, rows.size + 1, rows.shape[-1])))
-    if len(rows) == 1:
-        return rows[:, places], counts
-    packed = np.full((len(rows), int(counts.max())), np.inf, dtype=rows.dtype)
-    packed[np.arange(packed.shape[1]) < counts[:, None]] = rows.ravel()[places]
-    return packed, counts
